@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Every process on a machine has the same vdso, so our own copy tells where its
+ * functions lie. They are overwritten in the task's memory (private copies of
+ * the pages result), which is right for static, Go and attached programs too.
+ */
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/auxv.h>
+#include <sys/syscall.h>
+
+#include "ckptcore/arch/x86_64/vdso.h"
+
+#define INJECT_OFFSET 16 /* in __vdso_getcpu's room: syscall; int3 */
+
+static const struct {
+	const char *name;
+	int nr; /* -1: fails with ENOSYS, callers fall back */
+} functions[] = {
+	{ "__vdso_clock_gettime", SYS_clock_gettime },
+	{ "__vdso_gettimeofday", SYS_gettimeofday },
+	{ "__vdso_clock_getres", SYS_clock_getres },
+	{ "__vdso_time", SYS_time },
+	{ "__vdso_getcpu", SYS_getcpu },
+	{ "__vdso_getrandom", -1 },
+};
+
+/* Offset of a dynamic symbol from the start of our own vdso; 0: none. */
+static uint64_t symbol_offset(const char *name)
+{
+	const char *base = (const char *)getauxval(AT_SYSINFO_EHDR);
+	const Elf64_Ehdr *eh = (const Elf64_Ehdr *)base;
+	const Elf64_Sym *sym = NULL;
+	const char *str = NULL;
+	size_t n = 0;
+
+	if (!base)
+		return 0;
+	for (int i = 0; i < eh->e_shnum; i++) {
+		const Elf64_Shdr *sh = (const Elf64_Shdr *)(base + eh->e_shoff) + i;
+
+		if (sh->sh_type == SHT_DYNSYM) {
+			const Elf64_Shdr *link =
+				(const Elf64_Shdr *)(base + eh->e_shoff) + sh->sh_link;
+
+			sym = (const Elf64_Sym *)(base + sh->sh_offset);
+			n = sh->sh_size / sizeof(*sym);
+			str = base + link->sh_offset;
+		}
+	}
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(str + sym[i].st_name, name))
+			return sym[i].st_value;
+	return 0;
+}
+
+/* A thread's number, not its process's: a dead leader has no memory. */
+static uint64_t vdso_base(pid_t tid)
+{
+	Elf64_auxv_t aux[64];
+	char path[32];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/auxv", tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	n = read(fd, aux, sizeof(aux));
+	close(fd);
+	for (ssize_t i = 0; i < n / (ssize_t)sizeof(*aux); i++)
+		if (aux[i].a_type == AT_SYSINFO_EHDR)
+			return aux[i].a_un.a_val;
+	return 0;
+}
+
+int ckpt_vdso_find(struct ckpt_task *t)
+{
+	uint64_t base = vdso_base(t->tid);
+	static uint8_t code[8192];
+
+	if (!base || ckpt_read(t, base, code, sizeof(code)) < 0)
+		return -ENOENT;
+	t->syscall_ip = 0;
+	for (size_t i = 0; i + 3 < sizeof(code); i++) {
+		if (code[i] != 0x0f || code[i + 1] != 0x05)
+			continue;
+		if (!t->syscall_ip || code[i + 2] == 0xcc) {
+			t->syscall_ip = base + i;
+			t->int3_after = code[i + 2] == 0xcc;
+		}
+		if (t->int3_after)
+			break;
+	}
+	return t->syscall_ip ? 0 : -ENOENT;
+}
+
+int ckpt_vdso_patch(struct ckpt_task *t)
+{
+	uint64_t base = vdso_base(t->tid);
+	int err;
+
+	if (!base)
+		return -ENOENT;
+	for (size_t i = 0; i < sizeof(functions) / sizeof(*functions); i++) {
+		uint64_t at = symbol_offset(functions[i].name);
+		int32_t value = functions[i].nr < 0 ? -ENOSYS : functions[i].nr;
+		uint8_t code[8] = { 0xb8, 0, 0, 0, 0, 0x0f, 0x05, 0xc3 };
+
+		if (!at)
+			continue;
+		memcpy(code + 1, &value, 4);
+		if (functions[i].nr < 0)
+			memset(code + 5, 0xc3, 3);
+		err = ckpt_write(t, base + at, code, sizeof(code));
+		if (err)
+			return err;
+		if (functions[i].nr == SYS_getcpu) {
+			err = ckpt_write(t, base + at + INJECT_OFFSET, "\x0f\x05\xcc", 3);
+			if (err)
+				return err;
+			t->syscall_ip = base + at + INJECT_OFFSET;
+			t->int3_after = true;
+		}
+	}
+	return 0;
+}

@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * ckptcore: the engine. It is the one real ptrace tracer of every process of a
+ * session, takes snapshots of stopped processes by making them fork, restarts
+ * those, records what a live target gets from outside and plays it back to
+ * copies ("puppets").
+ *
+ * It knows processes, memory and time; neither the debugger nor the user.
+ * Everything here runs on one thread, the tracer thread: nothing else may
+ * touch ptrace (the kernel ties a tracee to the thread that seized it).
+ *
+ * Conventions: functions that can fail return 0 or a negative errno.
+ */
+#ifndef CKPTCORE_H
+#define CKPTCORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <signal.h>
+#include <sys/types.h>
+#include <sys/user.h>
+
+#ifndef __must_check
+#define __must_check __attribute__((warn_unused_result))
+#endif
+
+/* ------------------------------------------------------------------ tasks */
+
+/*
+ * What a real task does right now, as far as its tracer knows. Exactly one of
+ * these; every ptrace request that the engine makes is legal in the state that
+ * the task is in.
+ */
+enum ckpt_state {
+	CKPT_NEW,     /* forked, its first stop was not seen yet */
+	CKPT_RUNNING, /* resumed by us */
+	CKPT_ENTRY,   /* system-call-entry stop */
+	CKPT_EXIT,    /* system-call-exit stop */
+	CKPT_SECCOMP, /* seccomp stop: before a call that the filter selects */
+	CKPT_SIGNAL,  /* signal-delivery stop; also single steps and int3 */
+	CKPT_EVENT,   /* fork, exec ... event, or the first stop of a task */
+	CKPT_GROUP,   /* group stop (SIGSTOP, SIGTSTP ...) */
+	CKPT_PARKED,  /* a snapshot's copy: never runs its program */
+	CKPT_DEAD,    /* reaped by us */
+};
+
+/* One stop of a task, decoded from its wait status. */
+struct ckpt_stop {
+	enum ckpt_state state;
+	int status;	   /* as waitpid gave it */
+	int sig;	   /* SIGNAL and GROUP: the signal */
+	int event;	   /* EVENT: PTRACE_EVENT_* */
+	unsigned long msg; /* EVENT: the event message */
+	long nr;	   /* ENTRY, SECCOMP: number of the call */
+	uint64_t args[6];  /* ENTRY, SECCOMP */
+	int64_t rval;	   /* EXIT: result */
+};
+
+struct ckpt_task;
+
+/* Who acts on the stops of a task. */
+struct ckpt_task_ops {
+	const char *name;
+	/* The task stopped or died (stop->state CKPT_DEAD). */
+	void (*stopped)(struct ckpt_task *t, const struct ckpt_stop *stop);
+	/*
+	 * t made child (fork, vfork, clone; not injected). t->stop tells which.
+	 * child may not have stopped for the first time yet.
+	 */
+	void (*forked)(struct ckpt_task *t, struct ckpt_task *child, int event);
+};
+
+struct ckpt_timeline;
+
+#define CKPT_EXEC_PAGES 32
+
+/* A real task (thread). The virtual thread it plays is somebody else's. */
+struct ckpt_task {
+	pid_t tid, tgid; /* real numbers */
+	pid_t parent;	 /* tgid of the real process that forked it */
+	enum ckpt_state state;
+	struct ckpt_stop stop; /* the last one */
+	const struct ckpt_task_ops *ops;
+	void *owner;			      /* belongs to ops */
+	struct ckpt_play *play;		      /* puppets: where in the log it stands */
+	struct ckpt_timeline *timeline;	      /* of a recorded target or its copies */
+	uint64_t syscall_ip;		      /* address of "syscall; int3", 0: unknown */
+	bool int3_after;		      /* ... and whether an int3 follows there */
+	bool no_exitkill;		      /* was attached: outlives us */
+	bool fresh;			      /* first stop not dispatched yet */
+	bool untold;			      /* its ops haven't heard of its death yet */
+	bool tsc_trapped;		      /* its rdtsc faults, see ckpt_trap_tsc() */
+	bool drop_stop;			      /* a SIGSTOP that nobody waits for is pending */
+	int request;			      /* targets: how the debugger resumed it last */
+	bool ours;			      /* a copy: a child of fred, without descriptors */
+	int mem_fd;			      /* /proc/TID/mem or -1 */
+	uint64_t exec_pages[CKPT_EXEC_PAGES]; /* known to be executable, by their low bits */
+	bool regs_valid, regs_dirty;
+	struct user_regs_struct regs_cache;
+	struct ckpt_task *next; /* hash chain */
+};
+
+/* Sets the engine up. Makes the calling thread the tracer thread and the
+ * process a subreaper. */
+int ckpt_init(void) __must_check;
+
+/*
+ * Seizes tid, a thread of process tgid that isn't traced yet.
+ * @ops: who acts on its stops. @kill: whether it dies with us.
+ * The task is running; use ckpt_interrupt() to have it stop.
+ */
+int ckpt_seize(pid_t tid, pid_t tgid, const struct ckpt_task_ops *ops, bool kill,
+	       struct ckpt_task **ret) __must_check;
+
+/* Lets a stopped task go for good. Frees t. */
+void ckpt_detach(struct ckpt_task *t, int sig);
+
+struct ckpt_task *ckpt_find(pid_t tid);
+
+/* Gives the first stop of a child to its ops when it came before its parent's
+ * event. The last thing that a forked() hook does. */
+void ckpt_first_stop(struct ckpt_task *child);
+
+/* Calls fn for every task; fn may not free any. */
+void ckpt_each_task(void (*fn)(struct ckpt_task *t, void *arg), void *arg);
+
+/* Frees the record of a task that is dead. */
+void ckpt_forget(struct ckpt_task *t);
+
+/* Kills the process of t (any state), waits until it is gone, frees t. */
+void ckpt_kill(struct ckpt_task *t);
+
+/*
+ * Resumes a stopped task.
+ * @request: PTRACE_CONT, PTRACE_SYSCALL, PTRACE_SINGLESTEP, PTRACE_SYSEMU,
+ *	PTRACE_SYSEMU_SINGLESTEP or PTRACE_LISTEN
+ * @sig: signal to deliver or 0
+ * -ESRCH: it was killed meanwhile; its death will be reported as usual.
+ */
+int ckpt_resume(struct ckpt_task *t, int request, int sig);
+
+/* Makes a running task stop soon with a PTRACE_EVENT_STOP. */
+int ckpt_interrupt(struct ckpt_task *t);
+
+/*
+ * Waits for the next stop of this task only. *stop is also t->stop.
+ * -EINTR when a signal came and the task still runs; -ECHILD never.
+ */
+int ckpt_wait(struct ckpt_task *t, struct ckpt_stop *stop) __must_check;
+
+/* The same up to a deadline in terms of ckpt_now(): -EBUSY, and it still runs. */
+int ckpt_wait_until(struct ckpt_task *t, struct ckpt_stop *stop, double deadline) __must_check;
+
+/*
+ * Waits for a stop of any task and hands it to its ops. Returns 0, -EINTR
+ * after a signal of our own, or -ECHILD when there is nothing to wait for.
+ */
+int ckpt_wait_any(void) __must_check;
+/* The same, without waiting: -EAGAIN when nothing has happened. */
+int ckpt_poll_any(void) __must_check;
+
+/* The registers of a stopped task; cached, written back at the next resume
+ * when ckpt_regs_dirty() was called. Valid until then. */
+struct user_regs_struct *ckpt_regs(struct ckpt_task *t);
+void ckpt_regs_dirty(struct ckpt_task *t);
+/* Writes changed registers back now. */
+void ckpt_regs_flush(struct ckpt_task *t);
+
+/* Sets the result of the call that t stands before (SECCOMP, ENTRY) or after
+ * (EXIT); before: the kernel then skips the call. */
+void ckpt_set_result(struct ckpt_task *t, long result);
+
+/* Extended state (FPU, SSE, AVX ...) of a stopped task, in XSAVE format.
+ * *len: room, then length. */
+int ckpt_get_xstate(struct ckpt_task *t, void *buf, size_t *len) __must_check;
+int ckpt_set_xstate(struct ckpt_task *t, const void *buf, size_t len) __must_check;
+#define CKPT_XSTATE_MAX 16384
+
+/* ----------------------------------------------------------------- memory */
+
+/* Reads len bytes; -EFAULT when not all of it is there. */
+int ckpt_read(struct ckpt_task *t, uint64_t addr, void *buf, size_t len) __must_check;
+/* Writes, also into pages that the program may not write. */
+int ckpt_write(struct ckpt_task *t, uint64_t addr, const void *buf, size_t len) __must_check;
+/* Reads as much as there is; bytes or -errno. */
+ssize_t ckpt_read_some(struct ckpt_task *t, uint64_t addr, void *buf, size_t len);
+/* Reads a string of at most size - 1 bytes. */
+int ckpt_read_string(struct ckpt_task *t, uint64_t addr, char *buf, size_t size) __must_check;
+/* The descriptor of /proc/TID/mem, opened when first asked for. */
+int ckpt_mem_fd(struct ckpt_task *t);
+
+/* One line of /proc/PID/maps. */
+struct ckpt_map {
+	uint64_t lo, hi, offset, inode;
+	unsigned int major, minor;
+	bool r, w, x, shared;
+	char name[64]; /* cut; "[stack]", "[vdso]" ... fit */
+};
+
+/* Reads the maps of a process. *ret is the caller's to free(). */
+int ckpt_maps(pid_t pid, struct ckpt_map **ret, size_t *n) __must_check;
+
+/* -------------------------------------------------------------- injection */
+
+/*
+ * Executes a system call in a stopped task (not one in CKPT_ENTRY, SECCOMP or
+ * at an event inside a call) and leaves the task as it was: registers,
+ * signal mask, pending signals. *ret: the call's result (negative errno too).
+ * -ESRCH: the task died; ckpt_wait_any() will tell its ops.
+ */
+int ckpt_inject(struct ckpt_task *t, long *ret, long nr, uint64_t a0, uint64_t a1, uint64_t a2,
+		uint64_t a3, uint64_t a4, uint64_t a5) __must_check;
+
+/* Has rdtsc fault in this thread, or work. A stopped task as for
+ * ckpt_inject(). What it forks starts with a working one. */
+int ckpt_trap_tsc(struct ckpt_task *t, bool trap) __must_check;
+
+/* Brings a task from CKPT_SECCOMP or CKPT_ENTRY to CKPT_EXIT without executing
+ * its call; the caller sets the result or has it repeat the call. */
+int ckpt_skip_call(struct ckpt_task *t) __must_check;
+
+/*
+ * Forks the process of t, with only this thread in it. The copy is a child of
+ * fred, traced, stopped, has t's registers and signal mask.
+ * The program can't notice: no child appears in its waits (see HACKING.md).
+ * @keep: false: a target's copy: no descriptors, a session of its own, and it
+ *	dies first when memory runs out. True: a debugger's: it keeps its
+ *	descriptors and its terminal.
+ * @ops: for the copy's stops
+ */
+int ckpt_fork(struct ckpt_task *t, bool keep, const struct ckpt_task_ops *ops,
+	      struct ckpt_task **ret) __must_check;
+
+/* ------------------------------------------------------------- the overlay */
+
+/* The debugger's breakpoint bytes in a target's memory: never part of the
+ * target's own state. */
+struct ckpt_overlay {
+	struct ckpt_poke {
+		uint64_t addr;
+		uint8_t original;
+	} * pokes;
+	size_t n, room;
+};
+
+/* Remembers / forgets a byte of the debugger's. */
+int ckpt_overlay_add(struct ckpt_overlay *o, uint64_t addr, uint8_t original) __must_check;
+void ckpt_overlay_delete(struct ckpt_overlay *o, uint64_t addr);
+/* The byte below the debugger's; true if there is one of its at addr. */
+bool ckpt_overlay_at(const struct ckpt_overlay *o, uint64_t addr, uint8_t *ret);
+/* Takes all of them out of a copy / puts them into it. */
+void ckpt_overlay_remove(const struct ckpt_overlay *o, struct ckpt_task *t);
+void ckpt_overlay_apply(struct ckpt_overlay *o, struct ckpt_task *t);
+/* Forgets those in memory that was unmapped: the debugger has done so, too. */
+void ckpt_overlay_forget(struct ckpt_overlay *o, uint64_t addr, uint64_t len);
+/* Undoes the overlay's bytes in what was read from [addr, addr + len). */
+void ckpt_overlay_mask(const struct ckpt_overlay *o, uint64_t addr, uint8_t *buf, size_t len);
+
+/* ----------------------------------------------------- the log: timelines */
+
+enum ckpt_event_kind {
+	CKPT_EV_CALL,  /* a system call with its result and outputs */
+	CKPT_EV_RDTSC, /* rdtsc or rdtscp; result: the counter */
+	CKPT_EV_EXIT,  /* exit_group or exit was called */
+};
+
+/* One event. The log is append-only; an event's index is its name. */
+struct ckpt_event {
+	uint8_t kind;
+	int16_t nr;	   /* CALL: number */
+	uint32_t data_len; /* outputs: { u64 addr, u64 len, bytes }... */
+	int64_t result;
+	uint64_t args[6]; /* CALL */
+	uint64_t ip;	  /* where it happened; also a check */
+	uint64_t data;	  /* offset of the outputs in the log's data */
+	int file;	  /* mmap: descriptor of ours for the file, or -1 */
+};
+
+/*
+ * A position: exact, comparable, independent of snapshots: the arrival of
+ * execution at `addr` for the `hits`-th time after `event` events, plus `steps`
+ * single steps. hits 0: straight after that event (or at the start of its
+ * interval) plus steps.
+ */
+struct ckpt_pos {
+	size_t interval; /* index of the snapshot that begins it */
+	uint64_t event;
+	uint64_t addr;
+	uint64_t hits;
+	uint32_t steps;
+	bool known;
+};
+
+/* How a stretch of recorded execution ends. */
+enum ckpt_end {
+	CKPT_END_MATCH, /* in the state of the next snapshot or the live
+				 * process, at no particular event */
+	CKPT_END_EVENT, /* straight after its last event */
+	CKPT_END_CALL,	/* when it makes the call after its last event:
+				 * exec, vfork, exit, or a call going on */
+	CKPT_END_NOW,	/* where it begins: the user changed it there */
+};
+
+/*
+ * A snapshot: a copy of the target that never runs, pinned to the timeline.
+ * The interval that it begins ends where the next snapshot (or the live
+ * process) stands, in the way that the next one's `before` says.
+ */
+struct ckpt_snap {
+	unsigned int id;
+	struct ckpt_task *copy;
+	uint64_t event;	      /* events that had happened */
+	enum ckpt_end before; /* how the interval before this one ends */
+	bool before_dead;     /* ... and its end isn't this state */
+	bool exec;	      /* ... but that after an exec */
+	struct ckpt_pos pos;  /* where that is, once computed */
+	int pins;	      /* checkpoints; the first is pinned too */
+	double when;
+	int sig; /* a signal to be delivered as it goes on */
+	siginfo_t siginfo;
+};
+
+struct ckpt_timeline {
+	struct ckpt_task *live; /* NULL once it is gone */
+	int end_status;		/* then: its wait status */
+	bool recording;
+	char *broken; /* why going back ends here, or NULL */
+	struct ckpt_event *events;
+	uint64_t nevents, events_room;
+	uint8_t *data;
+	uint64_t data_len, data_room;
+	struct ckpt_snap **snaps; /* in order */
+	size_t nsnaps, snaps_room;
+	unsigned int next_id;
+	struct ckpt_overlay overlay;
+	struct ckpt_record *record;
+	double last_snap;
+	bool truncated; /* the oldest part was dropped */
+};
+
+/* Counters for fred-stats. Seconds are sums. */
+struct ckpt_stats {
+	uint64_t snapshots, restarts, evaluations, searches, probes, transplants;
+	double snapshot_s, restart_s, evaluation_s, search_s;
+	uint64_t events, log_bytes, dropped;
+};
+extern struct ckpt_stats ckpt_stats;
+
+/* CLOCK_MONOTONIC in seconds. */
+double ckpt_now(void);
+
+/* Messages of the engine to the user; set by the controller. */
+extern void (*ckpt_warn)(const char *text);
+/* True when the user asked to end a search; polled by long operations. */
+extern bool (*ckpt_cancelled)(void);
+
+#endif

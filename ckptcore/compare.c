@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Whether two copies of the target are in the same state: equal registers,
+ * extended state and writable memory. Equal states have the same future, so
+ * this decides exactly where in an interval a given moment lies.
+ *
+ * Dead stack doesn't count: what lies below the stack pointer, and all of an
+ * alternate stack that isn't in use. The dynamic linker saves registers there
+ * by XSAVEC, which leaves out what the processor takes for unused; and that
+ * depends on when the kernel switched tasks.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/syscall.h>
+
+#include "ckptcore/replay.h"
+
+#define PAGE 4096ull
+#define BATCH 64 /* pages compared at once */
+#define PRESENT (1ull << 63)
+#define SWAPPED (1ull << 62)
+#define PFN ((1ull << 55) - 1)
+
+struct ckpt_general ckpt_general_of(const struct user_regs_struct *r)
+{
+	/* In the order in which the processor numbers them. */
+	return (struct ckpt_general){
+		{ r->rax, r->rcx, r->rdx, r->rbx, r->rsp, r->rbp, r->rsi, r->rdi, r->r8, r->r9,
+		  r->r10, r->r11, r->r12, r->r13, r->r14, r->r15 },
+		r->rip,
+		r->eflags & ~0x10100ull,
+		r->fs_base,
+		r->gs_base,
+	};
+}
+
+static bool same_xstate(struct ckpt_task *a, struct ckpt_task *b)
+{
+	static uint8_t xa[CKPT_XSTATE_MAX], xb[CKPT_XSTATE_MAX];
+	size_t na = sizeof(xa), nb = sizeof(xb);
+
+	if (ckpt_get_xstate(a, xa, &na) || ckpt_get_xstate(b, xb, &nb) || na != nb)
+		return false;
+	/* The x87 instruction and operand pointers (8 to 23) differ where a
+	 * probe executed a displaced instruction; the header (512 to 575) says
+	 * which parts are in use, which is the processor's own business. */
+	return !memcmp(xa, xb, 8) && !memcmp(xa + 24, xb + 24, 464 - 24) &&
+	       !memcmp(xa + 576, xb + 576, na - 576);
+}
+
+static int pagemap(pid_t pid)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* Pages of neither have contents, or both have the same one. */
+static bool same_page(uint64_t a, uint64_t b)
+{
+	if (!(a & (PRESENT | SWAPPED)) && !(b & (PRESENT | SWAPPED)))
+		return true;
+	return a & PRESENT && b & PRESENT && (a & PFN) && (a & PFN) == (b & PFN);
+}
+
+struct pair {
+	struct ckpt_task *a, *b;
+	const struct ckpt_overlay *overlay;
+	const struct ckpt_map *maps;
+	size_t nmaps;
+	bool dead_known;
+	struct {
+		uint64_t lo, hi;
+	} dead[2];
+};
+
+#define RED_ZONE 128
+#define SCRATCH (CKPT_PAGE + 2048)
+
+static void find_dead(struct pair *p)
+{
+	uint64_t rsp = ckpt_regs(p->a)->rsp;
+	stack_t alt;
+	long res;
+
+	p->dead_known = true;
+	for (size_t i = 0; i < p->nmaps; i++)
+		if (rsp > p->maps[i].lo && rsp <= p->maps[i].hi && rsp - RED_ZONE > p->maps[i].lo) {
+			p->dead[0].lo = p->maps[i].lo;
+			p->dead[0].hi = rsp - RED_ZONE;
+		}
+	if (ckpt_inject(p->a, &res, SYS_sigaltstack, 0, SCRATCH, 0, 0, 0, 0) || res ||
+	    ckpt_read(p->a, SCRATCH, &alt, sizeof(alt)) || alt.ss_flags & (SS_DISABLE | SS_ONSTACK))
+		return;
+	p->dead[1].lo = (uintptr_t)alt.ss_sp;
+	p->dead[1].hi = (uintptr_t)alt.ss_sp + alt.ss_size;
+}
+
+static bool is_dead(struct pair *p, uint64_t addr)
+{
+	if (!p->dead_known)
+		find_dead(p);
+	for (int i = 0; i < 2; i++)
+		if (addr >= p->dead[i].lo && addr + 8 <= p->dead[i].hi)
+			return true;
+	return false;
+}
+
+/* Compares pages [at, at + n) of a and b; the first difference into *where. */
+static bool same_bytes(struct pair *p, uint64_t at, size_t n, uint64_t *where)
+{
+	static uint8_t ba[BATCH * PAGE], bb[BATCH * PAGE];
+	size_t len = n * PAGE;
+	ssize_t la = ckpt_read_some(p->a, at, ba, len), lb = ckpt_read_some(p->b, at, bb, len);
+
+	if (la != lb) {
+		*where = at;
+		return false;
+	}
+	if (la <= 0)
+		return true; /* neither is readable (a guard, a file's end) */
+	ckpt_overlay_mask(p->overlay, at, ba, len);
+	ckpt_overlay_mask(p->overlay, at, bb, len);
+	if (!memcmp(ba, bb, (size_t)la))
+		return true;
+	for (size_t i = 0; i < (size_t)la; i += 8)
+		if (memcmp(ba + i, bb + i, 8) && !is_dead(p, at + i)) {
+			*where = at + i;
+			return false;
+		}
+	return true;
+}
+
+static bool same_map(struct pair *p, int fa, int fb, const struct ckpt_map *m, uint64_t *where)
+{
+	uint64_t ea[BATCH], eb[BATCH];
+
+	for (uint64_t at = m->lo; at < m->hi; at += BATCH * PAGE) {
+		size_t n = (m->hi - at) / PAGE < BATCH ? (m->hi - at) / PAGE : BATCH;
+		off_t off = (off_t)(at / PAGE * 8);
+
+		if (pread(fa, ea, n * 8, off) != (ssize_t)(n * 8) ||
+		    pread(fb, eb, n * 8, off) != (ssize_t)(n * 8)) {
+			memset(ea, 0xff, sizeof(ea)); /* compare all */
+			memset(eb, 0, sizeof(eb));
+		}
+		for (size_t i = 0; i < n; i++) {
+			size_t run = 0;
+
+			while (i + run < n && !same_page(ea[i + run], eb[i + run]))
+				run++;
+			if (run && !same_bytes(p, at + i * PAGE, run, where))
+				return false;
+			i += run;
+		}
+	}
+	return true;
+}
+
+bool ckpt_same_memory(struct ckpt_task *a, struct ckpt_task *b, const struct ckpt_overlay *o,
+		      uint64_t *where)
+{
+	struct pair p = { .a = a, .b = b, .overlay = o };
+	struct ckpt_map *maps = NULL;
+	size_t n = 0;
+	bool same = true;
+	int fa = pagemap(a->tgid), fb = pagemap(b->tgid);
+
+	*where = 0;
+	if (ckpt_maps(b->tgid, &maps, &n))
+		same = false;
+	p.maps = maps;
+	p.nmaps = n;
+	for (size_t i = 0; same && i < n; i++) {
+		const struct ckpt_map *m = &maps[i];
+
+		if (!m->w || (m->lo >= CKPT_PAGE && m->lo < CKPT_PAGE + CKPT_PAGE_SIZE))
+			continue;
+		same = same_map(&p, fa, fb, m, where);
+	}
+	free(maps);
+	if (fa >= 0)
+		close(fa);
+	if (fb >= 0)
+		close(fb);
+	return same;
+}
+
+bool ckpt_same_registers(struct ckpt_task *a, struct ckpt_task *b, const struct ckpt_general *ref)
+{
+	struct ckpt_general ga = ckpt_general_of(ckpt_regs(a));
+
+	return !memcmp(&ga, ref, sizeof(ga)) && same_xstate(a, b);
+}

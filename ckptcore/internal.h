@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the files of ckptcore/ share and nobody else needs. */
+#ifndef CKPTCORE_INTERNAL_H
+#define CKPTCORE_INTERNAL_H
+
+#include <pthread.h>
+#include <sys/ptrace.h>
+
+#include "ckptcore/calls.h"
+#include "ckptcore/ckptcore.h"
+#include "ckptcore/target.h"
+
+#ifndef PTRACE_GETSIGMASK
+#define PTRACE_GETSIGMASK 0x420a
+#define PTRACE_SETSIGMASK 0x420b
+#endif
+
+/* A page range of ours in every copy: cells of probes, room for strings. */
+#define CKPT_PAGE 0x100000000000ull
+#define CKPT_PAGE_SIZE 0x10000ull
+
+/* The kernel's codes for interrupted calls; never seen by programs. */
+static inline bool ckpt_interrupted(int64_t rax)
+{
+	return rax == -512 || rax == -513 || rax == -514 || rax == -516;
+}
+
+/*
+ * A single step's trap flag is the tracer's, yet the program sees it in two
+ * places: `pushf` stores it, and `syscall` leaves it in r11. Both are cleared,
+ * or a stepped run would differ from one at full speed.
+ */
+/* Whether the instruction at insn is a pushf. */
+static inline bool ckpt_is_pushf(const uint8_t insn[2])
+{
+	return insn[0] == 0x9c || (insn[0] == 0x66 && insn[1] == 0x9c);
+}
+/* t has just been stepped over a pushf / into a call. */
+void ckpt_hide_trap_in_flags(struct ckpt_task *t);
+void ckpt_hide_trap_in_r11(struct ckpt_task *t);
+
+/* Enters a task into the table. Its state is CKPT_NEW. */
+struct ckpt_task *ckpt_task_new(pid_t tid, pid_t tgid, const struct ckpt_task_ops *ops);
+
+/* Whether an interrupt came between a fault (or an int3, a step) of t and its
+ * signal's stop, which is then the next one. */
+bool ckpt_fault_pending(struct ckpt_task *t);
+
+/* t's death was seen where nobody looks after it: ckpt_wait_any() tells its
+ * ops, unless it is forgotten before. */
+void ckpt_tell_later(struct ckpt_task *t);
+
+/*
+ * inject.c: when t, stopped by something from outside, is amid a repeated
+ * string instruction (at its page faults interrupts come in), finishes that:
+ * there is no position inside of it, since probes see it once.
+ */
+int ckpt_finish_rep(struct ckpt_task *t) __must_check;
+
+/* snapshot.c: makes a fresh copy fit to be parked: memory shared with others
+ * becomes its own, our page is there. */
+int ckpt_copy_prepare(struct ckpt_task *copy) __must_check;
+
+/* A reader of t's memory for the table of calls. */
+struct ckpt_call_reader ckpt_reader(struct ckpt_task *t);
+
+/* log.c */
+struct ckpt_event *ckpt_log_add(struct ckpt_timeline *tl, enum ckpt_event_kind kind);
+/* Appends { addr, len, bytes } to the newest event. */
+int ckpt_log_data(struct ckpt_timeline *tl, struct ckpt_task *t, uint64_t addr,
+		  uint64_t len) __must_check;
+/* A descriptor of ours for the file behind t's descriptor fd; shared by equal files. */
+int ckpt_file_keep(struct ckpt_task *t, int fd);
+
+/* record.c */
+void ckpt_record_resume(struct ckpt_task *t, int request, int sig);
+enum ckpt_verdict ckpt_record_stopped(struct ckpt_task *t);
+void ckpt_record_exec(struct ckpt_task *t);
+void ckpt_record_changed(struct ckpt_task *t);
+
+/* replay.c */
+void ckpt_play_resume(struct ckpt_task *t, int request, int sig);
+enum ckpt_verdict ckpt_play_stopped(struct ckpt_task *t);
+void ckpt_play_changed(struct ckpt_task *t);
+
+/* Emulates rdtsc or rdtscp at t's SIGSEGV stop: 0: it was none; else the
+ * instruction's length. @value: the counter to give. */
+uint64_t ckpt_rdtsc(void);
+int ckpt_rdtsc_at(struct ckpt_task *t);
+void ckpt_rdtsc_give(struct ckpt_task *t, int len, uint64_t value);
+
+#endif

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The append-only log of events, and the files that mappings in it need. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/stat.h>
+
+#include "ckptcore/internal.h"
+
+struct ckpt_event *ckpt_log_add(struct ckpt_timeline *tl, enum ckpt_event_kind kind)
+{
+	struct ckpt_event *ev;
+
+	if (tl->nevents == tl->events_room) {
+		uint64_t room = tl->events_room ? tl->events_room * 2 : 1024;
+		struct ckpt_event *more = realloc(tl->events, room * sizeof(*more));
+
+		if (!more)
+			return NULL;
+		tl->events = more;
+		tl->events_room = room;
+	}
+	ev = &tl->events[tl->nevents++];
+	memset(ev, 0, sizeof(*ev));
+	ev->kind = kind;
+	ev->data = tl->data_len;
+	ev->file = -1;
+	ckpt_stats.events++;
+	ckpt_stats.log_bytes += sizeof(*ev);
+	return ev;
+}
+
+int ckpt_log_data(struct ckpt_timeline *tl, struct ckpt_task *t, uint64_t addr, uint64_t len)
+{
+	struct ckpt_event *ev = &tl->events[tl->nevents - 1];
+	uint64_t need = tl->data_len + 16 + len;
+	ssize_t n;
+
+	if (len == 0)
+		return 0;
+	if (need > tl->data_room) {
+		uint64_t room = need + need / 2 + 65536;
+		uint8_t *more = realloc(tl->data, room);
+
+		if (!more)
+			return -ENOMEM;
+		tl->data = more;
+		tl->data_room = room;
+	}
+	/* The first readable part is enough, see ckpt_call_outputs(). */
+	n = ckpt_read_some(t, addr, tl->data + tl->data_len + 16, len);
+	if (n <= 0)
+		return 0;
+	len = (uint64_t)n;
+	memcpy(tl->data + tl->data_len, &addr, 8);
+	memcpy(tl->data + tl->data_len + 8, &len, 8);
+	tl->data_len += 16 + len;
+	ev->data_len += (uint32_t)(16 + len);
+	ckpt_stats.log_bytes += 16 + len;
+	return 0;
+}
+
+/* One descriptor per (device, inode, mtime), for the life of fred. */
+static struct kept {
+	dev_t dev;
+	ino_t ino;
+	struct timespec mtime;
+	int fd;
+} * kept;
+static size_t nkept;
+
+int ckpt_file_keep(struct ckpt_task *t, int fd)
+{
+	char path[48];
+	struct stat st;
+	struct kept *more;
+	int mine;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", t->tgid, fd);
+	mine = open(path, O_RDONLY | O_CLOEXEC);
+	if (mine < 0 || fstat(mine, &st) < 0)
+		return -1;
+	for (size_t i = 0; i < nkept; i++)
+		if (kept[i].dev == st.st_dev && kept[i].ino == st.st_ino &&
+		    !memcmp(&kept[i].mtime, &st.st_mtim, sizeof(st.st_mtim))) {
+			close(mine);
+			return kept[i].fd;
+		}
+	more = realloc(kept, (nkept + 1) * sizeof(*kept));
+	if (!more) {
+		close(mine);
+		return -1;
+	}
+	kept = more;
+	kept[nkept++] = (struct kept){ st.st_dev, st.st_ino, st.st_mtim, mine };
+	return mine;
+}

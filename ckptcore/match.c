@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Legs: a puppet's run up to a known moment, with probes on the way.
+ *
+ * A moment that lies at no event is recognized from the front: a probe at its
+ * address compares all registers; where they are equal, memory and extended
+ * state are compared too. A word of memory that differs becomes one more
+ * condition of the probe, so that a loop with equal registers costs one
+ * comparison of memory and not one each time round. The first equal full state
+ * is the moment, since equal states have equal futures.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ckptcore/probe.h"
+#include "ckptcore/record.h"
+
+static int install(struct ckpt_leg *leg)
+{
+	const struct ckpt_goal *goal = leg->run.goal;
+	struct ckpt_rule *all = calloc(leg->n + 2, sizeof(*all));
+	size_t n = 0;
+	int err;
+
+	if (!all)
+		return -ENOMEM;
+	if (goal->how == CKPT_END_MATCH) {
+		all[n++] = (struct ckpt_rule){ .site = goal->regs.rip,
+					       .conds = leg->conds,
+					       .nconds = leg->nconds,
+					       .cell = CKPT_CELL_END };
+		all[n++] = (struct ckpt_rule){ .site = goal->regs.rip, .cell = CKPT_CELL_HITS };
+	}
+	if (leg->n)
+		memcpy(all + n, leg->rules, leg->n * sizeof(*all));
+	err = ckpt_probes_install(leg->p, all, n + leg->n);
+	free(all);
+	return err;
+}
+
+int ckpt_leg_begin(struct ckpt_leg *leg, struct ckpt_task *p, const struct ckpt_goal *goal,
+		   const struct ckpt_rule *rules, size_t n)
+{
+	memset(leg, 0, sizeof(*leg));
+	leg->p = p;
+	leg->rules = rules;
+	leg->n = n;
+	leg->run.goal = goal;
+	if (goal->how == CKPT_END_MATCH) {
+		for (int i = 0; i < 16; i++)
+			leg->conds[leg->nconds++] =
+				(struct probe_cond){ .what = (enum probe_operand)i,
+						     .value = goal->regs.r[i] };
+		leg->run.arm_event = goal->event;
+		leg->run.arm_cell = CKPT_CELL_END;
+		leg->run.arm_count = 1;
+		leg->run.reset_first = CKPT_CELL_END;
+		leg->run.reset_n = 2;
+	}
+	if (ckpt_cells_reset(p, 0, CKPT_CELL_FREE))
+		return -ESRCH;
+	return install(leg);
+}
+
+static bool is_end(struct ckpt_leg *leg, uint64_t *where)
+{
+	const struct ckpt_goal *goal = leg->run.goal;
+
+	*where = 0;
+	return goal->how == CKPT_END_MATCH && leg->p->play->event == goal->event &&
+	       ckpt_same_registers(leg->p, goal->ref, &goal->regs) &&
+	       ckpt_same_memory(leg->p, goal->ref, &leg->p->timeline->overlay, where);
+}
+
+/* A word that tells this arrival from the one that is looked for. */
+static int learn(struct ckpt_leg *leg, uint64_t where)
+{
+	const struct ckpt_goal *goal = leg->run.goal;
+	uint64_t value;
+
+	if (!where || leg->nconds == PROBE_MAX_CONDS || ckpt_read(goal->ref, where, &value, 8))
+		return 0;
+	leg->conds[leg->nconds++] = (struct probe_cond){ PROBE_MEM, where, value };
+	ckpt_probes_remove(leg->p);
+	leg->run.skip_rule = 1; /* behind the end's rule */
+	return install(leg);
+}
+
+enum ckpt_halt ckpt_leg_run(struct ckpt_leg *leg)
+{
+	enum ckpt_halt halt;
+	uint64_t where;
+
+	if (leg->run.goal->how == CKPT_END_NOW)
+		return CKPT_HALT_GOAL;
+	if (leg->p->play->sig && leg->run.goal->how == CKPT_END_MATCH && leg->run.goal->ref->play &&
+	    leg->run.goal->ref->play->sig) {
+		leg->hits = 1; /* only at an interval's beginning a signal waits */
+		return CKPT_HALT_GOAL;
+	}
+	for (;;) {
+		halt = ckpt_puppet_run(leg->p, &leg->run);
+		if (halt == CKPT_HALT_PROBE && leg->run.cell != CKPT_CELL_END)
+			return halt;
+		if (halt != CKPT_HALT_PROBE && halt != CKPT_HALT_SIGNAL)
+			return halt;
+		if (is_end(leg, &where)) {
+			leg->hits = CKPT_NEVER - ckpt_cell_get(leg->p, CKPT_CELL_HITS) + 1;
+			return CKPT_HALT_GOAL;
+		}
+		if (halt == CKPT_HALT_SIGNAL)
+			return halt;
+		if (ckpt_cell_set(leg->p, CKPT_CELL_END, 1) || learn(leg, where))
+			return CKPT_HALT_DEAD;
+	}
+}
+
+void ckpt_leg_end(struct ckpt_leg *leg)
+{
+	ckpt_probes_remove(leg->p);
+}
+
+/* ---------------------------------------------------------------- positions */
+
+static int halt_error(enum ckpt_halt halt)
+{
+	return halt == CKPT_HALT_CANCELLED ? -EINTR : halt == CKPT_HALT_DEAD ? -ESRCH : -EPROTO;
+}
+
+int ckpt_locate(struct ckpt_timeline *tl, size_t interval, const struct ckpt_goal *goal,
+		struct ckpt_pos *ret)
+{
+	struct ckpt_leg leg;
+	enum ckpt_halt halt;
+	struct ckpt_task *p;
+	int err = ckpt_puppet_create(tl, interval, &p);
+
+	if (err)
+		return err;
+	err = ckpt_leg_begin(&leg, p, goal, NULL, 0);
+	if (!err) {
+		halt = ckpt_leg_run(&leg);
+		if (halt != CKPT_HALT_GOAL && halt != CKPT_HALT_EXIT)
+			err = halt_error(halt);
+	}
+	if (!err)
+		*ret = (struct ckpt_pos){ .interval = interval,
+					  .event = goal->event,
+					  .known = true,
+					  .addr = goal->how == CKPT_END_MATCH ? goal->regs.rip : 0,
+					  .hits = goal->how == CKPT_END_MATCH ? leg.hits : 0 };
+	ckpt_puppet_destroy(p);
+	return err;
+}
+
+int ckpt_goto(struct ckpt_timeline *tl, const struct ckpt_pos *pos, struct ckpt_task **ret)
+{
+	const struct ckpt_rule rule = { .site = pos->addr, .cell = CKPT_CELL_END };
+	struct ckpt_run run = { 0 };
+	enum ckpt_halt halt;
+	struct ckpt_task *p;
+	int err = ckpt_puppet_create(tl, pos->interval, &p);
+
+	if (err)
+		return err;
+	if (pos->hits) {
+		run.arm_event = pos->event;
+		run.arm_cell = CKPT_CELL_END;
+		run.arm_count = pos->hits;
+		err = ckpt_cells_reset(p, 0, CKPT_CELL_FREE);
+		if (!err)
+			err = ckpt_probes_install(p, &rule, 1);
+		if (!err && (halt = ckpt_puppet_run(p, &run)) != CKPT_HALT_PROBE)
+			err = halt_error(halt);
+		ckpt_probes_remove(p);
+	} else if (pos->event > tl->snaps[pos->interval]->event) {
+		run.stop_event = pos->event;
+		halt = ckpt_puppet_run(p, &run);
+		if (halt != CKPT_HALT_EVENT)
+			err = halt_error(halt);
+	}
+	for (uint32_t i = 0; !err && i < pos->steps; i++) {
+		run = (struct ckpt_run){ 0 };
+		halt = ckpt_puppet_step(p, &run);
+		if (halt != CKPT_HALT_STEP)
+			err = halt_error(halt);
+	}
+	if (err) {
+		ckpt_puppet_destroy(p);
+		return err;
+	}
+	*ret = p;
+	return 0;
+}

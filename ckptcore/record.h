@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Timelines as the controller uses them: record, snapshot, tick. */
+#ifndef CKPT_RECORD_H
+#define CKPT_RECORD_H
+
+#include "ckptcore/internal.h"
+
+/* Begins to record tl->live, which stands at a stop outside of calls. */
+int ckpt_record_start(struct ckpt_timeline *tl) __must_check;
+/* Ends recording for a reason in words; what was recorded stays. */
+void ckpt_record_stop(struct ckpt_timeline *tl, const char *why);
+/* How the last interval ends, where the live target stands (stopped) now. */
+enum ckpt_end ckpt_record_where(const struct ckpt_timeline *tl);
+/* The signal at whose delivery the live target stands, with *ret its siginfo;
+ * 0: none. It is lost if the target is resumed without it. */
+int ckpt_record_signal(const struct ckpt_timeline *tl, siginfo_t *ret);
+/* To be called some 100 times a second while the target runs: takes the
+ * snapshots by clock. */
+void ckpt_record_tick(struct ckpt_timeline *tl);
+
+/*
+ * Takes a snapshot of the live target, which is stopped outside of a call.
+ * @before: how the interval before ends. @dead: its end isn't this state (an
+ * exec, a change by the user). @sig: delivered when it goes on, with *si.
+ * A failure ends nothing: the interval just grows (or, when it can't, the
+ * recording ends with a message).
+ */
+void ckpt_snapshot(struct ckpt_timeline *tl, enum ckpt_end before, bool dead, int sig,
+		   const siginfo_t *si);
+/*
+ * Makes a snapshot of a puppet that stands in interval i, without probes, at no
+ * particular event; it ends that interval. Puppets in later ones are told;
+ * those in interval i are taken to stand behind it. 0: the puppet is used up.
+ */
+int ckpt_snapshot_insert(struct ckpt_timeline *tl, size_t i, struct ckpt_task *p) __must_check;
+/* Seconds between snapshots by clock: such that they cost 2 %. */
+double ckpt_snapshot_spacing(void);
+
+struct ckpt_timeline *ckpt_timeline_create(void);
+/* Kills the copies and frees all. Takes NULL. */
+void ckpt_timeline_destroy(struct ckpt_timeline *tl);
+
+#endif

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Who runs a target's task: the recorder, or nobody but the debugger. */
+#include <stdlib.h>
+#include <sys/ptrace.h>
+
+#include "ckptcore/internal.h"
+#include "ckptcore/record.h"
+#include "ckptcore/target.h"
+
+static bool recorded(const struct ckpt_task *t)
+{
+	return t->timeline && t->timeline->live == t && t->timeline->recording;
+}
+
+void ckpt_target_resume(struct ckpt_task *t, int request, int sig)
+{
+	t->request = request;
+	if (recorded(t))
+		ckpt_record_resume(t, request, sig);
+	else
+		ckpt_resume(t, request, sig);
+}
+
+bool ckpt_free_tsc(struct ckpt_task *t)
+{
+	return t->state == CKPT_SIGNAL && t->tsc_trapped && ckpt_rdtsc_at(t) &&
+	       !ckpt_trap_tsc(t, false);
+}
+
+enum ckpt_verdict ckpt_target_stopped(struct ckpt_task *t)
+{
+	if (recorded(t))
+		return ckpt_record_stopped(t);
+	if (t->state == CKPT_DEAD && t->timeline && t->timeline->live == t) {
+		t->timeline->live = NULL;
+		t->timeline->end_status = t->stop.status;
+	}
+	if (t->state == CKPT_SECCOMP) {
+		ckpt_resume(t, PTRACE_CONT, 0);
+		return CKPT_HANDLED;
+	}
+	if (ckpt_free_tsc(t)) {
+		ckpt_resume(t, t->request, 0);
+		return CKPT_HANDLED;
+	}
+	return CKPT_REPORT;
+}
+
+void ckpt_target_exec(struct ckpt_task *t)
+{
+	if (recorded(t))
+		ckpt_record_exec(t);
+}
+
+void ckpt_target_changed(struct ckpt_task *t)
+{
+	if (recorded(t))
+		ckpt_record_changed(t);
+}
+
+void ckpt_hide_trap_in_flags(struct ckpt_task *t)
+{
+	uint64_t rsp = ckpt_regs(t)->rsp;
+	uint16_t flags;
+
+	if (ckpt_read(t, rsp, &flags, 2))
+		return;
+	flags &= (uint16_t)~0x100;
+	if (ckpt_write(t, rsp, &flags, 2))
+		return; /* it was pushed there a moment ago: it dies */
+}
+
+void ckpt_hide_trap_in_r11(struct ckpt_task *t)
+{
+	struct user_regs_struct *r = ckpt_regs(t);
+
+	if (!(r->r11 & 0x100))
+		return;
+	r->r11 &= ~0x100ull;
+	ckpt_regs_dirty(t);
+}
+
+bool ckpt_target_executable(struct ckpt_task *t, uint64_t addr)
+{
+	/* Breakpoints come and go at every stop, the mappings don't. */
+	uint64_t *known = &t->exec_pages[(addr >> 12) % CKPT_EXEC_PAGES];
+	struct ckpt_map *maps;
+	size_t n;
+	bool x = false;
+
+	if (*known == addr >> 12)
+		return true;
+	if (ckpt_maps(t->tgid, &maps, &n))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (addr >= maps[i].lo && addr < maps[i].hi)
+			x = maps[i].x;
+	free(maps);
+	if (x)
+		*known = addr >> 12;
+	return x;
+}

@@ -1,0 +1,511 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The requests of fred's commands inside the debugger: JSON in, JSON out, one
+ * function and one table entry each. They run while the debugger waits for the
+ * answer of its reserved call.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <json-c/json.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+
+#include "fred/bisect.h"
+#include "fred/checkpoint.h"
+#include "fred/command.h"
+#include "fred/reverse.h"
+#include "fred/undo.h"
+
+#define F fred_tl
+#define MAX_STOPS 256
+
+/* The search that the last request began, to be gone on with. */
+static struct {
+	struct ckpt_rule stops[MAX_STOPS];
+	size_t nstops;
+	struct fred_watch watches[4];
+	size_t nwatches;
+	struct ckpt_task *floor; /* where it ends if nothing stops it ... */
+	size_t scope;		 /* ... 1 more than the watchpoint that ends there, or 0 */
+} search;
+
+static pid_t asking; /* the debugger's task */
+bool fred_commands_loaded;
+
+/* ------------------------------------------------------------------- JSON */
+
+static const char *get_string(json_object *o, const char *key, const char *fallback)
+{
+	json_object *v;
+
+	return json_object_object_get_ex(o, key, &v) ? json_object_get_string(v) : fallback;
+}
+
+static uint64_t get_number(json_object *o, const char *key, uint64_t fallback)
+{
+	json_object *v;
+
+	return json_object_object_get_ex(o, key, &v) ? (uint64_t)json_object_get_uint64(v) :
+						       fallback;
+}
+
+static void put_string(json_object *o, const char *key, const char *value)
+{
+	json_object_object_add(o, key, json_object_new_string(value));
+}
+
+static void put_number(json_object *o, const char *key, uint64_t value)
+{
+	json_object_object_add(o, key, json_object_new_uint64(value));
+}
+
+static void put_seconds(json_object *o, const char *key, double value)
+{
+	json_object_object_add(o, key, json_object_new_double(value));
+}
+
+static void put_bool(json_object *o, const char *key, bool value)
+{
+	json_object_object_add(o, key, json_object_new_boolean(value));
+}
+
+static void fail(json_object *out, int err)
+{
+	if (err == -EINTR) {
+		put_string(out, "status", "interrupted");
+		return;
+	}
+	put_string(out, "status", "error");
+	put_string(out, "message",
+		   err == -EPROTO && fred_seek_error[0] ? fred_seek_error : strerror(-err));
+}
+
+/* The program that p runs. */
+static void put_exe(json_object *out, struct ckpt_task *p)
+{
+	char path[32], exe[4096];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", p->tgid);
+	n = readlink(path, exe, sizeof(exe) - 1);
+	if (n <= 0)
+		return;
+	exe[n] = 0;
+	put_string(out, "exe", exe);
+}
+
+/* ------------------------------------------------------------------ status */
+
+static void op_status(json_object *in, json_object *out)
+{
+	bool puppet = F.now && F.now->play;
+
+	(void)in;
+	put_string(out, "state", !F.tl ? "none" : !F.vt ? "ended" : puppet ? "past" : "live");
+	put_number(out, "tid", (uint64_t)F.tid);
+	put_bool(out, "verbose", F.verbose);
+	if (F.staged)
+		put_exe(out, F.staged);
+	put_bool(out, "recording", F.tl && F.tl->recording);
+	put_bool(out, "no_record", F.no_record);
+	put_number(out, "threads", F.vt ? vpt_count(F.vt->tgid) : 0);
+	if (F.tl && F.tl->broken)
+		put_string(out, "broken", F.tl->broken);
+	if (F.tl && F.tl->nsnaps) {
+		put_number(out, "snapshots", F.tl->nsnaps);
+		put_number(out, "events", F.tl->nevents);
+		put_number(out, "event", puppet ? F.now->play->event : F.tl->nevents);
+	}
+}
+
+static void op_stats(json_object *in, json_object *out)
+{
+	const struct ckpt_stats *s = &ckpt_stats;
+
+	(void)in;
+	put_number(out, "snapshots", s->snapshots);
+	put_seconds(out, "snapshot seconds", s->snapshot_s);
+	put_number(out, "restarts", s->restarts);
+	put_seconds(out, "restart seconds", s->restart_s);
+	put_number(out, "evaluations", s->evaluations);
+	put_seconds(out, "evaluation seconds", s->evaluation_s);
+	put_number(out, "searches", s->searches);
+	put_seconds(out, "search seconds", s->search_s);
+	put_number(out, "search runs", s->probes);
+	put_number(out, "transplants", s->transplants);
+	put_number(out, "events", s->events);
+	put_number(out, "log bytes", s->log_bytes);
+	put_number(out, "snapshots kept", F.tl ? F.tl->nsnaps : 0);
+	put_number(out, "snapshots dropped", s->dropped);
+	put_number(out, "private memory", F.tl ? fred_private_memory() : 0);
+}
+
+/* ----------------------------------------------------------------- searches */
+
+static void drop_floor(void)
+{
+	ckpt_puppet_destroy(search.floor);
+	search.floor = NULL;
+}
+
+static void read_stops(json_object *in)
+{
+	json_object *list, *item, *v;
+
+	search.nstops = search.nwatches = 0;
+	if (json_object_object_get_ex(in, "stops", &list))
+		for (size_t i = 0; i < json_object_array_length(list) && i < MAX_STOPS; i++) {
+			item = json_object_array_get_idx(list, i);
+			search.stops[search.nstops++] =
+				(struct ckpt_rule){ .site = json_object_get_uint64(item) };
+		}
+	if (json_object_object_get_ex(in, "watches", &list))
+		for (size_t i = 0; i < json_object_array_length(list) && i < 4; i++) {
+			struct fred_watch *w = &search.watches[search.nwatches++];
+
+			item = json_object_array_get_idx(list, i);
+			v = json_object_array_get_idx(item, 0);
+			w->addr = json_object_get_uint64(v);
+			v = json_object_array_get_idx(item, 1);
+			w->len = (unsigned int)json_object_get_int(v);
+			v = json_object_array_get_idx(item, 2);
+			w->access = (enum fred_access)json_object_get_int(v);
+		}
+}
+
+/* Whether other code may be mapped at event `then` of interval i than now. */
+static bool other_code(uint64_t then, size_t i)
+{
+	uint64_t now = F.now && F.now->play ? F.now->play->event : F.tl->nevents;
+	size_t k = F.now && F.now->play ? F.now->play->interval : F.tl->nsnaps - 1;
+
+	if (!F.now)
+		return true;
+	for (uint64_t e = now < then ? now : then; e < (now < then ? then : now); e++)
+		if (F.tl->events[e].nr == SYS_munmap ||
+		    (F.tl->events[e].nr == SYS_mmap && F.tl->events[e].file >= 0))
+			return true;
+	for (size_t s = (i < k ? i : k) + 1; s <= (i < k ? k : i); s++)
+		if (F.tl->snaps[s]->before == CKPT_END_CALL)
+			return true;
+	return false;
+}
+
+static void stage(json_object *out, struct ckpt_task *p, enum fred_arrival arrival, size_t slot,
+		  const char *kind)
+{
+	fred_timeline_stage(p, arrival);
+	F.watch_addr = arrival == FRED_ARRIVE_WATCH ? search.watches[slot].addr : 0;
+	put_string(out, "status", "found");
+	put_string(out, "kind", kind);
+	put_number(out, "pc", ckpt_canonical(p).rip);
+	put_number(out, "slot", slot);
+	put_exe(out, p);
+	put_bool(out, "code",
+		 other_code(p->play ? p->play->event : F.tl->nevents,
+			    p->play ? p->play->interval : F.tl->nsnaps - 1));
+}
+
+static void stage_begin(json_object *out)
+{
+	struct ckpt_task *p;
+	int err = fred_seek_begin(&p);
+
+	if (err)
+		fail(out, err);
+	else
+		stage(out, p, FRED_ARRIVE_STEP, 0, "begin");
+}
+
+/* The last stop between the floor and m; where there is none, the floor, or
+ * history's beginning. */
+static void stage_last_stop(const struct fred_moment *m, json_object *out)
+{
+	struct ckpt_task *written = NULL, *hit;
+	size_t which = 0, slot = 0;
+	int err =
+		fred_seek_write(m, search.floor, search.watches, search.nwatches, &written, &slot);
+
+	if (err >= 0)
+		err = fred_seek_last(m, written ? written : search.floor, search.stops,
+				     search.nstops, &hit, &which);
+	if (err > 0) {
+		stage(out, hit, FRED_ARRIVE_BREAKPOINT, 0, "breakpoint");
+		ckpt_puppet_destroy(written);
+	} else if (err < 0) {
+		ckpt_puppet_destroy(written);
+		fail(out, err);
+	} else if (written) {
+		stage(out, written, FRED_ARRIVE_WATCH, slot, "watch");
+	} else if (search.floor) {
+		hit = search.floor;
+		search.floor = NULL;
+		if (search.scope)
+			stage(out, hit, FRED_ARRIVE_STEP, search.scope - 1, "scope");
+		else
+			stage(out, hit, FRED_ARRIVE_STEP, 0, "step");
+	} else {
+		stage_begin(out);
+	}
+}
+
+static int moment(struct fred_moment *m, bool chain)
+{
+	memset(m, 0, sizeof(*m));
+	if (chain && F.staged && F.staged->play) {
+		m->owned = F.staged; /* it is about to be replaced */
+		F.staged = NULL;
+		fred_moment_of(m->owned, m);
+		m->owned = m->goal.ref;
+		return 0;
+	}
+	fred_timeline_unstage();
+	return fred_timeline_moment(&m->goal, &m->interval);
+}
+
+/* Frames that watched variables belong to: where they begin the search ends. */
+static int end_at_scopes(json_object *in, const struct fred_moment *m)
+{
+	json_object *list, *item;
+	struct ckpt_task *p;
+	int err = 0;
+
+	if (!json_object_object_get_ex(in, "scopes", &list))
+		return 0;
+	for (size_t i = 0; err >= 0 && i < json_object_array_length(list); i++) {
+		item = json_object_array_get_idx(list, i);
+		err = fred_reverse_scope(m, search.floor, (unsigned int)json_object_get_int(item),
+					 &p);
+		if (err == -ENOENT)
+			err = 0;
+		if (err > 0) {
+			drop_floor();
+			search.floor = p;
+			search.scope = i + 1;
+		}
+	}
+	return err < 0 ? err : 0;
+}
+
+static int run_continue(const struct fred_moment *m, struct ckpt_task **ret)
+{
+	(void)m;
+	(void)ret;
+	return 0;
+}
+
+static const struct {
+	const char *how;
+	int (*run)(const struct fred_moment *m, struct ckpt_task **ret);
+	bool stops; /* breakpoints on the way end it */
+} hows[] = {
+	{ "step", fred_reverse_step, true },	   { "next", fred_reverse_next, true },
+	{ "stepi", fred_seek_instruction, false }, { "nexti", fred_reverse_nexti, true },
+	{ "continue", run_continue, true },
+};
+
+static void op_reverse(json_object *in, json_object *out)
+{
+	const char *how = get_string(in, "how", "");
+	struct fred_moment m;
+	struct ckpt_task *p = NULL;
+	double begin = ckpt_now();
+	int err = moment(&m, json_object_object_get(in, "chain") != NULL);
+	size_t i = 0;
+
+	drop_floor();
+	read_stops(in);
+	ckpt_stats.searches++;
+	fred_seek_error[0] = 0;
+	if (!err && !m.owned)
+		fred_dense_before(&m);
+	if (!err && F.tl->live && F.now == F.tl->live && !F.tl->recording &&
+	    strcmp(how, "continue")) {
+		/* What lies between isn't recorded: the newest point that is. */
+		err = fred_seek_end(&p);
+		err = err ? err : 1;
+	} else if (!err && !strcmp(how, "finish")) {
+		err = fred_reverse_finish(&m, (unsigned int)get_number(in, "level", 0), &p);
+	} else if (!err) {
+		while (i < sizeof(hows) / sizeof(*hows) && strcmp(hows[i].how, how))
+			i++;
+		if (i == sizeof(hows) / sizeof(*hows))
+			err = -EINVAL;
+		else
+			err = hows[i].run(&m, &p);
+		if (err >= 0 && !hows[i].stops)
+			search.nstops = search.nwatches = 0;
+	}
+	if (err < 0) {
+		fail(out, err);
+	} else {
+		search.floor = err > 0 ? p : NULL;
+		search.scope = 0;
+		err = search.nwatches ? end_at_scopes(in, &m) : 0;
+		if (err < 0)
+			fail(out, err);
+		else
+			stage_last_stop(&m, out);
+	}
+	ckpt_stats.search_s += ckpt_now() - begin;
+	fred_moment_deinit(&m);
+}
+
+/* The stop that was staged isn't one (its condition is false): the one before. */
+static void op_again(json_object *in, json_object *out)
+{
+	struct fred_moment m;
+	int err;
+
+	(void)in;
+	fred_timeline_peek(false);
+	err = moment(&m, true);
+	if (err)
+		fail(out, err);
+	else
+		stage_last_stop(&m, out);
+	fred_moment_deinit(&m);
+}
+
+static void op_peek(json_object *in, json_object *out)
+{
+	bool on = get_number(in, "on", 1);
+
+	if (!fred_timeline_restore()) {
+		fail(out, -EBUSY);
+		return;
+	}
+	fred_timeline_peek(on);
+	put_string(out, "status", "ok");
+}
+
+/* The next resume arrives at the staged point. */
+static void op_land(json_object *in, json_object *out)
+{
+	fred_timeline_restore();
+	if (!get_number(in, "stay", 0))
+		fred_timeline_peek(false);
+	drop_floor();
+	if (!F.staged || !F.vt) {
+		fail(out, -ENOENT);
+		return;
+	}
+	F.landing = true;
+	F.other_program = get_number(in, "exec", 0);
+	put_string(out, "status", "ok");
+}
+
+static void op_drop(json_object *in, json_object *out)
+{
+	(void)in;
+	fred_timeline_restore();
+	fred_timeline_unstage();
+	drop_floor();
+	put_string(out, "status", "ok");
+}
+
+/* After the program's end: its last moment, to attach to. */
+static void op_reattach(json_object *in, json_object *out)
+{
+	struct ckpt_task *p;
+	int err;
+
+	(void)in;
+	if (!F.tl || F.vt || !F.tl->nsnaps) {
+		fail(out, -ESRCH);
+		return;
+	}
+	err = fred_seek_end(&p);
+	if (err) {
+		fail(out, err);
+		return;
+	}
+	fred_timeline_stage(p, FRED_ARRIVE_STEP);
+	put_string(out, "status", "ok");
+	put_number(out, "tid", (uint64_t)F.tid);
+}
+
+static void op_prompt(json_object *in, json_object *out)
+{
+	fred_op_prompt(ckpt_find(asking), in, out);
+}
+
+static void op_undo(json_object *in, json_object *out)
+{
+	fred_op_undo(ckpt_find(asking), in, out);
+}
+
+static const struct {
+	const char *op;
+	void (*run)(json_object *in, json_object *out);
+} ops[] = {
+	{ "status", op_status },
+	{ "stats", op_stats },
+	{ "reverse", op_reverse },
+	{ "again", op_again },
+	{ "peek", op_peek },
+	{ "land", op_land },
+	{ "drop", op_drop },
+	{ "reattach", op_reattach },
+	{ "checkpoint", fred_op_checkpoint },
+	{ "checkpoints", fred_op_checkpoints },
+	{ "restart", fred_op_restart },
+	{ "delete", fred_op_delete_checkpoint },
+	{ "bisect", fred_op_bisect },
+	{ "verdict", fred_op_verdict },
+	{ "prompt", op_prompt },
+	{ "undo", op_undo },
+	{ "history", fred_op_history },
+};
+
+/* ^C while a request is served: the debugger has a SIGINT waiting. */
+static bool sigint_waits(void)
+{
+	char path[32], line[256];
+	unsigned long own = 0, shared = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", asking);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f)) {
+		sscanf(line, "SigPnd: %lx", &own);
+		sscanf(line, "ShdPnd: %lx", &shared);
+	}
+	if (f)
+		fclose(f);
+	return (own | shared) & 1ul << (SIGINT - 1);
+}
+
+long fred_command(struct ckpt_task *t, const char *request, char *reply, size_t room)
+{
+	json_object *in = json_tokener_parse(request), *out = json_object_new_object();
+	const char *op = in ? get_string(in, "op", "") : "";
+	const char *text;
+	size_t i = 0, len;
+	long n;
+
+	asking = t->tid;
+	fred_commands_loaded = true;
+	ckpt_cancelled = sigint_waits;
+	while (i < sizeof(ops) / sizeof(*ops) && strcmp(ops[i].op, op))
+		i++;
+	if (i < sizeof(ops) / sizeof(*ops))
+		ops[i].run(in, out);
+	else
+		fail(out, -ENOSYS);
+	ckpt_cancelled = NULL;
+	text = json_object_to_json_string(out);
+	len = strlen(text);
+	if (fred_undo_replaced()) /* the one that asked is gone */
+		n = VPT_NO_REPLY;
+	else
+		n = len < room ? (long)len : -EMSGSIZE;
+	if (n > 0)
+		memcpy(reply, text, len);
+	json_object_put(in);
+	json_object_put(out);
+	return n;
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A snapshot just before the moment at which the user looks back, made of a
+ * puppet, when the interval there is long: every further search near that
+ * moment then runs over a small part of it. What measures the way is the
+ * statements of the functions on the stack, of which a loop that takes long
+ * usually has one.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fred/seek.h"
+
+#define F fred_tl
+#define MAX_FRAMES 16
+#define MAX_RULES 3000
+#define LONG_RUN 0.01 /* seconds */
+#define MIN_HITS 64
+#define PART 32 /* what remains: 1/PART of the way */
+
+struct census {
+	size_t interval, strangers;
+};
+
+static void count_stranger(struct ckpt_task *t, void *arg)
+{
+	struct census *c = arg;
+
+	/* Where others stand in the interval nobody knows: before or behind? */
+	c->strangers += t->play && t->play->interval == c->interval && t != F.now && t != F.clean;
+}
+
+static int add_rule(struct ckpt_rule **rules, size_t *n, uint64_t site)
+{
+	if (!*rules)
+		*rules = calloc(MAX_RULES, sizeof(**rules));
+	if (!*rules)
+		return -ENOMEM;
+	for (size_t i = 0; i < *n; i++)
+		if ((*rules)[i].site == site)
+			return 0;
+	if (*n < MAX_RULES)
+		(*rules)[(*n)++] = (struct ckpt_rule){ .site = site };
+	return 0;
+}
+
+static int add_function(struct fred_sym *sym, struct fred_sym_reader *reader, uint64_t pc,
+			struct ckpt_rule **rules, size_t *n)
+{
+	struct fred_statement *stmts = NULL;
+	struct fred_insn *insns = NULL;
+	struct fred_function f;
+	size_t count = 0;
+	int err = 0;
+
+	if (fred_sym_function(sym, pc, &f))
+		return 0;
+	if (f.has_lines && fred_sym_statements(sym, &f, &stmts, &count))
+		count = 0;
+	for (size_t i = 0; !err && i < count; i++)
+		err = add_rule(rules, n, stmts[i].addr);
+	free(stmts);
+	if (count || err ||
+	    fred_sym_instructions(sym, reader, f.ranges[0].lo, f.ranges[0].hi, &insns, &count))
+		return err;
+	for (size_t i = 0; !err && i < count; i++)
+		if (insns[i].kind == FRED_INSN_JCC || insns[i].kind == FRED_INSN_CALL)
+			err = add_rule(rules, n, insns[i].addr);
+	free(insns);
+	return err;
+}
+
+static int stack_rules(struct ckpt_task *t, struct ckpt_rule **rules, size_t *n)
+{
+	struct fred_sym *sym = fred_seek_symbols(t);
+	struct fred_sym_reader reader = fred_seek_reader(t);
+	struct ckpt_general g = ckpt_canonical(t);
+	struct fred_frame frames[MAX_FRAMES];
+	uint64_t regs[FRED_NREGS];
+	size_t nframes = 0;
+	int err;
+
+	*rules = NULL;
+	*n = 0;
+	if (!sym)
+		return -ENOENT;
+	memcpy(regs, g.r, sizeof(g.r));
+	regs[FRED_RIP] = g.rip;
+	err = fred_sym_unwind(sym, regs, &reader, frames, MAX_FRAMES, &nframes);
+	for (size_t i = 0; !err && i < nframes; i++)
+		err = add_function(sym, &reader, frames[i].pc, rules, n);
+	return err;
+}
+
+void fred_dense_before(struct fred_moment *m)
+{
+	struct census c = { .interval = m->interval };
+	struct fred_moment only = *m;
+	struct ckpt_task *begin, *p;
+	struct ckpt_rule *rules = NULL;
+	double start = ckpt_now();
+	size_t n = 0, which;
+	uint64_t hits = 0;
+	int err;
+
+	if (m->goal.how != CKPT_END_MATCH || !m->goal.ref)
+		return;
+	ckpt_each_task(count_stranger, &c);
+	if (c.strangers || ckpt_puppet_create(F.tl, m->interval, &begin))
+		return;
+	only.owned = NULL;
+	err = stack_rules(m->goal.ref, &rules, &n);
+	if (!err && n)
+		err = fred_seek_count(begin, &only, rules, n, &hits);
+	if (!err && hits >= MIN_HITS && ckpt_now() - start > LONG_RUN &&
+	    fred_seek_first(begin, &only, rules, n, hits - hits / PART, &p, &which) > 0) {
+		if (ckpt_snapshot_insert(F.tl, m->interval, p))
+			ckpt_puppet_destroy(p);
+		else
+			m->interval =
+				F.now && F.now->play ? F.now->play->interval : F.tl->nsnaps - 1;
+	}
+	free(rules);
+	ckpt_puppet_destroy(begin);
+}

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What gdb would stop at, going back: breakpoints, watchpoints, their conditions. Sourced by fred.py."""
+
+
+# How fred watches for each: 0 changes, 1 reads, 2 accesses.
+WATCH_TYPES = {gdb.BP_HARDWARE_WATCHPOINT: 0, gdb.BP_WATCHPOINT: 0, gdb.BP_READ_WATCHPOINT: 1,
+               gdb.BP_ACCESS_WATCHPOINT: 2}
+
+# Of watchpoints on local variables: the canonical address of the frame that they are about.
+watch_frame = {}
+
+
+def frame_address(frame):
+    """The stack pointer in the caller, the same all the time that the frame exists."""
+    older = frame.older()
+    return int(older.read_register("rsp")) if older is not None else None
+
+
+def frames():
+    f = gdb.newest_frame()
+    while f is not None:
+        yield f
+        f = f.older()
+
+
+def local_names(frame, text):
+    """The variables of the frame that an expression names."""
+    try:
+        block = frame.block()
+    except RuntimeError:
+        return set()
+    names, found = set(re.findall(r"[A-Za-z_]\w*", text)), set()
+    while block is not None and not block.is_global and not block.is_static:
+        found |= {s.name for s in block if s.name in names and s.needs_frame}
+        block = block.superblock
+    return found
+
+
+# `watch -location EXPR' means the memory that EXPR was when the watchpoint was made; gdb doesn't tell which that is.
+locations = {}
+
+
+def note_watchpoint(b):
+    if b.type not in WATCH_TYPES or not b.expression:
+        return
+    try:
+        if b.expression.startswith("-l"):
+            v = gdb.parse_and_eval(re.sub(r"^-l(ocation)?\s+", "", b.expression))
+            locations[b.number] = v.address
+        elif local_names(gdb.selected_frame(), b.expression):
+            watch_frame[b.number] = frame_address(gdb.selected_frame())
+    except gdb.error:
+        pass
+
+
+def forget_watchpoint(b):
+    watch_frame.pop(b.number, None)
+    locations.pop(b.number, None)
+
+
+gdb.events.breakpoint_created.connect(note_watchpoint)
+gdb.events.breakpoint_deleted.connect(forget_watchpoint)
+
+
+AGGREGATES = (gdb.TYPE_CODE_STRUCT, gdb.TYPE_CODE_UNION, gdb.TYPE_CODE_ARRAY, gdb.TYPE_CODE_FUNC)
+
+
+def pieces(value):
+    """What can be watched of a value: (address, size)."""
+    if value.address is not None and not value.is_optimized_out:
+        yield int(value.address), value.type.sizeof
+
+
+def watched(text):
+    """Of what memory the value of an expression in the selected frame may depend: [(address, size)]."""
+    found = list(pieces(gdb.parse_and_eval(text)))
+    for name in re.findall(r"(?<![.\w>])[A-Za-z_]\w*(?!\s*\()", text):
+        try:
+            v = gdb.parse_and_eval(name)
+        except gdb.error:
+            continue        # a member, or a type
+        if v.type.strip_typedefs().code not in AGGREGATES:
+            found += pieces(v)
+    return list(dict.fromkeys(found))
+
+
+class Stops:
+    """What gdb would stop at: its breakpoints' addresses and what its watchpoints watch."""
+
+    def __init__(self, watches=True):
+        self.by_addr = {}
+        self.watches = []
+        self.watch_of_slot = []
+        self.scopes = []
+        self.watch_of_scope = []
+        self.ignore = {}
+        self.value = {}
+        for b in gdb.breakpoints():
+            if not b.is_valid() or not b.enabled or b.pending:
+                continue
+            self.ignore[b.number] = b.ignore_count
+            if b.type in (gdb.BP_BREAKPOINT, gdb.BP_HARDWARE_BREAKPOINT):
+                for loc in b.locations:
+                    if loc.enabled and loc.address is not None:
+                        self.by_addr.setdefault(loc.address, []).append(b)
+            elif b.type in WATCH_TYPES and watches:
+                self.add_watch(b)
+
+    def add_watch(self, b):
+        level = self.level_of(b)
+        if level is None:
+            return
+        selected = gdb.selected_frame()
+        try:
+            if b.number in locations:
+                found = list(pieces(locations[b.number].dereference()))
+            else:
+                found = self.in_frame_of(b, watched)
+            self.value[b.number] = self.value_of(b)
+            refresh(b)
+        except gdb.error:
+            return          # it means nothing here
+        finally:
+            selected.select()
+        room = []
+        for addr, size in found:
+            while size > 0:
+                n = min(size, 8)
+                while addr % n or n & (n - 1):
+                    n -= 1
+                room.append([addr, n, WATCH_TYPES[b.type]])
+                addr, size = addr + n, size - n
+        if not room or len(self.watches) + len(room) > 4:
+            gdb.write("fred: watchpoint %d can't be watched going back (%s).\n" % (
+                b.number, "it is too big" if room else "its value isn't in memory"))
+            return
+        self.watches += room
+        self.watch_of_slot += [b] * len(room)
+        if level:
+            self.scopes.append(level - 1)
+            self.watch_of_scope.append(b)
+
+    @staticmethod
+    def level_of(b):
+        """0: not about a frame; 1 more than the level of its frame; None: that frame doesn't exist."""
+        if b.number not in watch_frame:
+            return 0
+        level = 0
+        for f in frames():
+            if f.type() != gdb.INLINE_FRAME:
+                level += 1
+            if f.type() == gdb.NORMAL_FRAME and frame_address(f) == watch_frame[b.number]:
+                return level
+        return None
+
+    def in_frame_of(self, b, what):
+        """what(expression), in the frame that the watchpoint is about."""
+        if b.number in watch_frame:
+            for f in frames():
+                if frame_address(f) == watch_frame[b.number]:
+                    f.select()
+                    break
+        return what(b.expression)
+
+    def value_of(self, b):
+        if b.number in locations:
+            return str(locations[b.number].dereference())
+        return self.in_frame_of(b, text_of)
+
+    def request(self):
+        return {"stops": list(self.by_addr), "watches": self.watches, "scopes": self.scopes}
+
+    def stops_here(self, pc):
+        """Whether one of the breakpoints at pc would stop there; the staged point plays."""
+        return any([b is None or self.would_stop(b) for b in self.by_addr.get(pc, [])])
+
+    def watch_stops(self, b):
+        """Whether the watchpoint would stop at the staged point, which plays."""
+        try:
+            now = self.value_of(b)
+        except gdb.error:
+            return True
+        if WATCH_TYPES[b.type] == 0 and now == self.value.get(b.number):
+            return False
+        self.value[b.number] = now
+        if self.would_stop(b):
+            return True
+        refresh(b)
+        return False
+
+    def would_stop(self, b):
+        if b.thread is not None and gdb.selected_thread() and b.thread != gdb.selected_thread().num:
+            return False
+        if b.condition:
+            try:
+                if not gdb.parse_and_eval(b.condition):
+                    return False
+            except gdb.error:
+                return True        # gdb stops there, too, and says why
+        if hasattr(b, "stop") and not b.stop():
+            return False
+        if self.ignore.get(b.number, 0) > 0:
+            self.ignore[b.number] -= 1
+            return False
+        return True
+
+
+def text_of(expression):
+    return str(gdb.parse_and_eval(expression))
+
+
+def refresh(b):
+    """gdb reads the present value of a watchpoint as the one to compare with."""
+    b.enabled = False
+    b.enabled = True
+
+
+def settle(r, stops):
+    """Goes further back until the staged point is one to stop at."""
+    while r["status"] == "found":
+        if r["kind"] == "breakpoint":
+            here = [b for b in stops.by_addr.get(r["pc"], []) if b]
+            ask = any(b.condition or hasattr(b, "stop") or b.thread is not None or stops.ignore.get(b.number)
+                      for b in here)
+        elif r["kind"] == "watch":
+            here, ask = [stops.watch_of_slot[r["slot"]]], True
+        else:
+            break
+        if ask:
+            with Peek():
+                good = stops.stops_here(r["pc"]) if r["kind"] == "breakpoint" else stops.watch_stops(here[0])
+            if not good:
+                r = fred.ask("again")
+                continue
+        break
+    for b in gdb.breakpoints():
+        if b.ignore_count > stops.ignore.get(b.number, b.ignore_count):
+            b.ignore_count = stops.ignore[b.number]
+    return r

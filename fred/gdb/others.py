@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""fred-stats, fred-source, and `delete' without a question. Sourced by fred.py."""
+
+
+class Stats(gdb.Command):
+    """Print what fred did and how long it took."""
+
+    def __init__(self):
+        super().__init__("fred-stats", gdb.COMMAND_STATUS)
+
+    def invoke(self, arg, from_tty):
+        s = fred.ask("stats")
+        for what in ("snapshot", "restart", "evaluation"):
+            n, total = s[what + "s"], s[what + " seconds"]
+            gdb.write("%-12s %8d  total %.3f s  average %.6f s\n" % (what + "s", n, total, total / n if n else 0))
+        gdb.write("%-12s %8d  total %.3f s  runs %d\n" % ("searches", s["searches"], s["search seconds"],
+                                                         s["search runs"]))
+        gdb.write("%-12s %8d\n" % ("transplants", s["transplants"]))
+        gdb.write("%-12s %8d events, %d bytes\n" % ("log", s["events"], s["log bytes"]))
+        gdb.write("%-12s %8d kept, %d dropped, %d bytes private\n" % ("copies", s["snapshots kept"],
+                                                                     s["snapshots dropped"], s["private memory"]))
+
+
+Stats()
+
+
+class Source(gdb.Command):
+    """Read fred or gdb commands from a file: fred-source FILE"""
+
+    def __init__(self):
+        super().__init__("fred-source", gdb.COMMAND_SUPPORT, gdb.COMPLETE_FILENAME)
+
+    def invoke(self, arg, from_tty):
+        gdb.execute("source " + arg, from_tty)
+
+
+Source()
+
+
+# Plain `delete' asks "Delete all breakpoints?". In a session that goes back and forth breakpoints come and go all the
+# time, so fred does not ask; every other question stays.
+
+
+class DeleteHook(gdb.Command):
+    """Internal: `delete' doesn't ask."""
+
+    former = None
+
+    def __init__(self, name, before):
+        self.before = before
+        super().__init__(name, gdb.COMMAND_OBSCURE)
+
+    def invoke(self, arg, from_tty):
+        if self.before and DeleteHook.former is None and gdb.parameter("confirm"):
+            DeleteHook.former = True
+            gdb.execute("set confirm off", to_string=True)
+        elif not self.before:
+            DeleteHook.restore()
+
+    @staticmethod
+    def restore():
+        if DeleteHook.former:
+            DeleteHook.former = None
+            gdb.execute("set confirm on", to_string=True)
+
+
+DeleteHook("fred-before-delete", True)
+DeleteHook("fred-after-delete", False)
+gdb.execute("define hook-delete\nfred-before-delete\nend\ndefine hookpost-delete\nfred-after-delete\nend", to_string=True)
+gdb.events.before_prompt.connect(DeleteHook.restore)

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""reverse-step and its like. Sourced by fred.py."""
+
+
+class plain_errors:
+    """gdb's errors are said as gdb says them; whatever ends a command, nothing of its search stays."""
+
+    def __enter__(self):
+        pass
+
+    def __exit__(self, kind, error, _):
+        if kind is None:
+            return
+        end_search()
+        if kind is gdb.error or (issubclass(kind, gdb.error) and kind is not gdb.GdbError):
+            raise gdb.GdbError(str(error)) from None
+
+
+def end_search():
+    """The program is where the user left it, and gdb has read nothing else."""
+    for _ in range(3):
+        try:
+            fred.ask("drop")
+            flush_caches()
+            return
+        except KeyboardInterrupt:       # gdb may ask for it twice
+            pass
+
+
+def parse_count(arg):
+    if not arg:
+        return 1
+    n = gdb.parse_and_eval(arg)
+    if n.type.strip_typedefs().code not in (gdb.TYPE_CODE_INT, gdb.TYPE_CODE_CHAR, gdb.TYPE_CODE_ENUM, gdb.TYPE_CODE_BOOL):
+        raise gdb.GdbError("The count is no number: %s." % arg)
+    return max(int(n), 0)
+
+
+last_hit = []
+
+
+def note_stop(event):
+    last_hit[:] = event.breakpoints if isinstance(event, gdb.BreakpointEvent) else []
+
+
+gdb.events.stop.connect(note_stop)
+
+
+def ignore_crossings(count):
+    """`reverse-continue N': N - 1 crossings of the breakpoint at which the program is don't count."""
+    here = [b for b in last_hit if b.is_valid()]
+    if not here:
+        gdb.write("Not stopped at any breakpoint; argument ignored.\n")
+        return
+    here[0].ignore_count = max(count - 1, 0)
+    if count > 1:
+        gdb.write("Will ignore next %d crossings of breakpoint %d.  Continuing.\n" % (count - 1, here[0].number))
+
+
+def end_of_history():
+    gdb.write("\nNo more reverse-execution history.\n")
+
+
+def end_of_scope(b):
+    gdb.write("\nWatchpoint %d deleted because the program has left the block in\n"
+              "which its expression is valid.\n" % b.number)
+    b.delete()
+
+
+def go_back(how, count=1, to=(), **request):
+    """to: addresses at which it stops, too."""
+    s = check_can_go_back()
+    if s["state"] == "ended":
+        reattach()
+    if how == "continue" and count != 1:
+        ignore_crossings(count)
+        count = 1
+    stops = Stops(how != "stepi")
+    for addr in to:
+        stops.by_addr.setdefault(addr, []).append(None)
+    r = None
+    for i in range(count):
+        more = dict(request, chain=1) if i else request
+        r = settle(fred.ask("reverse", how=how, **stops.request(), **more), stops)
+        if r["status"] != "found":
+            fail(r)
+        if r["kind"] != "step":
+            break
+    if r is None:
+        return
+    if r["kind"] == "breakpoint" and stops.by_addr.get(r["pc"]) == [None]:
+        r["kind"] = "step"
+    if r["kind"] == "begin":
+        end_of_history()
+    land("step" if r["kind"] in ("begin", "scope") else r["kind"], r.get("code", True))
+    if r["kind"] == "scope":
+        end_of_scope(stops.watch_of_scope[r["slot"]])
+
+
+HELP = {
+    "step": "Step program backward until it reaches the beginning of another source line.",
+    "next": "Step program backward, proceeding through subroutine calls.",
+    "stepi": "Step backward exactly one instruction.",
+    "nexti": "Step backward one instruction, but proceed through called subroutines.",
+    "continue": "Continue program being debugged but run it in reverse.",
+    "finish": "Execute backward until just before selected stack frame is called.",
+}
+
+
+class Reverse(gdb.Command):
+    def __init__(self, name, how):
+        self.__doc__ = HELP[how] + "\nArgument N means do this N times (or till program stops for another reason)."
+        self.how = how
+        self.count = how != "finish"
+        super().__init__(name, gdb.COMMAND_RUNNING)
+
+    def invoke(self, arg, from_tty):
+        if gdb.current_recording() is not None:
+            self.by_gdb(arg, from_tty)
+        elif direction.now == "reverse":
+            raise gdb.GdbError("Already in reverse mode.  Use '%s' or 'set exec-dir forward'." % self.how)
+        else:
+            run_reverse(self.how, arg, from_tty)
+
+    def by_gdb(self, arg, from_tty):
+        """the user has gdb itself record (`record full'): what gdb's own command does"""
+        gdb.execute("set %s reverse" % BUILT_IN)
+        try:
+            gdb.execute("%s %s" % (self.how, arg), from_tty)
+        finally:
+            gdb.execute("set %s forward" % BUILT_IN)
+
+
+def run_reverse(how, arg, from_tty):
+    with plain_errors():
+        if how == "finish":
+            finish(from_tty)
+        else:
+            go_back(how, parse_count(arg))
+
+
+def finish(from_tty):
+    check_can_go_back()
+    try:
+        frame = gdb.selected_frame()
+    except gdb.error:
+        raise gdb.GdbError("The program is not being run.")
+    if frame.older() is None:
+        raise gdb.GdbError("\"finish\" not meaningful in the outermost frame.")
+    if from_tty:
+        gdb.write("Run back to call of ")
+        gdb.execute("frame")
+    level = 0
+    f = gdb.newest_frame()
+    while f is not None and f != frame:
+        if f.type() != gdb.INLINE_FRAME:
+            level += 1
+        f = f.older()
+    go_back("finish", level=level)
+
+
+for name in HELP:
+    Reverse("reverse-" + name, name)
+for alias, name in (("step", "step"), ("next", "next"), ("finish", "finish"), ("continue", "continue")):
+    gdb.execute("alias fred-r%s = reverse-%s" % (alias[0], name), to_string=True)
+    gdb.execute("alias fred-reverse-%s = reverse-%s" % (name, name), to_string=True)
+for name in ("stepi", "nexti"):
+    gdb.execute("alias fred-reverse-%s = reverse-%s" % (name, name), to_string=True)

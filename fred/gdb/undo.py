@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Session snapshots: undo, and which commands led to a prompt. Sourced by fred.py."""
+
+
+# A session snapshot is a fork of gdb, and a fork copies one thread only: gdb reads symbols without helpers.
+gdb.execute("maintenance set worker-threads 0", to_string=True)
+
+REPEATABLE = re.compile(r"(fred-)?(r(everse-)?)?(s|n|si|ni|c|u|rs|rn|rsi|rni|rc|step|next|stepi|nexti|continue|until|x|l|list)"
+                        r"\b")
+
+
+class Prompts:
+    """Tells fred at each prompt which command led there."""
+
+    def __init__(self):
+        self.number, self.line = self.last()
+        gdb.events.before_prompt.connect(self.shown)
+
+    @staticmethod
+    def last():
+        lines = gdb.execute("show commands", to_string=True).rstrip("\n").split("\n")
+        m = re.match(r"\s*(\d+)  (.*)", lines[-1])
+        return (int(m.group(1)), m.group(2)) if m else (0, "")
+
+    def command(self):
+        number, line = self.last()
+        if number == self.number:      # an empty line: the last command again, if it is one of those
+            return line if REPEATABLE.match(line) else ""
+        self.number, self.line = number, line
+        return line
+
+    def shown(self):
+        r = fred.ask("prompt", command=self.command())
+        if r.get("restarted"):
+            self.restarted(r)
+
+    def restarted(self, r):
+        with Mute():
+            for line in filter(None, r["replay"]):
+                try:
+                    gdb.execute(line, False, True)
+                except (gdb.error, KeyboardInterrupt):
+                    pass
+        if "say" in r:
+            gdb.write("fred: %s.\n" % r["say"])
+        try:
+            gdb.execute("frame")
+        except gdb.error:
+            pass
+
+
+prompts = Prompts()
+
+
+class Undo(gdb.Command):
+    """Undo the last command, or the last N: undo [N]
+The program and gdb itself (breakpoints, settings, variables) are again as before."""
+
+    def __init__(self, name):
+        super().__init__(name, gdb.COMMAND_RUNNING)
+
+    def invoke(self, arg, from_tty):
+        self.dont_repeat()
+        r = fred.ask("undo", n=parse_count(arg))
+        if r["status"] != "ok":
+            fail(r)
+
+
+Undo("undo")
+gdb.execute("alias fred-undo = undo", to_string=True)
+
+
+class History(gdb.Command):
+    """The commands that `undo' can take back, oldest first."""
+
+    def __init__(self):
+        super().__init__("fred-history", gdb.COMMAND_STATUS)
+
+    def invoke(self, arg, from_tty):
+        for i, line in enumerate(fred.ask("history")["list"]):
+            gdb.write("%5d  %s\n" % (i + 1, line))
+
+
+History()
+
+
+class List(gdb.Command):
+    """List the program's checkpoints and where it is in its recorded time."""
+
+    def __init__(self):
+        super().__init__("fred-list", gdb.COMMAND_STATUS)
+
+    def invoke(self, arg, from_tty):
+        s = fred.ask("status")
+        if "events" in s:
+            gdb.write("%d snapshots, %d events recorded; %s\n"
+                      % (s["snapshots"], s["events"], {"past": "now after event %d, in the past" % s["event"],
+                                                      "live": "now at the newest point",
+                                                      "ended": "the program has ended"}[s["state"]]))
+            if "broken" in s:
+                gdb.write("Recording ended: %s.\n" % s["broken"])
+        gdb.execute("info checkpoints")
+
+
+class Help(gdb.Command):
+    """What fred adds to gdb."""
+
+    TEXT = """\
+reverse-step, -next, -stepi, -nexti [N]   back by lines or instructions (rs, rn, rsi, rni)
+reverse-continue, reverse-finish          back to a breakpoint or watchpoint; to the caller
+reverse-watch EXPR                        back to where a true EXPR became false, or a value was changed
+undo [N]                                  take back the last N commands, gdb's state included
+checkpoint, restart N                     name a point in time; go there (restart -session N: gdb as well)
+info checkpoints, delete checkpoint N
+fred-list, fred-history, fred-stats       where the program is in its time; commands; figures
+fred-source FILE, fred-help
+"""
+
+    def __init__(self):
+        super().__init__("fred-help", gdb.COMMAND_SUPPORT)
+
+    def invoke(self, arg, from_tty):
+        gdb.write(self.TEXT)
+
+
+List()
+Help()
+gdb.execute("alias fred = fred-help", to_string=True)

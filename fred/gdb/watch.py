@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""reverse-watch: judging an expression at points in the past. Sourced by fred.py."""
+
+
+TRUTH = re.compile(r"[<>!]|==|&&|\|\|")
+
+
+class Judge:
+    """Whether the expression is good at the point that plays; in the frame in which the user asked, if it is
+    about that frame."""
+
+    def __init__(self, text):
+        self.text = text
+        self.truth = TRUTH.search(re.sub(r"->|<<|>>", "", text)) is not None
+        frame = gdb.selected_frame()
+        self.function = None
+        if self.is_local(frame):
+            self.function, self.level_from_top = frame.function(), self.depth(frame)
+        value = gdb.parse_and_eval(text)
+        if value.type.strip_typedefs().code == gdb.TYPE_CODE_BOOL:
+            self.truth = True
+        self.now = self.plain(value)
+
+    @staticmethod
+    def depth(frame):
+        n = 0
+        while frame.older() is not None:
+            frame, n = frame.older(), n + 1
+        return n
+
+    def is_local(self, frame):
+        try:
+            block = frame.block()
+        except RuntimeError:
+            return False
+        names = set(re.findall(r"[A-Za-z_]\w*", self.text))
+        while block is not None and not block.is_global and not block.is_static:
+            if any(s.name in names for s in block):
+                return True
+            block = block.superblock
+        return False
+
+    @staticmethod
+    def plain(value):
+        try:
+            return int(value)
+        except (gdb.error, TypeError, ValueError):
+            return str(value)
+
+    def select(self):
+        if self.function is None:
+            return True
+        frames, f = [], gdb.newest_frame()
+        while f is not None:
+            frames.append(f)
+            f = f.older()
+        for i, f in enumerate(reversed(frames)):
+            if i == self.level_from_top and f.function() == self.function:
+                f.select()
+                return True
+        return False
+
+    def good(self):
+        """Unknown counts as good: the expression can't be bad yet where it means nothing."""
+        try:
+            if not self.select():
+                return True
+            v = self.plain(gdb.parse_and_eval(self.text))
+        except gdb.error:
+            return True
+        return bool(v) if self.truth else v != self.now
+
+
+class ReverseWatch(gdb.Command):
+    """Find where an expression went wrong: reverse-watch EXPR
+Goes back to the statement whose execution made a true EXPR false, or, when EXPR
+is no truth value, gave it the value that it has now.
+EXPR may be anything that gdb can evaluate, also calls of functions of the program."""
+
+    def __init__(self, name):
+        super().__init__(name, gdb.COMMAND_RUNNING, gdb.COMPLETE_EXPRESSION)
+
+    def invoke(self, arg, from_tty):
+        with plain_errors():
+            self.run(arg)
+
+    def run(self, arg):
+        if not arg:
+            raise gdb.GdbError("Argument required (expression to watch).")
+        s = check_can_go_back()
+        if s["state"] == "ended":
+            reattach()
+        with Setting("unwindonsignal", "on"), Setting("print thread-events", "off"):
+            judge = Judge(arg)
+            if judge.truth and judge.now:
+                raise gdb.GdbError("%s is true now; reverse-watch looks for where a true expression became false."
+                                   % arg)
+            r = self.search(judge)
+        if r["status"] != "found":
+            fail(r)
+        land("step")
+
+    @staticmethod
+    def search(judge):
+        with Setting("pagination", "off"):
+            r = fred.ask("bisect")
+            while r["status"] == "evaluate":
+                with Peek():
+                    good = judge.good()
+                r = fred.ask("verdict", good=good)
+        return r
+
+
+ReverseWatch("reverse-watch")
+gdb.execute("alias fred-reverse-watch = reverse-watch", to_string=True)
+gdb.execute("alias fred-rw = reverse-watch", to_string=True)

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The reverse commands, as searches for points in the past. */
+#ifndef FRED_REVERSE_H
+#define FRED_REVERSE_H
+
+#include "fred/seek.h"
+
+/* Each: the point before m where the command ends, as a puppet.
+ * As fred_seek_last(); 0: it lies before the beginning of history. */
+int fred_reverse_next(const struct fred_moment *m, struct ckpt_task **ret) __must_check;
+int fred_reverse_step(const struct fred_moment *m, struct ckpt_task **ret) __must_check;
+int fred_reverse_nexti(const struct fred_moment *m, struct ckpt_task **ret) __must_check;
+/* @level: of the frame that is to be left, 0: the innermost. */
+int fred_reverse_finish(const struct fred_moment *m, unsigned int level,
+			struct ckpt_task **ret) __must_check;
+
+/* What is watched. */
+enum fred_access {
+	FRED_WATCH_CHANGE, /* its value changes */
+	FRED_WATCH_READ,   /* it is accessed and stays */
+	FRED_WATCH_ACCESS,
+};
+
+struct fred_watch {
+	uint64_t addr;
+	unsigned int len; /* 1, 2, 4, 8; aligned */
+	enum fred_access access;
+};
+
+/* As fred_reverse_finish(), no further back than from (or NULL). */
+int fred_reverse_scope(const struct fred_moment *m, struct ckpt_task *from, unsigned int level,
+		       struct ckpt_task **ret) __must_check;
+
+/* The point before the last instruction before m (and after from, if any) that
+ * did so to one of at most 4 watched words. */
+int fred_seek_write(const struct fred_moment *m, struct ckpt_task *from, const struct fred_watch *w,
+		    size_t n, struct ckpt_task **ret, size_t *which) __must_check;
+
+#endif

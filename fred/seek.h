@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Finding points in the past. One primitive: the last point before a moment at
+ * which one of some rules (addresses with conditions on registers) held; newest
+ * interval first: count up to the moment, then stop at the last one.
+ */
+#ifndef FRED_SEEK_H
+#define FRED_SEEK_H
+
+#include "fred/symbols.h"
+#include "fred/timeline.h"
+
+/* A moment: the goal, and the interval in which it lies. */
+struct fred_moment {
+	struct ckpt_goal goal;
+	size_t interval;
+	struct ckpt_task *owned; /* the goal's ref, if it is the moment's to destroy */
+};
+
+void fred_moment_deinit(struct fred_moment *m);
+/* The moment at which the puppet p stands; p must outlive it. */
+void fred_moment_of(struct ckpt_task *p, struct fred_moment *ret);
+
+/*
+ * The last point before m at which a rule held, as a puppet standing there.
+ * @from: look no further back than this puppet's point; NULL: to the beginning
+ * of history
+ * @which: index of the rule that held
+ * Returns 1 found (*ret is the caller's), 0 none, -EINTR cancelled, -EPROTO
+ * replay diverged (fred_seek_error says how), others.
+ */
+int fred_seek_last(const struct fred_moment *m, struct ckpt_task *from,
+		   const struct ckpt_rule *rules, size_t n, struct ckpt_task **ret,
+		   size_t *which) __must_check;
+
+/* The nth point from where the puppet `from` stands (itself included) at which
+ * a rule holds, before m; as fred_seek_last(). */
+int fred_seek_first(struct ckpt_task *from, const struct fred_moment *m,
+		    const struct ckpt_rule *rules, size_t n, uint64_t nth, struct ckpt_task **ret,
+		    size_t *which) __must_check;
+
+/* The point one instruction before m; as fred_seek_last(). */
+int fred_seek_instruction(const struct fred_moment *m, struct ckpt_task **ret) __must_check;
+
+/* How often the rules hold from where `from` stands up to m. */
+int fred_seek_count(struct ckpt_task *from, const struct fred_moment *m,
+		    const struct ckpt_rule *rules, size_t n, uint64_t *ret) __must_check;
+
+/* Before a search from m, where the user is: a snapshot near it, if the way to
+ * it is long. Changes m's interval. (dense.c) */
+void fred_dense_before(struct fred_moment *m);
+
+/* The beginning of the recorded history, and its end after the program's. */
+int fred_seek_begin(struct ckpt_task **ret) __must_check;
+int fred_seek_end(struct ckpt_task **ret) __must_check;
+
+/* Words about the last -EPROTO. */
+extern char fred_seek_error[256];
+
+/* What is known of the program's code, for the copy t. */
+struct fred_sym *fred_seek_symbols(struct ckpt_task *t);
+struct fred_sym_reader fred_seek_reader(struct ckpt_task *t);
+/* All instructions of the function around pc; *ret is the caller's. */
+int fred_seek_function_rules(struct ckpt_task *t, uint64_t pc, struct ckpt_rule **rules,
+			     size_t *n) __must_check;
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The timeline of the debugger's target: who plays it now, the live process or
+ * a puppet; going forward out of the past; and transplants, by which the
+ * debugger comes to stand elsewhere in time.
+ */
+#ifndef FRED_TIMELINE_H
+#define FRED_TIMELINE_H
+
+#include "ckptcore/record.h"
+#include "ckptcore/replay.h"
+#include "ptrace-plugin/vpt.h"
+
+/* What the debugger is told when it arrives. */
+enum fred_arrival {
+	FRED_ARRIVE_STEP,	/* the end of a step */
+	FRED_ARRIVE_BREAKPOINT, /* an int3 of its own, if it has one there */
+	FRED_ARRIVE_WATCH,	/* its debug register for watch_addr struck */
+};
+
+/* The one timeline that the commands are about. */
+struct fred_timeline {
+	struct ckpt_timeline *tl; /* NULL: nothing was recorded yet */
+	struct vpt_thread *vt;	  /* NULL: the debugger has no process */
+	struct vpt_debugger *debugger;
+	pid_t tid;	       /* virtual number of the target */
+	struct ckpt_task *now; /* its player: tl->live or a puppet; NULL: ended */
+	/* A point found, not arrived at yet: */
+	struct ckpt_task *staged; /* tl->live or a puppet */
+	enum fred_arrival arrival;
+	uint64_t watch_addr;	  /* ARRIVE_WATCH: what changed */
+	bool landing;		  /* the next resume arrives there */
+	bool other_program;	  /* ... by way of an exec event, as the debugger
+					 * must read another program's symbols */
+	bool arriving;		  /* that was reported; the arrival follows */
+	bool peeking;		  /* the staged one plays, unannounced */
+	struct ckpt_task *origin; /* peeking: who played */
+	bool tainted;		  /* the user changed the puppet that plays */
+	struct ckpt_task *clean;  /* ... and this is it as it was */
+	bool verbose, no_record;
+};
+
+extern struct fred_timeline fred_tl;
+
+void fred_timeline_init(bool record, bool verbose);
+
+/* As vpt_control's. */
+bool fred_timeline_resuming(struct vpt_thread *vt, int request, int sig);
+void fred_timeline_started(struct vpt_thread *vt);
+void fred_timeline_stopped(struct vpt_thread *vt);
+void fred_timeline_died(struct ckpt_task *t);
+void fred_timeline_gone(struct vpt_thread *vt, bool died);
+struct vpt_thread *fred_timeline_attaching(pid_t tid, struct vpt_debugger *d);
+bool fred_timeline_signalled(struct vpt_thread *vt, int sig);
+bool fred_timeline_changing(struct ckpt_task *t);
+void fred_timeline_tick(void);
+void fred_timeline_drop_all(void);
+
+/* The goal that is the moment where the debugger stands, and its interval. */
+int fred_timeline_moment(struct ckpt_goal *goal, size_t *interval) __must_check;
+
+/* Takes over p (or tl->live) as the point to go to; drops a former one. */
+void fred_timeline_stage(struct ckpt_task *p, enum fred_arrival arrival);
+void fred_timeline_unstage(void);
+/* Lets the staged one play / the former one again, without a word to the
+ * debugger, which must forget what it has cached. */
+void fred_timeline_peek(bool in);
+
+/* Ends what a function called by the user left: the puppet is as it was.
+ * False: the user changed it for good. */
+bool fred_timeline_restore(void);
+
+/* A restarted debugger: its thread and the puppet that plays it. NULL, NULL:
+ * it has no process (the former target dies). Called twice: before the thread
+ * exists, with vt NULL, to give up what the former debugger had. */
+void fred_timeline_replace(struct vpt_thread *vt, struct ckpt_task *puppet);
+
+/* Bytes of memory that the copies have for themselves. */
+uint64_t fred_private_memory(void);
+
+/* A message for the user, once per reason and target. */
+void fred_say(const char *text);
+
+#endif

@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "fred/seek.h"
+#include "fred/undo.h"
+
+#define F fred_tl
+#define MAX_SESSIONS 16 /* copies of the debugger kept */
+#define EVERY_PROMPTS 8
+#define EVERY_SECONDS 1.0
+#define MAX_FILES 128
+
+/* A regular file that the debugger had open: where it stood in it. */
+struct file_offset {
+	int fd;
+	off_t offset;
+};
+
+struct session {
+	struct ckpt_task *copy; /* of the debugger, parked at its request */
+	uint64_t reply, room;	/* where it expects the answer */
+	struct file_offset files[MAX_FILES];
+	size_t nfiles;
+	struct vpt_debugger debugger;
+	bool has_target;
+	struct vpt_thread thread;
+	struct ckpt_task *target; /* a puppet at its point */
+	unsigned int checkpoint;  /* whose session it is, or 0 */
+};
+
+/* What the user saw: one entry a prompt. */
+static struct prompt {
+	char *command; /* that led here; NULL: unknown */
+	struct session *session;
+} * prompts;
+static size_t nprompts, room;
+static double last_taken;
+static bool replaced;
+static struct ckpt_timeline *last_timeline;
+static double last_recovery;
+static unsigned int pin_next; /* checkpoint whose session the next prompt is */
+
+static void put(json_object *o, const char *key, const char *value)
+{
+	json_object_object_add(o, key, json_object_new_string(value));
+}
+
+static void refuse(json_object *out, const char *text)
+{
+	put(out, "status", "error");
+	put(out, "message", text);
+}
+
+static void parked_stopped(struct ckpt_task *t, const struct ckpt_stop *stop)
+{
+	(void)t;
+	(void)stop;
+}
+
+static const struct ckpt_task_ops parked_ops = { .name = "parked debugger",
+						 .stopped = parked_stopped };
+
+static void session_free(struct session *s)
+{
+	if (!s)
+		return;
+	if (s->copy)
+		ckpt_kill(s->copy);
+	ckpt_puppet_destroy(s->target);
+	free(s);
+}
+
+bool fred_undo_replaced(void)
+{
+	bool r = replaced;
+
+	replaced = false;
+	return r;
+}
+
+void fred_undo_timeline_gone(void)
+{
+	for (size_t i = 0; i < nprompts; i++)
+		if (prompts[i].session && prompts[i].session->has_target) {
+			session_free(prompts[i].session);
+			prompts[i].session = NULL;
+		}
+}
+
+/* ----------------------------------------------------------------- taking */
+
+/* Copies share the debugger's open files, so their offsets move on. */
+static void note_files(pid_t pid, struct session *s)
+{
+	char path[64], line[64];
+	struct dirent *e;
+	struct stat st;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	d = opendir(path);
+	while (d && (e = readdir(d)) && s->nfiles < MAX_FILES) {
+		long offset;
+		FILE *f;
+
+		if (e->d_name[0] == '.' || fstatat(dirfd(d), e->d_name, &st, 0) < 0 ||
+		    !S_ISREG(st.st_mode))
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/fdinfo/%.16s", pid, e->d_name);
+		f = fopen(path, "re");
+		if (f && fgets(line, sizeof(line), f) && sscanf(line, "pos: %ld", &offset) == 1)
+			s->files[s->nfiles++] = (struct file_offset){ atoi(e->d_name), offset };
+		if (f)
+			fclose(f);
+	}
+	if (d)
+		closedir(d);
+}
+
+/* A puppet where the target stands. */
+static int take_target(struct session *s)
+{
+	struct ckpt_goal goal;
+	size_t interval;
+	int err;
+
+	s->thread = *F.vt;
+	s->has_target = true;
+	if (F.now->play) {
+		err = ckpt_puppet_clone(F.now, &s->target);
+		if (!err)
+			ckpt_overlay_remove(&F.tl->overlay, s->target);
+		return err;
+	}
+	err = fred_timeline_moment(&goal, &interval);
+	if (err || goal.how == CKPT_END_CALL)
+		return err ? err : -EBUSY;
+	ckpt_snapshot(F.tl, goal.how, false, 0, NULL);
+	return F.tl->recording ? ckpt_puppet_create(F.tl, F.tl->nsnaps - 1, &s->target) : -EBUSY;
+}
+
+static bool one_thread(pid_t tgid)
+{
+	char path[32];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", tgid);
+	return !stat(path, &st) && st.st_nlink == 3;
+}
+
+/* t stands at its request. */
+static int take(struct ckpt_task *t, struct session **ret)
+{
+	struct vpt_debugger *d = vpt_debugger_of(t->tgid, false);
+	struct session *s;
+	int err = 0;
+
+	if (!one_thread(t->tgid) || (F.vt && !F.tl))
+		return -EBUSY;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return -ENOMEM;
+	s->reply = t->stop.args[2];
+	s->room = t->stop.args[3];
+	if (d)
+		s->debugger = *d;
+	note_files(t->tgid, s);
+	if (F.vt)
+		err = take_target(s);
+	if (!err && t->state == CKPT_SECCOMP)
+		err = ckpt_skip_call(t);
+	if (!err)
+		err = ckpt_fork(t, true, &parked_ops, &s->copy);
+	/* It stays in the debugger's process group, which therefore outlives the
+	 * debugger; a ^C pends on it, and a fork of it starts without. */
+	if (err) {
+		session_free(s);
+		return err;
+	}
+	s->copy->state = CKPT_PARKED;
+	*ret = s;
+	return 0;
+}
+
+/* Keeps the newest ones dense, the old ones sparse. */
+static void thin(void)
+{
+	size_t n = 0, victim = 0;
+
+	for (size_t i = 0; i < nprompts; i++)
+		n += prompts[i].session != NULL;
+	if (n <= MAX_SESSIONS)
+		return;
+	n = 0;
+	for (size_t i = 0; i + MAX_SESSIONS / 2 < nprompts; i++)
+		if (prompts[i].session && !prompts[i].session->checkpoint && n++ % 2)
+			victim = i;
+	if (victim) {
+		session_free(prompts[victim].session);
+		prompts[victim].session = NULL;
+	}
+}
+
+static struct prompt *add_prompt(const char *command)
+{
+	if (nprompts == room) {
+		size_t more = room ? room * 2 : 64;
+		struct prompt *p = realloc(prompts, more * sizeof(*p));
+
+		if (!p)
+			return NULL;
+		prompts = p;
+		room = more;
+	}
+	prompts[nprompts] = (struct prompt){ command ? strdup(command) : NULL, NULL };
+	return &prompts[nprompts++];
+}
+
+static bool due(void)
+{
+	size_t since = 0;
+
+	while (since < nprompts && !prompts[nprompts - 1 - since].session)
+		since++;
+	return since == nprompts || since >= EVERY_PROMPTS || F.tl != last_timeline ||
+	       ckpt_now() - last_taken > EVERY_SECONDS;
+}
+
+void fred_op_prompt(struct ckpt_task *t, json_object *in, json_object *out)
+{
+	json_object *v;
+	const char *command =
+		json_object_object_get_ex(in, "command", &v) ? json_object_get_string(v) : NULL;
+	struct prompt *p = add_prompt(command);
+
+	put(out, "status", "ok");
+	if (!p || (!pin_next && !due()))
+		return;
+	if (take(t, &p->session))
+		return; /* the next prompt tries again */
+	p->session->checkpoint = pin_next;
+	pin_next = 0;
+	last_taken = ckpt_now();
+	last_timeline = F.tl;
+	thin();
+}
+
+/* ---------------------------------------------------------------- restarting */
+
+static void restore_offsets(struct ckpt_task *t, const struct session *s)
+{
+	long res;
+
+	for (size_t i = 0; i < s->nfiles; i++)
+		if (ckpt_inject(t, &res, SYS_lseek, (uint64_t)s->files[i].fd,
+				(uint64_t)s->files[i].offset, SEEK_SET, 0, 0, 0))
+			return;
+}
+
+/* The new debugger gets the old one's virtual ptrace state and target. */
+static int hand_over(struct session *s, struct ckpt_task *t)
+{
+	struct vpt_debugger *d = vpt_debugger_of(t->tgid, true), *next = d->next;
+	struct ckpt_task *puppet = NULL;
+	struct vpt_thread *vt;
+	int err = s->has_target ? ckpt_puppet_clone(s->target, &puppet) : 0;
+
+	if (err)
+		return err;
+	*d = s->debugger;
+	d->tgid = t->tgid;
+	d->next = next;
+	d->waiter = NULL;
+	d->nzombies = 0;
+	fred_timeline_replace(NULL, puppet);
+	if (!s->has_target)
+		return 0;
+	vt = vpt_thread_new(s->thread.tid, s->thread.tgid, d);
+	next = d->next;
+	{
+		struct vpt_thread *link = vt->next;
+
+		*vt = s->thread;
+		vt->next = link;
+		vt->debugger = d;
+		vt->task = NULL;
+	}
+	vpt_set_player(vt, puppet);
+	fred_timeline_replace(vt, puppet);
+	return 0;
+}
+
+/* s takes the place of the debugger old (NULL: it is dead already). */
+static int restart(struct session *s, struct ckpt_task *old, json_object *answer)
+{
+	const char *text = json_object_to_json_string(answer);
+	struct vpt_debugger *d;
+	struct ckpt_task *t;
+	int err = ckpt_fork(s->copy, true, &vpt_plain_ops, &t);
+
+	if (err)
+		return err;
+	s->copy->state = CKPT_PARKED;
+	t->ours = false; /* from now on it has signals like any debugger */
+	restore_offsets(t, s);
+	d = vpt_debugger_of(vpt_main(), false);
+	if (d)
+		vpt_debugger_forget(d);
+	err = hand_over(s, t);
+	if (err)
+		return err;
+	vpt_set_main(t->tgid);
+	if (old)
+		ckpt_kill(old);
+	if (ckpt_write(t, s->reply, text, strlen(text)))
+		return -EFAULT;
+	t->state = CKPT_EXIT;
+	ckpt_set_result(t, (long)strlen(text));
+	ckpt_stats.restarts++;
+	return ckpt_resume(t, PTRACE_CONT, 0);
+}
+
+/* Back to prompt number `to'. */
+static int back_to(size_t to, struct ckpt_task *old, const char *say)
+{
+	json_object *answer = json_object_new_object(), *replay = json_object_new_array();
+	size_t from = to;
+	int err;
+
+	while (from > 0 && !prompts[from].session)
+		from--;
+	if (!prompts[from].session)
+		return -ENOENT;
+	for (size_t i = from + 1; i <= to; i++)
+		json_object_array_add(replay, json_object_new_string(prompts[i].command ?
+									     prompts[i].command :
+									     ""));
+	json_object_object_add(answer, "restarted", json_object_new_boolean(true));
+	json_object_object_add(answer, "replay", replay);
+	if (say)
+		put(answer, "say", say);
+	err = restart(prompts[from].session, old, answer);
+	json_object_put(answer);
+	if (err)
+		return err;
+	for (size_t i = to + 1; i < nprompts; i++) {
+		free(prompts[i].command);
+		session_free(prompts[i].session);
+	}
+	nprompts = to + 1;
+	return 0;
+}
+
+static size_t of_checkpoint(unsigned int id)
+{
+	for (size_t i = 0; i < nprompts; i++)
+		if (prompts[i].session && prompts[i].session->checkpoint == id)
+			return i;
+	return nprompts;
+}
+
+void fred_op_undo(struct ckpt_task *t, json_object *in, json_object *out)
+{
+	json_object *v;
+	size_t n = json_object_object_get_ex(in, "n", &v) ? (size_t)json_object_get_int64(v) : 0,
+	       to;
+	int err;
+
+	if (json_object_object_get_ex(in, "checkpoint", &v)) {
+		to = of_checkpoint((unsigned int)json_object_get_int(v));
+		if (to == nprompts) {
+			refuse(out, "this checkpoint has no session");
+			return;
+		}
+	} else if (n == 0 || n + 1 > nprompts) {
+		refuse(out, nprompts > 1 ? "there are not so many commands to undo" :
+					   "there is nothing to undo");
+		return;
+	} else {
+		to = nprompts - 1 - n;
+	}
+	fred_timeline_unstage();
+	err = back_to(to, t, NULL);
+	if (err)
+		refuse(out,
+		       err == -ENOENT ?
+			       "no session snapshot is that old (a new run of the program ends them)" :
+			       strerror(-err));
+	else
+		replaced = true;
+}
+
+void fred_undo_pin(unsigned int checkpoint)
+{
+	pin_next = checkpoint;
+}
+
+bool fred_undo_recover(int status)
+{
+	size_t to = nprompts;
+	char say[160];
+	double now = ckpt_now();
+
+	if (!WIFSIGNALED(status) || WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGTERM ||
+	    WTERMSIG(status) == SIGHUP || now - last_recovery < 2)
+		return false;
+	while (to > 0 && !prompts[to - 1].session)
+		to--;
+	if (!to)
+		return false;
+	last_recovery = now;
+	snprintf(say, sizeof(say),
+		 "gdb crashed (%s); this is the session as it was %zu commands ago",
+		 strsignal(WTERMSIG(status)), nprompts - to + 1);
+	return back_to(to - 1, NULL, say) == 0;
+}
+
+void fred_op_history(json_object *in, json_object *out)
+{
+	json_object *list = json_object_new_array();
+
+	(void)in;
+	for (size_t i = 1; i < nprompts; i++)
+		json_object_array_add(list, json_object_new_string(
+						    prompts[i].command ? prompts[i].command : "?"));
+	put(out, "status", "ok");
+	json_object_object_add(out, "list", list);
+}

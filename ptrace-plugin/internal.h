@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the files of ptrace-plugin/ share. */
+#ifndef VPT_INTERNAL_H
+#define VPT_INTERNAL_H
+
+#include "ptrace-plugin/vpt.h"
+
+extern const struct vpt_control *vpt_control;
+
+/* Answers a call of the debugger that stands at its seccomp stop. */
+void vpt_answer(struct ckpt_task *t, long result);
+/* Lets the kernel do the call. */
+void vpt_native(struct ckpt_task *t);
+
+/* One file each: the calls that are virtual. t stands at CKPT_SECCOMP. */
+void vpt_call_ptrace(struct ckpt_task *t, const struct ckpt_stop *stop);
+void vpt_call_wait4(struct ckpt_task *t, const struct ckpt_stop *stop);
+void vpt_call_kill(struct ckpt_task *t, const struct ckpt_stop *stop);
+void vpt_call_path(struct ckpt_task *t, const struct ckpt_stop *stop);
+void vpt_call_pread(struct ckpt_task *t, const struct ckpt_stop *stop);
+void vpt_call_pwrite(struct ckpt_task *t, const struct ckpt_stop *stop);
+void vpt_call_pgrp(struct ckpt_task *t, const struct ckpt_stop *stop);
+
+/* An event for d is there: answers its blocked wait or tells it. */
+void vpt_notify(struct vpt_debugger *d);
+/* A child of d's process died or became ours: looks at its blocked wait. */
+void vpt_recheck_waiter(struct vpt_debugger *d);
+
+/* Writes the debugger's bytes into the target; sees whose they are. */
+int vpt_poke(struct vpt_thread *vt, uint64_t addr, const void *buf, size_t len) __must_check;
+
+/* Tells who must know that the debugger is about to change t. */
+void vpt_changing(struct ckpt_task *t);
+
+/* The process that a real task belongs to; -ESRCH: no such task. */
+pid_t vpt_tgid_of(pid_t tid);
+
+#endif

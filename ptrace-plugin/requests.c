@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * ptrace(2) as the debugger calls it, one function a request, from a table.
+ * Most are passed on to the task that plays the thread now.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+
+#include "ckptcore/target.h"
+#include "ptrace-plugin/internal.h"
+
+/* t: the debugger's task at its call; addr, data: the call's. */
+struct request {
+	struct ckpt_task *t;
+	struct vpt_thread *vt;
+	unsigned long nr, addr, data;
+};
+
+static long from_errno(long res)
+{
+	return res < 0 ? -errno : res;
+}
+
+static long put(const struct request *q, unsigned long at, const void *buf, size_t len)
+{
+	return ckpt_write(q->t, at, buf, len) ? -EFAULT : 0;
+}
+
+static long req_peek(const struct request *q)
+{
+	uint64_t word;
+
+	if (ckpt_read(q->vt->task, q->addr, &word, sizeof(word)))
+		return -EIO;
+	return put(q, q->data, &word, sizeof(word));
+}
+
+static long req_poke(const struct request *q)
+{
+	return vpt_poke(q->vt, q->addr, &q->data, sizeof(q->data)) ? -EIO : 0;
+}
+
+static bool is_dr(unsigned long addr)
+{
+	return addr >= offsetof(struct user, u_debugreg[0]) &&
+	       addr <= offsetof(struct user, u_debugreg[7]);
+}
+
+static long req_peekuser(const struct request *q)
+{
+	long word;
+
+	if (q->vt->dr6_ours && q->addr == offsetof(struct user, u_debugreg[6])) {
+		word = (long)q->vt->dr[6];
+		return put(q, q->data, &word, sizeof(word));
+	}
+	ckpt_regs_flush(q->vt->task);
+	errno = 0;
+	word = ptrace(PTRACE_PEEKUSER, q->vt->task->tid, q->addr, 0);
+	if (errno)
+		return -errno;
+	return put(q, q->data, &word, sizeof(word));
+}
+
+static long req_pokeuser(const struct request *q)
+{
+	struct ckpt_task *t = q->vt->task;
+	long res;
+
+	if (!is_dr(q->addr))
+		vpt_changing(t);
+	ckpt_regs_flush(t);
+	t->regs_valid = false;
+	res = from_errno(ptrace(PTRACE_POKEUSER, t->tid, q->addr, q->data));
+	if (is_dr(q->addr) && !res) {
+		q->vt->dr[(q->addr - offsetof(struct user, u_debugreg[0])) / 8] = q->data;
+		q->vt->dr_used = true;
+		q->vt->dr6_ours = false;
+	}
+	return res;
+}
+
+static long req_getregs(const struct request *q)
+{
+	return put(q, q->data, ckpt_regs(q->vt->task), sizeof(struct user_regs_struct));
+}
+
+static long set_regs(struct ckpt_task *t, const struct user_regs_struct *regs)
+{
+	struct user_regs_struct *now = ckpt_regs(t), rewound = *now;
+
+	if (!memcmp(now, regs, sizeof(*regs)))
+		return 0;
+	/* The step back over its own int3 is the debugger's affair. */
+	rewound.rip--;
+	if (memcmp(&rewound, regs, sizeof(*regs)) || !t->timeline ||
+	    !ckpt_overlay_at(&t->timeline->overlay, regs->rip, NULL))
+		vpt_changing(t);
+	/* At once: the kernel may refuse (a segment, a flag). */
+	t->regs_dirty = false;
+	t->regs_valid = false;
+	return ptrace(PTRACE_SETREGS, t->tid, 0, regs) < 0 ? -errno : 0;
+}
+
+static long req_setregs(const struct request *q)
+{
+	struct user_regs_struct regs;
+
+	if (ckpt_read(q->t, q->data, &regs, sizeof(regs)))
+		return -EFAULT;
+	return set_regs(q->vt->task, &regs);
+}
+
+static long req_getfpregs(const struct request *q)
+{
+	struct user_fpregs_struct regs;
+	long res = from_errno(ptrace(PTRACE_GETFPREGS, q->vt->task->tid, 0, &regs));
+
+	return res < 0 ? res : put(q, q->data, &regs, sizeof(regs));
+}
+
+static long req_setfpregs(const struct request *q)
+{
+	struct user_fpregs_struct regs;
+
+	if (ckpt_read(q->t, q->data, &regs, sizeof(regs)))
+		return -EFAULT;
+	vpt_changing(q->vt->task);
+	return from_errno(ptrace(PTRACE_SETFPREGS, q->vt->task->tid, 0, &regs));
+}
+
+#define NT_PRSTATUS 1
+#define NT_X86_XSTATE 0x202
+
+/*
+ * The kernel takes an extended state of its own full size only (EFAULT else).
+ * A gdb that is older than the processor knows less than all of it (gdb 13:
+ * not AMX) and could call no function of the program; it gets away with it here.
+ */
+static long set_xstate(struct ckpt_task *t, const uint8_t *buf, size_t len)
+{
+	static uint8_t full[CKPT_XSTATE_MAX];
+	size_t full_len = sizeof(full);
+	int err = ckpt_get_xstate(t, full, &full_len);
+
+	if (err)
+		return err;
+	if (len > full_len)
+		return -EFAULT;
+	if (!memcmp(full, buf, len))
+		return 0; /* gdb writes back what it read: no change */
+	vpt_changing(t);
+	memcpy(full, buf, len);
+	return ckpt_set_xstate(t, full, full_len);
+}
+
+static long req_regset(const struct request *q)
+{
+	static uint8_t buf[CKPT_XSTATE_MAX];
+	struct iovec iov, mine;
+	long res;
+
+	if (ckpt_read(q->t, q->data, &iov, sizeof(iov)))
+		return -EFAULT;
+	mine.iov_base = buf;
+	mine.iov_len = iov.iov_len < sizeof(buf) ? iov.iov_len : sizeof(buf);
+	if (q->nr == PTRACE_SETREGSET) {
+		if (ckpt_read(q->t, (uintptr_t)iov.iov_base, buf, mine.iov_len))
+			return -EFAULT;
+		if (q->addr == NT_PRSTATUS && mine.iov_len == sizeof(struct user_regs_struct))
+			return set_regs(q->vt->task, (struct user_regs_struct *)buf);
+		if (q->addr == NT_X86_XSTATE)
+			return set_xstate(q->vt->task, buf, mine.iov_len);
+		vpt_changing(q->vt->task);
+		res = from_errno(ptrace(PTRACE_SETREGSET, q->vt->task->tid, q->addr, &mine));
+		q->vt->task->regs_valid = false;
+		return res;
+	}
+	ckpt_regs_flush(q->vt->task);
+	res = from_errno(ptrace(PTRACE_GETREGSET, q->vt->task->tid, q->addr, &mine));
+	if (res < 0)
+		return res;
+	if (ckpt_write(q->t, (uintptr_t)iov.iov_base, buf, mine.iov_len))
+		return -EFAULT;
+	iov.iov_len = mine.iov_len;
+	return put(q, q->data, &iov, sizeof(iov));
+}
+
+static long req_getsiginfo(const struct request *q)
+{
+	siginfo_t si;
+
+	if (q->vt->siginfo_ours)
+		return put(q, q->data, &q->vt->siginfo, sizeof(si));
+	if (ptrace(PTRACE_GETSIGINFO, q->vt->task->tid, 0, &si) < 0)
+		return -errno;
+	return put(q, q->data, &si, sizeof(si));
+}
+
+static long req_setsiginfo(const struct request *q)
+{
+	siginfo_t si;
+
+	if (ckpt_read(q->t, q->data, &si, sizeof(si)))
+		return -EFAULT;
+	if (q->vt->siginfo_ours) {
+		q->vt->siginfo = si;
+		return 0;
+	}
+	return from_errno(ptrace(PTRACE_SETSIGINFO, q->vt->task->tid, 0, &si));
+}
+
+static long req_geteventmsg(const struct request *q)
+{
+	return put(q, q->data, &q->vt->msg, sizeof(q->vt->msg));
+}
+
+static long req_setoptions(const struct request *q)
+{
+	q->vt->options = q->data;
+	return 0;
+}
+
+static long req_sigmask(const struct request *q)
+{
+	uint64_t mask;
+
+	if (q->nr == PTRACE_SETSIGMASK) {
+		if (ckpt_read(q->t, q->data, &mask, sizeof(mask)))
+			return -EFAULT;
+		vpt_changing(q->vt->task);
+		return from_errno(ptrace(PTRACE_SETSIGMASK, q->vt->task->tid, 8, &mask));
+	}
+	if (ptrace(PTRACE_GETSIGMASK, q->vt->task->tid, 8, &mask) < 0)
+		return -errno;
+	return put(q, q->data, &mask, sizeof(mask));
+}
+
+/* fs and gs base: the debugger's thread library asks this way. */
+static long req_arch_prctl(const struct request *q)
+{
+	struct user_regs_struct *r = ckpt_regs(q->vt->task);
+	uint64_t value;
+
+	switch (q->data) {
+	case 0x1003: /* ARCH_GET_FS */
+		return put(q, q->addr, &r->fs_base, 8);
+	case 0x1004: /* ARCH_GET_GS */
+		return put(q, q->addr, &r->gs_base, 8);
+	case 0x1001: /* ARCH_SET_GS */
+	case 0x1002: /* ARCH_SET_FS */
+		value = q->addr;
+		if (q->data == 0x1002)
+			r->fs_base = value;
+		else
+			r->gs_base = value;
+		ckpt_regs_dirty(q->vt->task);
+		vpt_changing(q->vt->task);
+		return 0;
+	}
+	return -EINVAL;
+}
+
+static long req_resume(const struct request *q)
+{
+	struct vpt_thread *vt = q->vt;
+	int sig = (int)q->data;
+
+	if (sig < 0 || sig > 64)
+		return -EIO;
+	vt->state = VPT_RUNNING;
+	vt->request = (int)q->nr;
+	vt->dr6_ours = false;
+	if (vpt_control->resuming && vpt_control->resuming(vt, (int)q->nr, sig))
+		return 0;
+	if (vt->siginfo_ours && sig) /* the kernel's own info is another stop's */
+		ptrace(PTRACE_SETSIGINFO, vt->task->tid, 0, &vt->siginfo);
+	ckpt_target_resume(vt->task, (int)q->nr, sig);
+	return 0;
+}
+
+static long req_kill(const struct request *q)
+{
+	struct vpt_thread *vt = q->vt;
+
+	if (!vt->task)
+		return -ESRCH;
+	if (!vpt_control->signalled || !vpt_control->signalled(vt, SIGKILL))
+		kill(vt->task->tgid, SIGKILL);
+	return 0;
+}
+
+static long req_detach(const struct request *q)
+{
+	struct vpt_thread *vt = q->vt;
+	struct ckpt_task *t;
+
+	if (vt->tid == vt->tgid && vpt_control->target_gone)
+		vpt_control->target_gone(vt, false); /* the live one plays again */
+	t = vt->task;
+	if (vt->dr_used) /* no watchpoint may strike when nobody looks */
+		ptrace(PTRACE_POKEUSER, t->tid, offsetof(struct user, u_debugreg[7]), 0L);
+	vpt_thread_free(vt);
+	t->owner = NULL;
+	if (t->no_exitkill && t->ops != &vpt_plain_ops && t->parent == 0) {
+		ckpt_detach(t, (int)q->data);
+		return 0;
+	}
+	/* It has our seccomp filter: we stay, silently, until it ends. */
+	t->ops = &vpt_plain_ops;
+	ckpt_resume(t, t->state == CKPT_GROUP && !q->data ? PTRACE_LISTEN : PTRACE_CONT,
+		    (int)q->data);
+	return 0;
+}
+
+static const struct {
+	unsigned long nr;
+	long (*run)(const struct request *q);
+	bool stopped; /* needs a stopped thread */
+} requests[] = {
+	{ PTRACE_PEEKTEXT, req_peek, true },
+	{ PTRACE_PEEKDATA, req_peek, true },
+	{ PTRACE_POKETEXT, req_poke, true },
+	{ PTRACE_POKEDATA, req_poke, true },
+	{ PTRACE_PEEKUSER, req_peekuser, true },
+	{ PTRACE_POKEUSER, req_pokeuser, true },
+	{ PTRACE_GETREGS, req_getregs, true },
+	{ PTRACE_SETREGS, req_setregs, true },
+	{ PTRACE_GETFPREGS, req_getfpregs, true },
+	{ PTRACE_SETFPREGS, req_setfpregs, true },
+	{ PTRACE_GETREGSET, req_regset, true },
+	{ PTRACE_SETREGSET, req_regset, true },
+	{ PTRACE_GETSIGINFO, req_getsiginfo, true },
+	{ PTRACE_SETSIGINFO, req_setsiginfo, true },
+	{ PTRACE_GETEVENTMSG, req_geteventmsg, true },
+	{ PTRACE_SETOPTIONS, req_setoptions, true },
+	{ PTRACE_GETSIGMASK, req_sigmask, true },
+	{ PTRACE_SETSIGMASK, req_sigmask, true },
+	{ 30 /* PTRACE_ARCH_PRCTL */, req_arch_prctl, true },
+	{ PTRACE_CONT, req_resume, true },
+	{ PTRACE_SYSCALL, req_resume, true },
+	{ PTRACE_SINGLESTEP, req_resume, true },
+	{ PTRACE_KILL, req_kill, false },
+	{ PTRACE_DETACH, req_detach, true },
+};
+
+/* The calling process wants to be traced by its parent. */
+static long trace_me(struct ckpt_task *t)
+{
+	struct vpt_debugger *d = vpt_debugger_of(t->parent, true);
+	struct vpt_thread *vt;
+
+	if (vpt_find(t->tid))
+		return -EPERM;
+	vt = vpt_thread_new(t->tid, t->tgid, d);
+	vt->request = PTRACE_CONT;
+	vt->task = t;
+	t->owner = vt;
+	t->ops = &vpt_tracee_ops;
+	return 0;
+}
+
+static long attach(struct ckpt_task *t, pid_t tid)
+{
+	struct vpt_debugger *d = vpt_debugger_of(t->tgid, true);
+	struct ckpt_task *victim = ckpt_find(tid);
+	struct vpt_thread *vt;
+	pid_t tgid;
+	int err;
+
+	if (vpt_find(tid) || tid == getpid())
+		return -EPERM;
+	if (vpt_control->attaching) {
+		vt = vpt_control->attaching(tid, d);
+		if (vt)
+			return 0;
+	}
+	if (!victim) {
+		tgid = vpt_tgid_of(tid);
+		if (tgid < 0)
+			return -ESRCH;
+		if (tgid == getpid())
+			return -EPERM;
+		err = ckpt_seize(tid, tgid, &vpt_tracee_ops, false, &victim);
+		if (err)
+			return err;
+	} else if (victim->ops != &vpt_plain_ops) {
+		return -EPERM;
+	}
+	vt = vpt_thread_new(tid, victim->tgid, d);
+	vt->request = PTRACE_CONT;
+	vt->attached = true;
+	vt->stop_wanted = true;
+	vt->task = victim;
+	victim->owner = vt;
+	victim->ops = &vpt_tracee_ops;
+	ckpt_interrupt(victim);
+	return 0;
+}
+
+void vpt_call_ptrace(struct ckpt_task *t, const struct ckpt_stop *stop)
+{
+	struct request q = { t, NULL, stop->args[0], stop->args[2], stop->args[3] };
+	pid_t tid = (pid_t)stop->args[1];
+	long res = -EIO;
+
+	if (q.nr == PTRACE_TRACEME || q.nr == PTRACE_ATTACH) {
+		vpt_answer(t, q.nr == PTRACE_TRACEME ? trace_me(t) : attach(t, tid));
+		return;
+	}
+	q.vt = vpt_find(tid);
+	if (!q.vt || q.vt->debugger->tgid != t->tgid) {
+		vpt_answer(t, -ESRCH);
+		return;
+	}
+	for (size_t i = 0; i < sizeof(requests) / sizeof(*requests); i++) {
+		if (requests[i].nr != q.nr)
+			continue;
+		if (requests[i].stopped &&
+		    (!q.vt->task || (q.vt->state != VPT_STOPPED && q.vt->state != VPT_PENDING)))
+			res = -ESRCH;
+		else
+			res = requests[i].run(&q);
+		break;
+	}
+	vpt_answer(t, res);
+}

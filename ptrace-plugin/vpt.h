@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * ptrace-plugin: virtual ptrace. The debugger believes that it ptraces the
+ * target; really the engine does, and this layer answers the debugger's
+ * ptrace, wait4, kill, memory and /proc/PID accesses. So what ptrace knows of
+ * the target is plain data of ours, and the real process behind a virtual
+ * thread can be exchanged under the living debugger.
+ */
+#ifndef VPT_H
+#define VPT_H
+
+#include "ckptcore/ckptcore.h"
+
+/* The reserved system call by which commands inside the debugger reach us:
+ * (const char *request, size_t len, char *reply, size_t room) -> reply's
+ * length or -errno. Far beyond any number that Linux will use. */
+#define VPT_COMMAND_NR 0x66726564
+/* What a command returns when the caller must not be answered (yet). */
+#define VPT_NO_REPLY (-100000)
+
+enum vpt_state {
+	VPT_RUNNING, /* as the debugger sees it */
+	VPT_PENDING, /* stopped; no wait has returned it yet */
+	VPT_STOPPED, /* stopped, and the debugger knows */
+	VPT_EXITED,  /* dead; no wait has returned it yet */
+};
+
+struct vpt_debugger;
+
+/* What the debugger knows as one thread of the target. */
+struct vpt_thread {
+	pid_t tid, tgid; /* virtual: those of the first incarnation */
+	struct vpt_debugger *debugger;
+	struct ckpt_task *task; /* who plays it now; NULL: nobody */
+	enum vpt_state state;
+	int status;		    /* of the stop or exit, as wait returns it */
+	unsigned long options, msg; /* PTRACE_SETOPTIONS, GETEVENTMSG */
+	int request;		    /* how the debugger resumed it last */
+	bool siginfo_ours;	    /* siginfo below instead of the task's */
+	siginfo_t siginfo;
+	uint64_t dr[8]; /* debug registers as the debugger set them */
+	bool dr_used;
+	bool dr6_ours;	  /* DR6 reads as dr[6], not the task's */
+	bool attached;	  /* by PTRACE_ATTACH, not by TRACEME */
+	bool stop_wanted; /* attach or first stop: report as SIGSTOP */
+	struct vpt_thread *next;
+};
+
+/* Processes that one debugger can have at a time (`detach-on-fork off'). */
+#define VPT_MANY 1024
+
+/* A process that ptraces. */
+struct vpt_debugger {
+	pid_t tgid;
+	/* A wait4 that blocks until one of its threads has something to say: */
+	struct ckpt_task *waiter;
+	struct ckpt_task *shell_waiter; /* waits in the kernel for a plain child */
+	pid_t wait_pid;
+	unsigned long wait_options, wait_status, wait_rusage;
+	pid_t zombies[VPT_MANY]; /* its dead children that it must reap for us */
+	int nzombies;
+	int mem_fds[VPT_MANY]; /* its descriptors that mean a target's memory */
+	pid_t mem_tids[VPT_MANY];
+	int nmem;
+	struct vpt_debugger *next;
+};
+
+/* What the controller does for this layer. */
+struct vpt_control {
+	/*
+	 * A request came through the reserved call. Returns the reply's
+	 * length or -errno; reply has room bytes.
+	 */
+	long (*command)(struct ckpt_task *t, const char *request, char *reply, size_t room);
+	/* A thread is about to be resumed by the debugger; true: done by the
+	 * controller (e.g. it arrives elsewhere in time). */
+	bool (*resuming)(struct vpt_thread *vt, int request, int sig);
+	/* The debugger's own first process ended with this wait status. True:
+	 * another one has taken over its threads. */
+	bool (*ended)(int status);
+	/* A target began: exec below the debugger at start, or attach. */
+	void (*target_started)(struct vpt_thread *vt);
+	/* A thread stops for its debugger: may change status. */
+	void (*target_stopped)(struct vpt_thread *vt);
+	/* t, the player of a thread, died, and is about to be freed. */
+	void (*target_died)(struct ckpt_task *t);
+	/* The debugger is rid of the process: it died, or is let go. */
+	void (*target_gone)(struct vpt_thread *vt, bool died);
+	/* The debugger is about to change t's registers or memory. True: that
+	 * is the controller's business, not the recorder's. */
+	bool (*changing)(struct ckpt_task *t);
+	/* A suspended debugger (^Z). */
+	void (*suspended)(struct ckpt_task *t);
+	/* The debugger attaches to a process that the controller plays:
+	 * the new thread, with a stop to report; or NULL: a real one. */
+	struct vpt_thread *(*attaching)(pid_t tid, struct vpt_debugger *d);
+	/* The debugger sends sig to vt: true when the controller took it,
+	 * because the player isn't the live process. */
+	bool (*signalled)(struct vpt_thread *vt, int sig);
+};
+
+/* Starts to act on the debugger process, seized and stopped or running. */
+int vpt_init(const struct vpt_control *control) __must_check;
+extern const struct ckpt_task_ops vpt_plain_ops, vpt_tracee_ops;
+/* The process whose end ends the session. */
+void vpt_set_main(pid_t tgid);
+pid_t vpt_main(void);
+
+/* In the child that becomes the debugger: the filter by which we see its
+ * calls. */
+int vpt_install_filter(void) __must_check;
+
+/* The virtual thread of that number; NULL: none. */
+struct vpt_thread *vpt_find(pid_t tid);
+struct vpt_thread *vpt_of(struct ckpt_task *t);
+struct vpt_thread *vpt_first(void);
+size_t vpt_count(pid_t tgid);
+
+/* Exchanges the player of a virtual thread; its ptrace state (debug
+ * registers) is carried over. The former player is the caller's. */
+void vpt_set_player(struct vpt_thread *vt, struct ckpt_task *t);
+
+/* Reports a stop to the debugger. siginfo NULL: ask the task. */
+void vpt_report(struct vpt_thread *vt, int status, const siginfo_t *siginfo);
+/* Reports the end of the thread. */
+void vpt_report_exit(struct vpt_thread *vt, int status);
+/* Re-creates a virtual thread (attach to a puppet). */
+struct vpt_thread *vpt_thread_new(pid_t tid, pid_t tgid, struct vpt_debugger *d);
+void vpt_thread_free(struct vpt_thread *vt);
+struct vpt_debugger *vpt_debugger_of(pid_t tgid, bool create);
+/* Ends what d debugs without a word to anybody: threads are freed, processes
+ * stay as they are. */
+void vpt_debugger_forget(struct vpt_debugger *d);
+
+#endif

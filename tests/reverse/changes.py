@@ -1,0 +1,83 @@
+"""What the user does to the program in the past: changes are undone, and fred says so; calls have no effect."""
+from tests import *
+
+def says(b, line):
+    """fred's own words may come before the echo of the line"""
+    b.type(line)
+    b.check("fred: the past can't be changed" in b.wait(), True, "%s says so" % line)
+
+
+def past(b):
+    """in the past, at mid (x=2)"""
+    b.start("calls.c:%d" % b.mark("print"))
+    b.cmd("break mid if x == 2")
+    b.cmd("reverse-continue")
+    b.check(b.value("x"), 2, "x")
+    return b.where()
+
+
+def test_variable():
+    with Backward("calls", watch=["x", "total"]) as b:
+        b.only_fred("record changes the past")
+        here = past(b)
+        b.cmd("set var total = 1000")
+        b.check(b.value("total"), 1000, "as set")
+        says(b, "stepi")
+        b.cmd("reverse-stepi")
+        b.at(here, "as it was")
+        b.cmd("set var total = 1000")
+        out = b.cmd("stepi")
+        b.check("can't be changed" in out, False, "said once")
+        b.cmd("reverse-stepi")
+        b.at(here, "as it was, again")
+
+
+def test_register():
+    with Backward("calls", watch=["x", "total", "$rax"]) as b:
+        b.only_fred("record changes the past")
+        here = past(b)
+        b.cmd("set $rax = 77")
+        says(b, "reverse-stepi")
+        b.cmd("stepi")
+        b.at(here, "as it was")
+
+
+def test_calls():
+    with Backward("calls", watch=["x", "total"]) as b:
+        b.only_fred("record cannot call functions")
+        here = past(b)
+        b.expect("print fact(5)", r"= 120")
+        b.expect("call leaf(3)", r"= ")
+        out = b.cmd("stepi")
+        b.check("changed" in out, False, "a call is no change")
+        b.cmd("reverse-stepi")
+        b.at(here, "leaf's effect on total is gone")
+        b.cmd("delete")
+        b.cmd("tbreak %d" % b.mark("print"))
+        b.go("continue", "print")
+        b.expect("print fact(4)", r"= 24")
+        b.cmd("reverse-next")
+        b.cmd("next")
+        b.on("print", "live, after a call")
+
+
+def test_live_change():
+    with Backward("calls", watch=["total", "x"]) as b:
+        b.only_fred("record knows no exit")
+        b.start("leaf")
+        b.cmd("set var total = 500")
+        b.cmd("tbreak %d" % b.mark("print"))
+        b.cmd("continue")
+        end = b.where()
+        b.cmd("break leaf")
+        stops = []
+        while END not in b.cmd("reverse-continue"):
+            stops.append(b.where())
+        b.check(stops[-2].values if len(stops) > 8 else stops[-1].values, "500|0", "behind the change")
+        b.cmd("delete")
+        b.cmd("tbreak calls.c:%d" % b.mark("print"))
+        b.cmd("continue")
+        b.at(end, "forward over the change")
+
+
+run(globals())

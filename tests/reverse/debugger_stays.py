@@ -1,0 +1,181 @@
+"""What belongs to the user stays when time moves, and the commands work wherever gdb takes commands."""
+import os
+
+from tests import *
+
+
+def test_state():
+    with Backward("calls", watch=["total"]) as b:
+        b.start()
+        b.cmd("break leaf if x >= 0")
+        b.cmd("break fact")
+        b.cmd("disable 3")
+        b.cmd("set $here = 7")
+        b.cmd("display total")
+        b.cmd("set listsize 3")
+        b.cmd("set print pretty on")
+        b.cmd("python mine = [1, 2]")
+        b.cmd("continue 3")
+        before = b.cmd("info display"), b.cmd("show listsize"), b.cmd("show print pretty")
+        b.cmd("reverse-continue")
+        b.cmd("reverse-next")
+        b.check((b.cmd("info display"), b.cmd("show listsize"), b.cmd("show print pretty")), before, "settings")
+        b.check(b.value("$here"), 7, "$here")
+        b.expect("info breakpoints", r"^2 .*leaf", r"stop only if x >= 0", r"^3 .* n .*fact")
+        b.expect("python print(mine)", r"\[1, 2\]")
+
+
+def test_displays_are_shown():
+    with Backward("calls") as b:
+        b.start()
+        b.cmd("display total")
+        b.cmd("next 4")
+        b.expect("reverse-next", r"^1: total = \d+$")
+
+
+def test_in_define():
+    with Backward("calls", watch=["total"]) as b:
+        b.start()
+        b.type("define twice-back")
+        b.wait()
+        b.type("reverse-next")
+        b.wait()
+        b.type("reverse-next")
+        b.wait()
+        b.cmd("end")
+        stops = b.forward("next", 6)
+        b.cmd("twice-back")
+        b.at(stops[4], "twice-back")
+
+
+def test_in_a_file():
+    path = os.path.join(tmp(), "back.gdb")
+    open(path, "w").write("reverse-next\nreverse-next\nset $from_file = total\n")
+    with Backward("calls", watch=["total"]) as b:
+        b.start()
+        stops = b.forward("next", 6)
+        b.cmd("source " + path)
+        b.at(stops[4], "source")
+
+
+def test_in_python():
+    with Backward("calls", watch=["total"]) as b:
+        b.start()
+        stops = b.forward("stepi", 10)
+        b.cmd("python gdb.execute('reverse-stepi 4')")
+        b.at(stops[6], "gdb.execute")
+        b.cmd("python text = gdb.execute('reverse-stepi', to_string=True)")
+        b.at(stops[5], "gdb.execute(to_string)")
+
+
+def test_in_breakpoint_commands():
+    with Backward("calls", watch=["x", "total"]) as b:
+        b.start()
+        b.cmd("break leaf")
+        b.cmd("continue 3")
+        third = b.where()
+        b.cmd("tbreak %d" % b.mark("fact-call"))
+        for line in ("commands", "silent", "reverse-continue", "end"):
+            b.type(line)
+            b.wait()
+        b.cmd("disable 2")
+        b.cmd("enable 2")
+        b.cmd("delete 2")
+        b.cmd("break leaf if x == %s" % third.values.split("|")[0])
+        b.cmd("continue")
+        b.check(b.where().function, "leaf", "breakpoint commands went back")
+
+
+def test_aliases():
+    with Backward("calls", watch=["total"]) as b:
+        b.start("leaf")
+        b.cmd("next")
+        for there, back in (("stepi", "rsi"), ("nexti", "rni"), ("step", "rs"), ("next", "rn")):
+            here = b.where()
+            b.cmd(there)
+            b.cmd(back)
+            b.check(b.where()[2:5], here[2:5], "%s after %s" % (back, there))
+        b.cmd("break leaf")
+        b.cmd("rc")
+        b.on("leaf", "rc")
+
+
+def test_fred_names():
+    with Backward("calls", watch=["total"]) as b:
+        b.only_fred()
+        b.start()
+        stops = b.forward("next", 6)
+        b.cmd("fred-reverse-next")
+        b.at(stops[5], "fred-reverse-next")
+        b.cmd("fred-rn")
+        b.at(stops[4], "fred-rn")
+        b.expect("fred-stats", r"\d")
+        for name in ("fred-help", "fred-list", "fred-history"):
+            b.expect(name, r"\S")
+        for name in ("fred-rs", "fred-rf", "fred-rc", "fred-rw", "fred-undo", "fred-ckpt", "fred-restart", "fred-source"):
+            b.expect("help " + name, r"^(?!Undefined)")
+
+
+def test_help_and_completion():
+    with Backward("calls") as b:
+        b.expect("help reverse-next", r"\S")
+        b.expect("complete reverse-", r"^reverse-continue$", r"^reverse-finish$", r"^reverse-step$")
+        b.only_fred()
+        b.expect("complete fred-", r"^fred-stats$")
+        b.expect("complete reverse-w", r"^reverse-watch$")
+        b.expect("help reverse-watch", r"\S")
+
+
+def test_before_run():
+    with Backward("calls") as b:
+        for command in ("reverse-next", "reverse-stepi", "reverse-continue"):
+            b.expect(command, r"The program is not being run\.|Target \w+ does not support this command\.")
+        b.expect("reverse-next x y", r"\S")
+
+
+def test_bad_counts():
+    with Backward("calls") as b:
+        b.start("leaf")
+        here = b.where()
+        b.expect("reverse-next nosuch", r'No symbol "nosuch" in current context\.')
+        b.at(here, "reverse-next nosuch")
+        b.cmd("reverse-stepi 0")
+        b.at(here, "reverse-stepi 0")
+
+
+def test_mi():
+    s = Session(["-q", "-nx", "-i=mi2", target("calls")], terminal=False, prompt="(gdb) \n")
+    try:
+        s.wait()
+        if REFERENCE:
+            return
+        s.cmd("-break-insert leaf")
+        s.type("-exec-run")
+        s.until(r"\*stopped,reason=\"breakpoint-hit\"(.*\n)*\(gdb\) $")
+        s.type("-exec-continue")
+        s.until(r"\*stopped,reason=\"breakpoint-hit\"(.*\n)*\(gdb\) $")
+        s.type('-interpreter-exec console "reverse-continue"')
+        out = s.until(r"\*stopped(.*\n)*\(gdb\) $")
+        s.check('name="x",value="0"' in out, True, "stopped in leaf (x=0): %r" % out[-300:])
+        s.type('-interpreter-exec console "reverse-stepi"')
+        s.until(r"\*stopped(.*\n)*\(gdb\) $")
+        s.type('-interpreter-exec console "delete"')
+        s.until(r"\(gdb\) $")
+        s.type('-interpreter-exec console "reverse-continue"')
+        s.until(r"No more reverse-execution history(.*\n)*.*\*stopped(.*\n)*\(gdb\) $")
+    finally:
+        s.kill()
+
+
+def test_batch():
+    import subprocess
+    if REFERENCE:
+        return
+    r = subprocess.run([fred(), "-q", "-nx", "-batch", "-ex", "break leaf", "-ex", "run", "-ex", "continue", "-ex", "reverse-continue",
+                        "-ex", "print x", target("calls")], env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                       stderr=subprocess.STDOUT, text=True, timeout=20)
+    if r.returncode or "$1 = 0" not in r.stdout:
+        raise Failure("batch: %d, %s" % (r.returncode, r.stdout[-500:]))
+
+
+run(globals())

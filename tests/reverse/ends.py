@@ -1,0 +1,121 @@
+"""Back from where a program ended: exit, SIGSEGV, abort; and through signals."""
+from tests import *
+
+
+def test_after_exit():
+    with Backward("calls", watch=["sum", "f"]) as b:
+        b.start()
+        b.only_fred("record stops at exit")
+        b.cmd("break %d" % b.mark("last"))
+        b.cmd("continue")
+        last = b.where()
+        b.expect("continue", r"exited normally")
+        b.cmd("reverse-continue")
+        b.at(last, "reverse-continue after the exit")
+        b.cmd("reverse-continue")
+        b.expect("continue", r"Breakpoint \d+, main")
+        b.at(last, "forward again")
+        b.expect("continue", r"exited normally")
+        b.expect("print $_exitcode", r"= 0")
+
+
+def test_after_exit_without_breakpoints():
+    with Backward("exits", "5") as b:
+        b.cmd("run")
+        b.only_fred("record stops at exit")
+        b.cmd("break main")
+        b.expect("reverse-continue", r"^Breakpoint \d+, main \(argc=2")
+        b.expect("continue", r"exited with code 05")
+
+
+def test_reverse_stepi_after_exit():
+    with Backward("static") as b:
+        b.cmd("run")
+        b.only_fred("record stops at exit")
+        b.cmd("reverse-stepi")
+        b.expect("x/i $pc", r"syscall")
+        b.expect("stepi", r"exited normally")
+
+
+def test_after_segv():
+    with Backward("crash", "segv", watch=["steps", "pointer"]) as b:
+        b.start()
+        b.expect("continue", r"Program received signal SIGSEGV")
+        b.on("segv")
+        crashed = b.where()
+        b.go("reverse-next", "segv")
+        b.go("reverse-next", "wreck")
+        b.check(b.value("steps"), 5, "steps before wreck")
+        b.cmd("next")
+        b.only_fred("record does not crash again")
+        b.expect("next", r"SIGSEGV")
+        b.at(crashed, "crashed again")
+        b.go("reverse-finish", "call")
+        b.expect("continue", r"SIGSEGV")
+        b.at(crashed, "crashed a third time")
+
+
+def test_after_death():
+    with Backward("crash", "segv", watch=["steps"]) as b:
+        b.start()
+        b.only_fred("record does not die")
+        b.cmd("continue")
+        crashed = b.where()
+        b.expect("continue", r"Program terminated with signal SIGSEGV")
+        b.cmd("break wreck")
+        b.cmd("reverse-continue")
+        b.check(b.where().function, "wreck", "function")
+        b.cmd("delete")
+        b.cmd("continue")
+        b.at(crashed, "crashed again")
+
+
+def test_after_abort():
+    with Backward("crash", "abort", watch=["steps"]) as b:
+        b.start()
+        b.only_fred()
+        b.expect("continue", r"SIGABRT")
+        b.cmd("break crash.c:%d" % b.mark("step"))
+        b.go("reverse-continue", "step")
+        b.check(b.value("steps"), 4, "steps")
+        b.cmd("delete")
+        b.expect("continue", r"SIGABRT")
+
+
+def test_smashed_arithmetic():
+    with Backward("crash", "fpe", watch=["steps"]) as b:
+        b.start()
+        b.only_fred()
+        b.expect("continue", r"SIGFPE")
+        here = b.where()
+        b.cmd("reverse-stepi 5")
+        b.cmd("stepi 5")
+        b.check(b.where().pc, here.pc, "pc")
+
+
+def test_handlers():
+    with Backward("signals", watch=["handled"]) as b:
+        b.cmd("handle SIGUSR1 SIGUSR2 SIGCHLD nostop noprint pass")
+        b.start("signals.c:%d" % b.mark("print"))
+        b.only_fred("signals")
+        b.cmd("break %d" % b.mark("handler"))
+        b.cmd("break %d" % b.mark("info"))
+        b.go("reverse-continue", "info")
+        b.check(b.value("handled"), 101, "handled")
+        b.expect("backtrace", r"<signal handler called>")
+        b.go("reverse-continue", "handler")
+        b.check(b.value("handled"), 0, "handled")
+        b.ends()
+        b.go("continue", "handler")
+        b.go("continue", "info")
+
+
+def test_next_over_a_signal():
+    with Backward("signals", watch=["handled"]) as b:
+        b.cmd("handle SIGUSR1 SIGUSR2 SIGCHLD nostop noprint pass")
+        b.start("signals.c:%d" % b.mark("first"))
+        b.only_fred("signals")
+        b.roundtrip("next", b.forward("next", 4))
+
+
+run(globals())

@@ -1,0 +1,88 @@
+"""Programs that change under the debugger: exec, dlopen, fork and wait, popen."""
+from tests import *
+
+
+def test_across_exec():
+    with Backward("execs", watch=["generation", "argc"]) as b:
+        b.cmd("break %d" % (b.mark("first") + 1))
+        b.only_fred("exec")
+        stops = []
+        for command in ("run", "continue", "continue"):
+            b.cmd(command)
+            stops.append(b.where())
+        b.check([s.values.split("|")[0] for s in stops], ["0", "1", "2"], "generations forward")
+        b.cmd("reverse-continue")
+        b.at(stops[1], "reverse-continue across an exec")
+        b.cmd("reverse-continue")
+        b.at(stops[0], "reverse-continue across two")
+        b.cmd("continue")
+        b.at(stops[1], "forward again")
+        b.cmd("continue")
+        b.at(stops[2], "forward again")
+        b.cmd("delete")
+        b.expect("continue", r"exited normally")
+
+
+def test_stepping_before_exec():
+    with Backward("execs", watch=["generation"]) as b:
+        b.only_fred("exec")
+        b.start("execs.c:%d" % b.mark("exec"))
+        here = b.where()
+        b.cmd("break main")
+        b.cmd("continue")
+        b.cmd("tbreak execs.c:%d" % b.mark("exec"))
+        b.cmd("delete 3")
+        b.cmd("reverse-continue")
+        b.at(here, "the line that execs, from behind the exec")
+
+
+def test_library():
+    with Backward("dl", target("plugin"), watch=["r"]) as b:
+        b.only_fred("dlopen")
+        b.cmd("set breakpoint pending on")
+        b.cmd("break plugin_work")
+        b.cmd("tbreak %d" % b.mark("print"))
+        b.cmd("run")
+        first = b.where()
+        b.cmd("continue")
+        second = b.where()
+        b.go("continue", "print")
+        b.expect("info sharedlibrary", r"ld-linux")
+        b.cmd("reverse-continue")
+        b.at(second, "in a library that was closed since")
+        b.check(b.value("plugin_state"), 42, "plugin_state")
+        b.expect("info sharedlibrary", r"plugin")
+        b.cmd("reverse-continue")
+        b.at(first, "the first call")
+        b.cmd("tbreak dl.c:%d" % b.mark("open"))
+        b.go("reverse-continue", "open")
+        b.check("plugin" in b.cmd("info sharedlibrary"), False, "the library is not yet there")
+        b.cmd("continue")
+        b.at(first, "forward into the library")
+
+
+def test_children():
+    with Backward("popens", watch=["round_", "status", "answer"], cwd=tmp()) as b:
+        b.only_fred("processes")
+        b.cmd("break mark")
+        stops = []
+        for command in ("run", "continue", "continue"):
+            b.cmd(command)
+            stops.append(b.where())
+        log = open(tmp() + "/popens.log").read()
+        b.back("reverse-continue", stops)
+        b.again("continue", stops)
+        b.check(open(tmp() + "/popens.log").read(), log, "children ran once")
+        b.cmd("delete")
+        b.expect("continue", r"exited normally")
+        b.check(len(log.split()), 3, "children")
+
+
+def test_next_over_fork_and_wait():
+    with Backward("forks", watch=["role", "status"]) as b:
+        b.only_fred("processes")
+        b.start()
+        b.roundtrip("next", b.forward("next", 6))
+
+
+run(globals())

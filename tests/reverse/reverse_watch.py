@@ -1,0 +1,62 @@
+"""reverse-watch EXPR: the statement that made it false."""
+from tests import *
+
+
+def test_calls_a_function():
+    with Backward("bounded", "2000") as b:
+        b.only_fred()
+        b.start("bounded.c:%d" % b.mark("done"))
+        b.cmd("reverse-watch length() <= 9")
+        b.check(b.where().function, "push", "inside the innermost function")
+        b.on("link")
+        b.check((b.value("step"), b.value("length()")), (1200, 9), "step, length()")
+        b.cmd("step")
+        b.check(b.value("length()"), 10, "one statement later")
+
+
+def test_plain_value():
+    with Backward("watch") as b:
+        b.only_fred()
+        b.start("watch.c:%d" % b.mark("reset"))
+        b.cmd("reverse-watch level < 6")
+        b.on("bump")
+        b.check((b.value("level"), b.value("by")), (2, 3), "level, by")
+        b.cmd("next")
+        b.check(b.value("level"), 6, "level after")
+
+
+def test_aliases_and_mistakes():
+    with Backward("watch") as b:
+        b.only_fred()
+        b.expect("reverse-watch level < 6", r"\S")
+        b.start("watch.c:%d" % b.mark("reset"))
+        here = b.where()
+        for line in ("reverse-watch", "reverse-watch nosuch > 3", "reverse-watch level <", "reverse-watch level >= 0"):
+            b.expect(line, r"\S")
+            b.at(here, line)
+        b.cmd("fred-rw level < 6")
+        b.on("bump")
+
+
+def test_after_exit():
+    with Backward("bounded", "2000") as b:
+        b.only_fred()
+        b.start()
+        b.expect("continue", r"exited")
+        b.cmd("reverse-watch length() <= 9")
+        b.check((b.where().function, b.value("step")), ("push", 1200), "function, step")
+
+
+def test_breakpoints_stay():
+    with Backward("watch") as b:
+        b.only_fred()
+        b.start("watch.c:%d" % b.mark("reset"))
+        b.cmd("break bump")
+        b.cmd("display level")
+        b.cmd("reverse-watch level < 6")
+        b.on("bump")
+        b.expect("info breakpoints", r"in bump at")
+        b.expect("info display", r"level")
+
+
+run(globals())

@@ -1,0 +1,98 @@
+"""reverse-step: into the functions that were called, and out of them to their callers."""
+from tests import *
+
+
+def test_into_the_last_call():
+    with Backward("calls", watch=["total"]) as b:
+        b.start("calls.c:%d" % b.mark("print"))
+        b.go("reverse-next", "fact-call")
+        b.go("next", "print")
+        b.cmd("reverse-step")
+        here = b.where()
+        b.check(here.function, "fact", "reverse-step into the last call of main's line")
+        b.check(here.depth, 2, "depth there")
+
+
+def test_enters_recursion_at_its_end():
+    with Backward("calls", watch=["n"]) as b:
+        b.start("calls.c:%d" % b.mark("print"))
+        depths = []
+        for _ in range(4):
+            b.cmd("reverse-step")
+            depths.append((b.where().depth, b.where().function))
+        b.check(all(f == "fact" for _, f in depths), True, "still in fact: %r" % depths)
+        b.check(depths[0][0], 2, "the outermost fact ended last")
+        b.check(depths == sorted(depths), True, "deeper and deeper: %r" % depths)
+
+
+def test_out_to_the_caller():
+    with Backward("calls", watch=["total"]) as b:
+        b.start("leaf")
+        b.cmd("reverse-step")
+        b.on("mid", "reverse-step from a function's first line")
+        b.check(b.where().function, "mid", "function")
+        b.cmd("reverse-step")
+        b.on("call", "reverse-step from mid's first line")
+
+
+def test_same_lines_as_step():
+    with Backward("fixed", watch=["sum"]) as b:
+        b.start("add")
+        stops = b.forward("step", 9)
+        lines = [(s.function, s.line) for s in stops]
+        seen = [lines[-1]]
+        while len(seen) < 60 and (seen[-1] != lines[0] or len(seen) < len(lines) // 2):
+            b.cmd("reverse-step")
+            seen.append((b.where().function, b.where().line))
+        missing = set(lines) - set(seen)
+        b.check(missing, set(), "lines never visited going back (%r)" % seen)
+
+
+def test_step_leads_back():
+    """wherever reverse-step stops inside a function, one step leads to where it came from, or into the same line"""
+    with Backward("mutual", watch=["calls", "n"]) as b:
+        b.start("odd")
+        b.cmd("step 3")
+        for _ in range(6):
+            here = b.where()
+            b.cmd("reverse-step")
+            there = b.where()
+            b.cmd("step")
+            b.check((b.where().function, b.where().line), (here.function, here.line), "step after reverse-step")
+            b.cmd("reverse-step")
+            b.check(b.where()[2:5], there[2:5], "reverse-step again")
+
+
+def test_over_functions_without_lines():
+    with Backward("sorted", watch=["compared"]) as b:
+        b.start("sorted.c:%d" % b.mark("sorted"))
+        b.cmd("delete")
+        here = b.where()
+        b.cmd("reverse-step")
+        b.check(b.where().pc != here.pc, True, "reverse-step moves")
+        b.cmd("tbreak *%#x" % here.pc)
+        b.cmd("continue")
+        b.at(here, "forward again")
+
+
+def test_count():
+    with Backward("loops", watch=["count", "i", "j"]) as b:
+        b.start("loops.c:%d" % b.mark("nested"))
+        stops = b.forward("step", 8)
+        b.cmd("reverse-step 4")
+        b.check(b.where()[3:], stops[4][3:], "reverse-step 4")
+
+
+def test_through_longjmp():
+    with Backward("jumps", watch=["tries", "got"]) as b:
+        b.start("jumps.c:%d" % b.mark("returned"))
+        b.cmd("reverse-step")
+        now = b.where()
+        b.check(now.function in ("main", "deep"), True, "behind the jump is %s" % show(now))
+        b.cmd("tbreak jumps.c:%d" % b.mark("longjmp"))
+        b.go("reverse-continue", "longjmp")
+        b.check(b.where().depth, 3, "depth at the longjmp")
+        b.check(b.value("tries"), 1, "tries")
+
+
+run(globals())

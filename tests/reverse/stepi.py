@@ -1,0 +1,60 @@
+"""reverse-stepi and reverse-nexti: every instruction again, through calls, system calls and counts."""
+from tests import *
+
+
+def test_roundtrip():
+    with Backward("calls", watch=["total", "$rax", "$eflags"]) as b:
+        b.start()
+        b.roundtrip("stepi", b.forward("stepi", 60))
+
+
+def test_counts():
+    with Backward("calls", watch=["total", "$rax"]) as b:
+        b.start()
+        stops = b.forward("stepi", 40)
+        b.cmd("reverse-stepi 7")
+        b.at(stops[33], "reverse-stepi 7")
+        b.cmd("reverse-stepi 33")
+        b.at(stops[0], "reverse-stepi 33")
+        b.cmd("stepi 40")
+        b.at(stops[40], "stepi 40")
+
+
+def test_loop_of_one_line():
+    with Backward("loops", watch=["sum", "$rax"]) as b:
+        b.start()
+        b.roundtrip("stepi", b.forward("stepi", 30))
+
+
+def test_nexti_over_calls():
+    with Backward("calls", watch=["total", "sum", "i"]) as b:
+        b.start()
+        b.roundtrip("nexti", b.forward("nexti", 24))
+
+
+def test_no_pie():
+    with Backward("fixed", watch=["sum", "r"]) as b:
+        b.start()
+        b.roundtrip("stepi", b.forward("stepi", 80))
+
+
+def test_static():
+    with Backward("static", watch=["n"]) as b:
+        b.start()
+        b.roundtrip("stepi", b.forward("stepi", 40))
+
+
+def test_optimized():
+    with Backward("fast", watch=["table[3]", "$rdx"]) as b:
+        b.start("fill")
+        b.roundtrip("stepi", b.forward("stepi", 100))
+
+
+def test_through_a_system_call():
+    with Backward("static", watch=["n", "$rax", "$rcx"]) as b:
+        b.start("write")
+        b.only_fred("the kernel's writes")
+        b.roundtrip("stepi", b.forward("stepi", 25))
+
+
+run(globals())
