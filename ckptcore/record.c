@@ -24,19 +24,23 @@
 #include <x86intrin.h>
 
 #include "ckptcore/record.h"
+#include "ckptcore/replay.h"
 
 struct ckpt_record {
-	bool in_call;	   /* between a call's entry and its exit */
-	bool step_call;	   /* the debugger single-steps over it */
-	bool barrier;	   /* nothing but a snapshot describes it */
-	bool thread;	   /* it starts a second thread */
-	bool due;	   /* the clock wants a snapshot */
-	bool changed;	   /* the user changed the stopped target */
-	bool aligned;	   /* no instruction was run since the last event */
-	siginfo_t siginfo; /* at a signal's stop, as the kernel gave it */
-	int redeliver;	   /* comes once more, to be given with siginfo */
-	bool direct;	   /* it may have descriptors with O_DIRECT */
-	int request;	   /* the debugger's last resume */
+	bool in_call;	/* between a call's entry and its exit */
+	bool step_call; /* the debugger single-steps over it */
+	bool barrier;	/* nothing but a snapshot describes it */
+	bool thread;	/* it starts a second thread */
+	bool due;	/* the clock wants a snapshot */
+	bool changed;	/* the user changed the stopped target */
+	/* A function that the user calls runs: */
+	struct ckpt_general before_call; /* registers that will come back */
+	unsigned int call_snap;		 /* 1 more than the id of the snapshot before it; 0: none */
+	bool aligned;			 /* no instruction was run since the last event */
+	siginfo_t siginfo;		 /* at a signal's stop, as the kernel gave it */
+	int redeliver;			 /* comes once more, to be given with siginfo */
+	bool direct;			 /* it may have descriptors with O_DIRECT */
+	int request;			 /* the debugger's last resume */
 	long nr;
 	uint64_t args[6];
 	const struct ckpt_call *call;
@@ -511,6 +515,47 @@ static void next_insn(struct ckpt_task *t, uint8_t insn[2])
 	ckpt_overlay_mask(&t->timeline->overlay, rip, insn, 2);
 }
 
+static size_t snap_index(const struct ckpt_timeline *tl, unsigned int id)
+{
+	size_t i = tl->nsnaps;
+
+	while (i > 0 && tl->snaps[i - 1]->id != id)
+		i--;
+	return i ? i - 1 : tl->nsnaps;
+}
+
+/* The snapshot behind a change by the user. A function that the user called is
+ * no part of the program's past: history goes on from before it to behind it. */
+static void after_change(struct ckpt_timeline *tl, int sig)
+{
+	struct ckpt_record *rec = tl->record;
+	struct ckpt_general now = ckpt_general_of(ckpt_regs(tl->live));
+	size_t newest = tl->nsnaps - 1, before;
+
+	rec->changed = false;
+	ckpt_snapshot(tl, CKPT_END_NOW, true, sig, &rec->siginfo);
+	if (tl->nsnaps == newest + 1)
+		return; /* it failed */
+	if (rec->call_snap && !memcmp(&now, &rec->before_call, sizeof(now))) {
+		before = snap_index(tl, rec->call_snap - 1);
+		if (before < newest)
+			ckpt_snapshots_skip(tl, before + 1, newest + 1);
+		rec->call_snap = 0;
+		return;
+	}
+	if (rec->call_snap)
+		return; /* the user changed things inside of the function */
+	rec->before_call = ckpt_general_of(ckpt_regs(tl->snaps[newest]->copy));
+	if (ckpt_call_was_pushed(tl->live, &rec->before_call))
+		rec->call_snap = tl->snaps[newest]->id + 1;
+}
+
+void ckpt_record_settle(struct ckpt_timeline *tl)
+{
+	if (tl->recording && tl->live && tl->record->changed && !tl->record->in_call)
+		after_change(tl, 0);
+}
+
 void ckpt_record_resume(struct ckpt_task *t, int request, int sig)
 {
 	struct ckpt_timeline *tl = t->timeline;
@@ -528,10 +573,9 @@ void ckpt_record_resume(struct ckpt_task *t, int request, int sig)
 	if (sig && sig != rec->siginfo.si_signo) /* the user's: `signal N' */
 		rec->siginfo = (siginfo_t){ .si_signo = sig, .si_code = SI_USER };
 	if (rec->changed)
-		ckpt_snapshot(tl, CKPT_END_NOW, true, sig, &rec->siginfo);
+		after_change(tl, sig);
 	else if (sig)
 		ckpt_snapshot(tl, ckpt_record_where(tl), false, sig, &rec->siginfo);
-	rec->changed = false;
 	/* Given elsewhere than at a signal's stop it will come as a new one,
 	 * from us. */
 	rec->redeliver = t->state == CKPT_SIGNAL ? 0 : sig;

@@ -7,6 +7,9 @@
 
 /* Begins to record tl->live, which stands at a stop outside of calls. */
 int ckpt_record_start(struct ckpt_timeline *tl) __must_check;
+/* Takes the snapshot behind what the user changed since the target stopped, so
+ * that the moment where it stands lies in an interval of its own. */
+void ckpt_record_settle(struct ckpt_timeline *tl);
 /* Ends recording for a reason in words; what was recorded stays. */
 void ckpt_record_stop(struct ckpt_timeline *tl, const char *why);
 /* How the last interval ends, where the live target stands (stopped) now. */
@@ -33,6 +36,11 @@ void ckpt_snapshot(struct ckpt_timeline *tl, enum ckpt_end before, bool dead, in
  * those in interval i are taken to stand behind it. 0: the puppet is used up.
  */
 int ckpt_snapshot_insert(struct ckpt_timeline *tl, size_t i, struct ckpt_task *p) __must_check;
+/*
+ * Takes snapshots [lo, hi) out of history, which goes on from interval lo - 1
+ * straight to snapshot hi. Not if a puppet stands there or one is pinned.
+ */
+void ckpt_snapshots_skip(struct ckpt_timeline *tl, size_t lo, size_t hi);
 /* Seconds between snapshots by clock: such that they cost 2 %. */
 double ckpt_snapshot_spacing(void);
 

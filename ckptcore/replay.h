@@ -17,6 +17,9 @@ struct ckpt_general {
 };
 
 struct ckpt_general ckpt_general_of(const struct user_regs_struct *r);
+/* Whether the debugger, since t had the registers *before, has made t call a
+ * function: on top of the stack is a return address with an int3 at it. */
+bool ckpt_call_was_pushed(struct ckpt_task *t, const struct ckpt_general *before);
 /* Whether a's registers are *ref and its extended state is b's. */
 bool ckpt_same_registers(struct ckpt_task *a, struct ckpt_task *b, const struct ckpt_general *ref);
 /* Whether the writable memory of a and b is equal but for the debugger's

@@ -206,22 +206,24 @@ void ckpt_snapshot(struct ckpt_timeline *tl, enum ckpt_end before, bool dead, in
 	ckpt_timeline_thin(tl);
 }
 
-struct insertion {
+/* Intervals from `from` on get other indexes. */
+struct shift {
 	struct ckpt_timeline *tl;
-	size_t after;
+	size_t from;
+	ssize_t by;
 };
 
 static void shift_puppet(struct ckpt_task *t, void *arg)
 {
-	const struct insertion *in = arg;
+	const struct shift *s = arg;
 
-	if (t->play && t->timeline == in->tl && t->play->interval >= in->after)
-		t->play->interval++;
+	if (t->play && t->timeline == s->tl && t->play->interval >= s->from)
+		t->play->interval += (size_t)s->by;
 }
 
 int ckpt_snapshot_insert(struct ckpt_timeline *tl, size_t i, struct ckpt_task *p)
 {
-	struct insertion in = { tl, i };
+	struct shift shift = { tl, i, 1 };
 	struct ckpt_snap *s = calloc(1, sizeof(*s));
 	int err = s ? append(tl, s) : -ENOMEM;
 
@@ -243,7 +245,7 @@ int ckpt_snapshot_insert(struct ckpt_timeline *tl, size_t i, struct ckpt_task *p
 	p->state = CKPT_PARKED;
 	memmove(tl->snaps + i + 2, tl->snaps + i + 1, (tl->nsnaps - i - 2) * sizeof(*tl->snaps));
 	tl->snaps[i + 1] = s;
-	ckpt_each_task(shift_puppet, &in);
+	ckpt_each_task(shift_puppet, &shift);
 	return 0;
 }
 
@@ -268,6 +270,38 @@ static void drop(struct ckpt_timeline *tl, size_t i)
 	memmove(tl->snaps + i, tl->snaps + i + 1, (tl->nsnaps - i - 1) * sizeof(*tl->snaps));
 	tl->nsnaps--;
 	ckpt_stats.dropped++;
+}
+
+struct span {
+	struct ckpt_timeline *tl;
+	size_t lo, hi;
+	bool used;
+};
+
+static void look_for_user(struct ckpt_task *t, void *arg)
+{
+	struct span *s = arg;
+
+	if (t->play && t->timeline == s->tl && t->play->interval >= s->lo &&
+	    t->play->interval < s->hi)
+		s->used = true;
+}
+
+void ckpt_snapshots_skip(struct ckpt_timeline *tl, size_t lo, size_t hi)
+{
+	struct span span = { tl, lo, hi, false };
+	struct shift shift = { tl, hi, -(ssize_t)(hi - lo) };
+
+	ckpt_each_task(look_for_user, &span);
+	for (size_t i = lo; i < hi; i++)
+		span.used |= tl->snaps[i]->pins > 0;
+	if (span.used)
+		return;
+	tl->snaps[hi]->before = CKPT_END_NOW;
+	tl->snaps[hi]->before_dead = true;
+	for (size_t i = hi; i > lo; i--)
+		drop(tl, i - 1);
+	ckpt_each_task(shift_puppet, &shift);
 }
 
 void ckpt_timeline_thin(struct ckpt_timeline *tl)

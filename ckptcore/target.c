@@ -5,6 +5,7 @@
 
 #include "ckptcore/internal.h"
 #include "ckptcore/record.h"
+#include "ckptcore/replay.h"
 #include "ckptcore/target.h"
 
 static bool recorded(const struct ckpt_task *t)
@@ -56,6 +57,16 @@ void ckpt_target_changed(struct ckpt_task *t)
 {
 	if (recorded(t))
 		ckpt_record_changed(t);
+}
+
+bool ckpt_call_was_pushed(struct ckpt_task *t, const struct ckpt_general *before)
+{
+	const struct user_regs_struct *r = ckpt_regs(t);
+	uint64_t back;
+	uint8_t insn;
+
+	return r->rsp < before->r[PROBE_RSP] && !ckpt_read(t, r->rsp, &back, 8) &&
+	       !ckpt_read(t, back, &insn, 1) && insn == 0xcc;
 }
 
 void ckpt_hide_trap_in_flags(struct ckpt_task *t)

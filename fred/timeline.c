@@ -60,7 +60,7 @@ static void forget_clean(void)
 {
 	ckpt_puppet_destroy(F.clean);
 	F.clean = NULL;
-	F.tainted = false;
+	F.taint = FRED_CLEAN;
 }
 
 /* The live process plays again, as far as it still exists. */
@@ -94,6 +94,7 @@ static void destroy_timeline(void)
 		tl->live->timeline = NULL;
 	F.tl = NULL;
 	F.now = NULL;
+	F.said_unchangeable = false;
 	ckpt_timeline_destroy(tl);
 }
 
@@ -223,6 +224,7 @@ int fred_timeline_moment(struct ckpt_goal *goal, size_t *interval)
 {
 	if (!F.tl || !F.tl->nsnaps)
 		return -ENOENT;
+	fred_timeline_restore();
 	if (is_puppet(F.now)) {
 		memset(goal, 0, sizeof(*goal));
 		*interval = F.now->play->interval;
@@ -232,6 +234,7 @@ int fred_timeline_moment(struct ckpt_goal *goal, size_t *interval)
 		goal->regs = ckpt_canonical(F.now);
 		return 0;
 	}
+	ckpt_record_settle(F.tl);
 	*interval = F.tl->nsnaps - 1;
 	ckpt_goal_of(F.tl, *interval, goal);
 	return 0;
@@ -509,19 +512,37 @@ static void forward(struct vpt_thread *vt, int request)
 	}
 }
 
-/* The debugger changed the puppet and runs it: a function called in the past.
- * Such a copy is on its own, and thrown away when the registers come back. */
-static void forward_tainted(struct vpt_thread *vt, int request)
+static void say_unchangeable(void)
+{
+	if (!F.said_unchangeable)
+		fred_say("the past can't be changed: the program is as it was then");
+	F.said_unchangeable = true;
+}
+
+/* The puppet as it was plays again. */
+static void take_clean(void)
+{
+	struct ckpt_task *former = F.now;
+
+	if (F.peeking)
+		F.staged = F.clean;
+	F.now = F.clean;
+	F.clean = NULL;
+	F.taint = FRED_CLEAN;
+	vpt_set_player(F.vt, F.now);
+	if (former)
+		ckpt_puppet_destroy(former);
+}
+
+/* A function called in the past runs: such a copy is on its own, and thrown
+ * away when the registers come back. */
+static void forward_calling(struct vpt_thread *vt, int request)
 {
 	siginfo_t si = trap_info(SI_KERNEL);
-	bool trap;
 
-	for (;;) {
-		if (ckpt_resume(F.now,
-				request == PTRACE_SINGLESTEP ? PTRACE_SYSEMU_SINGLESTEP :
-							       PTRACE_SYSEMU,
-				0))
-			break;
+	while (!ckpt_resume(F.now,
+			    request == PTRACE_SINGLESTEP ? PTRACE_SYSEMU_SINGLESTEP : PTRACE_SYSEMU,
+			    0)) {
 		while (ckpt_wait(F.now, NULL) == -EINTR)
 			if (ckpt_cancelled && ckpt_cancelled())
 				ckpt_interrupt(F.now);
@@ -537,17 +558,20 @@ static void forward_tainted(struct vpt_thread *vt, int request)
 			vpt_report(vt, W_STOPCODE(SIGINT), &si);
 			return;
 		}
-		trap = F.now->stop.sig == SIGTRAP;
-		vpt_report(vt, W_STOPCODE(trap ? SIGTRAP : F.now->stop.sig), NULL);
+		vpt_report(vt, W_STOPCODE(F.now->stop.sig), NULL);
 		return;
 	}
-	/* It killed itself: back to what it was. */
 	fred_say("the copy in which the function ran has died; the program is as before");
-	F.tainted = false;
-	F.now = F.clean;
-	F.clean = NULL;
-	vpt_set_player(vt, F.now);
+	take_clean();
 	vpt_report(vt, W_STOPCODE(SIGTRAP), &si);
+}
+
+static bool registers_are_back(void)
+{
+	struct ckpt_general now = ckpt_general_of(ckpt_regs(F.now)),
+			    then = ckpt_general_of(ckpt_regs(F.clean));
+
+	return !memcmp(&now, &then, sizeof(now));
 }
 
 /* Before the debugger changes a puppet that plays: keeps it as it was. True:
@@ -556,38 +580,33 @@ bool fred_timeline_changing(struct ckpt_task *t)
 {
 	if (!is_puppet(t) || t != F.now)
 		return false;
-	if (!F.tainted && !ckpt_puppet_clone(t, &F.clean)) {
+	if (F.taint == FRED_CLEAN && !ckpt_puppet_clone(t, &F.clean)) {
 		ckpt_overlay_remove(&F.tl->overlay, F.clean);
-		F.tainted = true;
+		F.taint = FRED_CHANGED;
 	}
 	return true;
 }
 
-/* If the registers are what they were, the change was a call's. */
-static bool restore_clean(struct vpt_thread *vt)
+void fred_timeline_restore(void)
 {
-	struct ckpt_general now, then;
-	struct ckpt_task *former = F.now;
-
-	if (!F.tainted)
-		return true;
-	now = ckpt_general_of(ckpt_regs(F.now));
-	then = ckpt_general_of(ckpt_regs(F.clean));
-	if (memcmp(&now, &then, sizeof(now)))
-		return false;
-	F.now = F.clean;
-	F.clean = NULL;
-	F.tainted = false;
-	if (F.peeking)
-		F.staged = F.now;
-	vpt_set_player(vt, F.now);
-	ckpt_puppet_destroy(former);
-	return true;
+	if (!F.vt || F.taint == FRED_CLEAN)
+		return;
+	if (F.taint == FRED_CHANGED)
+		say_unchangeable();
+	take_clean();
 }
 
-bool fred_timeline_restore(void)
+/* Whether what the debugger changed is for a function that it calls. */
+static bool calling(void)
 {
-	return !F.vt || restore_clean(F.vt);
+	struct ckpt_general then;
+
+	if (F.taint == FRED_CHANGED) {
+		then = ckpt_general_of(ckpt_regs(F.clean));
+		if (ckpt_call_was_pushed(F.now, &then))
+			F.taint = FRED_CALLING;
+	}
+	return F.taint == FRED_CALLING && !registers_are_back();
 }
 
 bool fred_timeline_resuming(struct vpt_thread *vt, int request, int sig)
@@ -612,11 +631,13 @@ bool fred_timeline_resuming(struct vpt_thread *vt, int request, int sig)
 	if (!is_puppet(F.now))
 		return fred_threads_appear(vt);
 	if (sig && sig != F.now->play->sig && sig != F.now->stop.sig)
-		fred_say("the past can't be changed: the signal isn't given to the program");
-	if (restore_clean(vt))
-		forward(vt, request);
-	else
-		forward_tainted(vt, request);
+		say_unchangeable();
+	if (calling()) {
+		forward_calling(vt, request);
+		return true;
+	}
+	fred_timeline_restore();
+	forward(vt, request);
 	return true;
 }
 

@@ -18,6 +18,13 @@ enum fred_arrival {
 	FRED_ARRIVE_WATCH,	/* its debug register for watch_addr struck */
 };
 
+/* What the user does to the puppet that plays. */
+enum fred_taint {
+	FRED_CLEAN,
+	FRED_CHANGED, /* registers or memory are not those of the past */
+	FRED_CALLING, /* ... because a function called from the debugger runs */
+};
+
 /* The one timeline that the commands are about. */
 struct fred_timeline {
 	struct ckpt_timeline *tl; /* NULL: nothing was recorded yet */
@@ -35,8 +42,9 @@ struct fred_timeline {
 	bool arriving;		  /* that was reported; the arrival follows */
 	bool peeking;		  /* the staged one plays, unannounced */
 	struct ckpt_task *origin; /* peeking: who played */
-	bool tainted;		  /* the user changed the puppet that plays */
-	struct ckpt_task *clean;  /* ... and this is it as it was */
+	enum fred_taint taint;
+	struct ckpt_task *clean; /* unless CLEAN: the puppet as it was */
+	bool said_unchangeable;	 /* that the past can't be changed */
 	bool verbose, no_record;
 };
 
@@ -66,9 +74,9 @@ void fred_timeline_unstage(void);
  * debugger, which must forget what it has cached. */
 void fred_timeline_peek(bool in);
 
-/* Ends what a function called by the user left: the puppet is as it was.
- * False: the user changed it for good. */
-bool fred_timeline_restore(void);
+/* The puppet that plays is as it was: what a function called by the user left
+ * goes without a word, a change by the user with one. */
+void fred_timeline_restore(void);
 
 /* A restarted debugger: its thread and the puppet that plays it. NULL, NULL:
  * it has no process (the former target dies). Called twice: before the thread

@@ -74,7 +74,7 @@ def test_more_input_after_going_back():
         b.wait()
         b.expect("print lines", r"= 2$")
         b.expect("up", r"got\(line\)")
-        b.expect("print line", r'"c\\n"')
+        b.expect("output (char *) line", r'"c\\n"')
 
 
 run(globals())
