@@ -74,6 +74,7 @@ struct ckpt_task_ops {
 struct ckpt_timeline;
 
 #define CKPT_EXEC_PAGES 32
+#define CKPT_MAX_PLUGINS 8
 
 /* A real task (thread). The virtual thread it plays is somebody else's. */
 struct ckpt_task {
@@ -96,6 +97,7 @@ struct ckpt_task {
 	bool ours;			      /* a copy: a child of fred, without descriptors */
 	int mem_fd;			      /* /proc/TID/mem or -1 */
 	uint64_t exec_pages[CKPT_EXEC_PAGES]; /* known to be executable, by their low bits */
+	void *plugin_state[CKPT_MAX_PLUGINS]; /* parked debuggers: see plugin.h */
 	bool regs_valid, regs_dirty;
 	struct user_regs_struct regs_cache;
 	struct ckpt_task *next; /* hash chain */

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 
 #include "ckptcore/internal.h"
+#include "ckptcore/plugin.h"
 
 #define HASH_SIZE 4096
 
@@ -97,6 +98,7 @@ void ckpt_forget(struct ckpt_task *t)
 	untold -= t->untold;
 	if (t->mem_fd >= 0)
 		close(t->mem_fd);
+	ckpt_plugins_forget(t);
 	free(t);
 }
 

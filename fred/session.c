@@ -16,6 +16,7 @@
 #include <sys/time.h>
 #include <sys/wait.h>
 
+#include "ckptcore/plugin.h"
 #include "fred/command.h"
 #include "fred/session.h"
 #include "fred/timeline.h"
@@ -48,7 +49,7 @@ static int become_debugger(void *arg)
 	if (read(go_pipe[0], &byte, 1) != 1)
 		return 1; /* fred could not trace us and has said why */
 	close(go_pipe[0]);
-	err = vpt_install_filter();
+	err = ckpt_plugins_install_filter();
 	if (err) {
 		fprintf(stderr, "fred: can't install a seccomp filter: %s\n", strerror(-err));
 		return 1;
@@ -249,6 +250,8 @@ int fred_session_run(const struct fred_options *o)
 	err = ckpt_init();
 	if (!err)
 		err = vpt_init(&control);
+	if (!err)
+		err = ckpt_plugin_register(&ckpt_files_plugin);
 	fred_timeline_init(!o->no_record, o->verbose);
 	if (!err)
 		err = spawn(&debugger);

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +9,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "ckptcore/plugin.h"
 #include "fred/seek.h"
 #include "fred/undo.h"
 
@@ -18,19 +17,10 @@
 #define MAX_SESSIONS 16 /* copies of the debugger kept */
 #define EVERY_PROMPTS 8
 #define EVERY_SECONDS 1.0
-#define MAX_FILES 128
-
-/* A regular file that the debugger had open: where it stood in it. */
-struct file_offset {
-	int fd;
-	off_t offset;
-};
 
 struct session {
 	struct ckpt_task *copy; /* of the debugger, parked at its request */
 	uint64_t reply, room;	/* where it expects the answer */
-	struct file_offset files[MAX_FILES];
-	size_t nfiles;
 	struct vpt_debugger debugger;
 	bool has_target;
 	struct vpt_thread thread;
@@ -99,34 +89,6 @@ void fred_undo_timeline_gone(void)
 
 /* ----------------------------------------------------------------- taking */
 
-/* Copies share the debugger's open files, so their offsets move on. */
-static void note_files(pid_t pid, struct session *s)
-{
-	char path[64], line[64];
-	struct dirent *e;
-	struct stat st;
-	DIR *d;
-
-	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-	d = opendir(path);
-	while (d && (e = readdir(d)) && s->nfiles < MAX_FILES) {
-		long offset;
-		FILE *f;
-
-		if (e->d_name[0] == '.' || fstatat(dirfd(d), e->d_name, &st, 0) < 0 ||
-		    !S_ISREG(st.st_mode))
-			continue;
-		snprintf(path, sizeof(path), "/proc/%d/fdinfo/%.16s", pid, e->d_name);
-		f = fopen(path, "re");
-		if (f && fgets(line, sizeof(line), f) && sscanf(line, "pos: %ld", &offset) == 1)
-			s->files[s->nfiles++] = (struct file_offset){ atoi(e->d_name), offset };
-		if (f)
-			fclose(f);
-	}
-	if (d)
-		closedir(d);
-}
-
 /* A puppet where the target stands. */
 static int take_target(struct session *s)
 {
@@ -174,7 +136,6 @@ static int take(struct ckpt_task *t, struct session **ret)
 	s->room = t->stop.args[3];
 	if (d)
 		s->debugger = *d;
-	note_files(t->tgid, s);
 	if (F.vt)
 		err = take_target(s);
 	if (!err && t->state == CKPT_SECCOMP)
@@ -188,6 +149,7 @@ static int take(struct ckpt_task *t, struct session **ret)
 		return err;
 	}
 	s->copy->state = CKPT_PARKED;
+	ckpt_plugins_snapshot(t, s->copy);
 	*ret = s;
 	return 0;
 }
@@ -257,16 +219,6 @@ void fred_op_prompt(struct ckpt_task *t, json_object *in, json_object *out)
 
 /* ---------------------------------------------------------------- restarting */
 
-static void restore_offsets(struct ckpt_task *t, const struct session *s)
-{
-	long res;
-
-	for (size_t i = 0; i < s->nfiles; i++)
-		if (ckpt_inject(t, &res, SYS_lseek, (uint64_t)s->files[i].fd,
-				(uint64_t)s->files[i].offset, SEEK_SET, 0, 0, 0))
-			return;
-}
-
 /* The new debugger gets the old one's virtual ptrace state and target. */
 static int hand_over(struct session *s, struct ckpt_task *t)
 {
@@ -312,7 +264,7 @@ static int restart(struct session *s, struct ckpt_task *old, json_object *answer
 		return err;
 	s->copy->state = CKPT_PARKED;
 	t->ours = false; /* from now on it has signals like any debugger */
-	restore_offsets(t, s);
+	ckpt_plugins_restart(s->copy, t);
 	d = vpt_debugger_of(vpt_main(), false);
 	if (d)
 		vpt_debugger_forget(d);

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "ckptcore/plugin.h"
 #include "ptrace-plugin/internal.h"
 
 #define SCRATCH 8192 /* below the debugger's stack pointer, past its red zone */
@@ -90,14 +91,8 @@ static long run_open(struct ckpt_task *t, int path_arg, const char *path)
 			ckpt_regs_dirty(t);
 		}
 	}
-	do {
-		if (ckpt_resume(t, PTRACE_SYSCALL, 0) < 0)
-			return -ESRCH;
-		while (ckpt_wait(t, NULL) == -EINTR)
-			;
-		if (t->state == CKPT_DEAD)
-			return -ESRCH;
-	} while (t->state != CKPT_EXIT);
+	if (ckpt_call_through(t))
+		return -ESRCH;
 	r = ckpt_regs(t);
 	res = (long)r->rax;
 	r->rdi = saved.rdi;

@@ -6,14 +6,17 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/ioctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "ckptcore/plugin.h"
 #include "ckptcore/target.h"
 #include "ptrace-plugin/internal.h"
 
@@ -21,12 +24,6 @@ const struct vpt_control *vpt_control;
 static struct vpt_thread *threads;
 static struct vpt_debugger *debuggers;
 static pid_t main_tgid;
-
-int vpt_init(const struct vpt_control *control)
-{
-	vpt_control = control;
-	return 0;
-}
 
 void vpt_set_main(pid_t tgid)
 {
@@ -201,29 +198,46 @@ static void call_command(struct ckpt_task *t, const struct ckpt_stop *stop)
 	vpt_answer(t, n);
 }
 
-static const struct {
-	long nr;
-	void (*call)(struct ckpt_task *t, const struct ckpt_stop *stop);
-} calls[] = {
-	{ SYS_ptrace, vpt_call_ptrace },   { SYS_wait4, vpt_call_wait4 },
-	{ SYS_kill, vpt_call_kill },	   { SYS_tkill, vpt_call_kill },
-	{ SYS_tgkill, vpt_call_kill },	   { SYS_open, vpt_call_path },
-	{ SYS_openat, vpt_call_path },	   { SYS_readlink, vpt_call_path },
-	{ SYS_readlinkat, vpt_call_path }, { SYS_newfstatat, vpt_call_path },
-	{ SYS_stat, vpt_call_path },	   { SYS_access, vpt_call_path },
-	{ SYS_pread64, vpt_call_pread },   { SYS_pwrite64, vpt_call_pwrite },
-	{ SYS_ioctl, vpt_call_pgrp },	   { SYS_getpgid, vpt_call_pgrp },
-	{ VPT_COMMAND_NR, call_command },
+static const struct ckpt_plugin_call calls[] = {
+	{ .nr = SYS_ptrace, .before = vpt_call_ptrace },
+	{ .nr = SYS_wait4, .before = vpt_call_wait4 },
+	{ .nr = SYS_kill, .before = vpt_call_kill },
+	{ .nr = SYS_tkill, .before = vpt_call_kill },
+	{ .nr = SYS_tgkill, .before = vpt_call_kill },
+	{ .nr = SYS_open, .before = vpt_call_path },
+	{ .nr = SYS_openat, .before = vpt_call_path },
+	{ .nr = SYS_readlink, .before = vpt_call_path },
+	{ .nr = SYS_readlinkat, .before = vpt_call_path },
+	{ .nr = SYS_stat, .before = vpt_call_path },
+	{ .nr = SYS_access, .before = vpt_call_path },
+	/* A stat of a descriptor (fstat, as glibc has it) has no path. */
+	{ .nr = SYS_newfstatat,
+	  .before = vpt_call_path,
+	  .test = CKPT_TEST_LACKS,
+	  .arg = 3,
+	  .value = AT_EMPTY_PATH },
+	{ .nr = SYS_pread64, .before = vpt_call_pread },
+	{ .nr = SYS_pwrite64, .before = vpt_call_pwrite },
+	{ .nr = SYS_getpgid, .before = vpt_call_pgrp },
+	{ .nr = SYS_ioctl,
+	  .before = vpt_call_pgrp,
+	  .test = CKPT_TEST_IS,
+	  .arg = 1,
+	  .value = TIOCSPGRP },
+	{ .nr = VPT_COMMAND_NR, .before = call_command },
 };
 
-static void plain_call(struct ckpt_task *t, const struct ckpt_stop *stop)
+static const struct ckpt_plugin plugin = {
+	.version = CKPT_PLUGIN_VERSION,
+	.name = "ptrace",
+	.calls = calls,
+	.ncalls = sizeof(calls) / sizeof(*calls),
+};
+
+int vpt_init(const struct vpt_control *control)
 {
-	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++)
-		if (calls[i].nr == stop->nr) {
-			calls[i].call(t, stop);
-			return;
-		}
-	vpt_native(t);
+	vpt_control = control;
+	return ckpt_plugin_register(&plugin);
 }
 
 /* Whoever it debugged: killed (run, with EXITKILL) or let go (attached). */
@@ -285,7 +299,8 @@ static void plain_stopped(struct ckpt_task *t, const struct ckpt_stop *stop)
 {
 	switch (stop->state) {
 	case CKPT_SECCOMP:
-		plain_call(t, stop);
+		if (!ckpt_plugins_call(t, stop))
+			vpt_native(t);
 		break;
 	case CKPT_DEAD:
 		plain_died(t, stop);
@@ -413,14 +428,9 @@ static void tracee_execed(struct vpt_thread *vt)
 
 	t->syscall_ip = 0;
 	t->int3_after = false;
-	while (t->state != CKPT_EXIT && t->state != CKPT_DEAD) {
-		if (ckpt_resume(t, PTRACE_SYSCALL, 0) < 0)
-			return;
-		while (ckpt_wait(t, NULL) == -EINTR)
-			;
-	}
-	if (t->state == CKPT_DEAD) {
-		t->ops->stopped(t, &t->stop);
+	if (ckpt_call_through(t)) {
+		if (t->state == CKPT_DEAD)
+			t->ops->stopped(t, &t->stop);
 		return;
 	}
 	memset(vt->dr, 0, sizeof(vt->dr));

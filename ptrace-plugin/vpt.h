@@ -99,16 +99,12 @@ struct vpt_control {
 	bool (*signalled)(struct vpt_thread *vt, int sig);
 };
 
-/* Starts to act on the debugger process, seized and stopped or running. */
+/* Registers the plugin (ckptcore/plugin.h). */
 int vpt_init(const struct vpt_control *control) __must_check;
 extern const struct ckpt_task_ops vpt_plain_ops, vpt_tracee_ops;
 /* The process whose end ends the session. */
 void vpt_set_main(pid_t tgid);
 pid_t vpt_main(void);
-
-/* In the child that becomes the debugger: the filter by which we see its
- * calls. */
-int vpt_install_filter(void) __must_check;
 
 /* The virtual thread of that number; NULL: none. */
 struct vpt_thread *vpt_find(pid_t tid);
