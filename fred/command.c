@@ -18,6 +18,7 @@
 #include "fred/command.h"
 #include "fred/reverse.h"
 #include "fred/undo.h"
+#include "fred/verify.h"
 
 #define F fred_tl
 #define MAX_STOPS 256
@@ -456,6 +457,7 @@ static const struct {
 	{ "prompt", op_prompt },
 	{ "undo", op_undo },
 	{ "history", fred_op_history },
+	{ "verify", fred_op_verify },
 };
 
 /* ^C while a request is served: the debugger has a SIGINT waiting. */

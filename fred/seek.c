@@ -61,7 +61,7 @@ struct fred_sym *fred_seek_symbols(struct ckpt_task *t)
 
 /* ------------------------------------------------------------ the primitive */
 
-static int failed(enum ckpt_halt halt, const struct ckpt_leg *leg)
+int fred_seek_failure(enum ckpt_halt halt, const struct ckpt_leg *leg)
 {
 	static const char *const names[] = {
 		[CKPT_HALT_EVENT] = "an event",	 [CKPT_HALT_CALL] = "a call",
@@ -69,6 +69,8 @@ static int failed(enum ckpt_halt halt, const struct ckpt_leg *leg)
 		[CKPT_HALT_SIGNAL] = "a signal", [CKPT_HALT_DEAD] = "its death",
 	};
 
+	if (halt == CKPT_HALT_GOAL || halt == CKPT_HALT_EXIT)
+		return 0;
 	if (halt == CKPT_HALT_CANCELLED)
 		return -EINTR;
 	if (halt == CKPT_HALT_DIVERGED)
@@ -125,7 +127,7 @@ static int count(size_t interval, struct ckpt_task *from, const struct ckpt_goal
 				       0 :
 				       CKPT_NEVER - ckpt_cell_get(p, CKPT_CELL_FREE);
 		else
-			err = failed(halt, &leg);
+			err = fred_seek_failure(halt, &leg);
 	}
 	ckpt_puppet_destroy(p);
 	ckpt_stats.probes++;
@@ -150,7 +152,7 @@ static int stop_at(size_t interval, struct ckpt_task *from, const struct ckpt_go
 	if (!err) {
 		halt = ckpt_leg_run(&leg);
 		if (halt != CKPT_HALT_PROBE)
-			err = failed(halt, &leg);
+			err = fred_seek_failure(halt, &leg);
 	}
 	if (err) {
 		ckpt_puppet_destroy(p);
@@ -257,7 +259,7 @@ int fred_seek_end(struct ckpt_task **ret)
 		halt = ckpt_leg_run(&leg);
 		ckpt_leg_end(&leg);
 		if (halt != CKPT_HALT_EXIT && halt != CKPT_HALT_GOAL)
-			err = failed(halt, &leg);
+			err = fred_seek_failure(halt, &leg);
 	}
 	if (err)
 		ckpt_puppet_destroy(*ret);

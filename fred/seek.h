@@ -54,6 +54,10 @@ void fred_dense_before(struct fred_moment *m);
 int fred_seek_begin(struct ckpt_task **ret) __must_check;
 int fred_seek_end(struct ckpt_task **ret) __must_check;
 
+/* How a leg's run failed: 0 not at all (it came to its goal, or to the program's
+ * end), -EINTR, -EPROTO (fred_seek_error says how). */
+int fred_seek_failure(enum ckpt_halt halt, const struct ckpt_leg *leg);
+
 /* Words about the last -EPROTO. */
 extern char fred_seek_error[256];
 

@@ -31,7 +31,8 @@ class Checkpoint(gdb.Command):
 def checkpoint_id(arg, what):
     if not arg:
         raise gdb.GdbError("Requires numeric checkpoint id to %s." % what)
-    return int(gdb.parse_and_eval(arg))
+    with plain_errors():
+        return int(gdb.parse_and_eval(arg))
 
 
 class Restart(gdb.Command):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """fred's commands inside gdb. Loaded by fred with -iex; talks to it by one reserved system call."""
+import contextlib
 import ctypes
 import json
 import os
@@ -146,10 +147,6 @@ def clear_signal():
         pass
 
 
-def solib_count():
-    return gdb.execute("info sharedlibrary", to_string=True).count("\n")
-
-
 def land(kind, code=True):
     """The debugger arrives at the staged point: gdb's own resume is answered with the stop there.
     code: other libraries may be mapped there."""
@@ -167,8 +164,9 @@ def land(kind, code=True):
         flush_caches()
         refresh_libraries()
     arm_landing(stay=int(stay))
+    alone = len(gdb.selected_inferior().threads()) == 1
     try:
-        with Setting("scheduler-locking", "on"):
+        with contextlib.nullcontext() if alone else Setting("scheduler-locking", "on"):
             gdb.execute(direction.gdbs("continue" if kind in ("breakpoint", "watch") else "stepi"))
     except BaseException:
         fred.ask("drop")
@@ -199,8 +197,14 @@ def land_in_program(exe):
 def refresh_libraries():
     """gdb reads the program's list of libraries again."""
     try:
-        if gdb.selected_inferior().pid:
-            gdb.execute("sharedlibrary", to_string=True)
+        if not gdb.selected_inferior().pid:
+            return
+        before = len(gdb.objfiles())
+        gdb.execute("sharedlibrary", to_string=True)
+        if len(gdb.objfiles()) < before:
+            # gdb's own breakpoints in a library that isn't there (longjmp's) go when it looks for all of them again,
+            # which this setting makes it do.
+            gdb.execute("set solib-search-path " + (gdb.parameter("solib-search-path") or ""), to_string=True)
     except gdb.error:
         pass
 

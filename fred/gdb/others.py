@@ -24,6 +24,24 @@ class Stats(gdb.Command):
 Stats()
 
 
+class Verify(gdb.Command):
+    """Replay the whole recorded past and compare: fred-verify
+From each snapshot to the next the program's registers and memory must come out as they were."""
+
+    def __init__(self):
+        super().__init__("fred-verify", gdb.COMMAND_STATUS)
+
+    def invoke(self, arg, from_tty):
+        check_can_go_back()
+        r = fred.ask("verify")
+        if r["status"] != "ok":
+            fail(r)
+        gdb.write("%d snapshots verified.\n" % r["verified"])
+
+
+Verify()
+
+
 class Source(gdb.Command):
     """Read fred or gdb commands from a file: fred-source FILE"""
 

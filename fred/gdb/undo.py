@@ -61,7 +61,9 @@ The program and gdb itself (breakpoints, settings, variables) are again as befor
 
     def invoke(self, arg, from_tty):
         self.dont_repeat()
-        r = fred.ask("undo", n=parse_count(arg))
+        with plain_errors():
+            n = parse_count(arg)
+        r = fred.ask("undo", n=n)
         if r["status"] != "ok":
             fail(r)
 
@@ -113,6 +115,7 @@ undo [N]                                  take back the last N commands, gdb's s
 checkpoint, restart N                     name a point in time; go there (restart -session N: gdb as well)
 info checkpoints, delete checkpoint N
 fred-list, fred-history, fred-stats       where the program is in its time; commands; figures
+fred-verify                               replay the whole past and compare it with what was
 fred-source FILE, fred-help
 """
 

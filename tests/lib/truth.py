@@ -45,6 +45,14 @@ class Backward(Session):
             self.kill()
             sys.exit(0)
 
+    def __exit__(self, kind, *rest):
+        """whatever was tested: replay must do what the program did"""
+        if kind is None and not REFERENCE and self.status is None:
+            out = self.cmd("fred-verify", 60)
+            if not re.search(r"^\d+ snapshots verified|^The program is not|^This program is not recorded|^Nothing is", out, re.M):
+                self.fail("fred-verify: %s" % out.strip())
+        return super().__exit__(kind, *rest)
+
     # -- going
 
     def start(self, *where):

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "fred/seek.h"
+#include "fred/verify.h"
+
+#define F fred_tl
+
+struct difference {
+	char text[300];
+};
+
+/* Compares p, which has come to the end of its interval, with ref, which stands
+ * there. 0 or -EPROTO. */
+static int compare(struct ckpt_task *p, struct ckpt_task *ref, struct difference *d)
+{
+	struct ckpt_general mine = ckpt_general_of(ckpt_regs(p)), other = ckpt_canonical(ref);
+	uint64_t where;
+
+	if (!ckpt_same_registers(p, ref, &other)) {
+		snprintf(d->text, sizeof(d->text), "registers differ (pc %#llx, recorded %#llx)",
+			 (unsigned long long)mine.rip, (unsigned long long)other.rip);
+		return -EPROTO;
+	}
+	if (!ckpt_same_memory(p, ref, &F.tl->overlay, &where)) {
+		snprintf(d->text, sizeof(d->text), "memory differs at %#llx",
+			 (unsigned long long)where);
+		return -EPROTO;
+	}
+	return 0;
+}
+
+/* Who stands where interval i ends, or NULL when nobody does. */
+static struct ckpt_task *end_of(size_t i)
+{
+	const struct ckpt_snap *next = i + 1 < F.tl->nsnaps ? F.tl->snaps[i + 1] : NULL;
+
+	if (next)
+		return next->before_dead ? NULL : next->copy;
+	return F.tl->recording && ckpt_record_where(F.tl) != CKPT_END_CALL ? F.tl->live : NULL;
+}
+
+static int verify(size_t i, struct difference *d)
+{
+	struct ckpt_goal goal;
+	enum ckpt_halt halt = CKPT_HALT_DEAD;
+	struct ckpt_task *p, *end;
+	struct ckpt_leg leg;
+	int err;
+
+	ckpt_goal_of(F.tl, i, &goal);
+	if (goal.how == CKPT_END_NOW)
+		return 0;
+	if (!F.tl->live && i + 1 == F.tl->nsnaps && F.tl->snaps[i]->sig)
+		return 0; /* it died of that signal, there */
+	err = ckpt_puppet_create(F.tl, i, &p);
+	if (err)
+		return err;
+	err = ckpt_leg_begin(&leg, p, &goal, NULL, 0);
+	if (!err) {
+		halt = ckpt_leg_run(&leg);
+		err = fred_seek_failure(halt, &leg);
+		if (err == -EPROTO)
+			snprintf(d->text, sizeof(d->text), "%s", fred_seek_error);
+	}
+	if (!err) {
+		ckpt_leg_end(&leg);
+		end = end_of(i);
+		if (halt == CKPT_HALT_GOAL && end)
+			err = compare(p, end, d);
+	}
+	ckpt_puppet_destroy(p);
+	return err;
+}
+
+void fred_op_verify(json_object *in, json_object *out)
+{
+	struct difference d = { "" };
+	char text[400];
+	int err = 0;
+	size_t i = 0;
+
+	(void)in;
+	fred_timeline_restore();
+	if (F.tl)
+		ckpt_record_settle(F.tl);
+	while (F.tl && i < F.tl->nsnaps) {
+		err = verify(i, &d);
+		if (err)
+			break;
+		i++;
+	}
+	json_object_object_add(out, "verified", json_object_new_uint64(i));
+	if (err) {
+		snprintf(text, sizeof(text), "the interval behind snapshot %zu (event %llu): %s", i,
+			 (unsigned long long)F.tl->snaps[i]->event,
+			 err == -EPROTO ? d.text : strerror(-err));
+		json_object_object_add(out, "message", json_object_new_string(text));
+	}
+	json_object_object_add(out, "status",
+			       json_object_new_string(err == -EINTR ? "interrupted" :
+						      err	    ? "error" :
+								      "ok"));
+}
