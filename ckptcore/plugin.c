@@ -78,6 +78,9 @@ static struct sock_filter jump(uint16_t how, uint32_t value, uint8_t yes, uint8_
  * loaded any more, but then the filter is at its end. */
 static unsigned short add_call(struct sock_filter *f, const struct ckpt_plugin_call *c)
 {
+	static const uint16_t how[] = {
+		[CKPT_TEST_IS] = BPF_JEQ, [CKPT_TEST_LACKS] = BPF_JSET, [CKPT_TEST_FROM] = BPF_JGE
+	};
 	unsigned short n = 0;
 
 	if (c->test == CKPT_TEST_NONE) {
@@ -87,8 +90,8 @@ static unsigned short add_call(struct sock_filter *f, const struct ckpt_plugin_c
 	}
 	f[n++] = jump(BPF_JEQ, (uint32_t)c->nr, 0, 4);
 	f[n++] = load(offsetof(struct seccomp_data, args) + c->arg * 8);
-	f[n++] = jump(c->test == CKPT_TEST_IS ? BPF_JEQ : BPF_JSET, c->value,
-		      c->test == CKPT_TEST_IS, c->test == CKPT_TEST_LACKS);
+	f[n++] = jump(how[c->test], c->value, c->test != CKPT_TEST_LACKS,
+		      c->test == CKPT_TEST_LACKS);
 	f[n++] = ret(SECCOMP_RET_ALLOW);
 	f[n++] = ret(SECCOMP_RET_TRACE);
 	return n;

@@ -25,6 +25,7 @@ enum ckpt_plugin_test {
 	CKPT_TEST_NONE,	 /* all */
 	CKPT_TEST_IS,	 /* args[arg] == value, in its low 32 bits */
 	CKPT_TEST_LACKS, /* no bit of value is set in them */
+	CKPT_TEST_FROM,	 /* they are value or more */
 };
 
 struct ckpt_plugin_call {

@@ -29,6 +29,19 @@ void vpt_recheck_waiter(struct vpt_debugger *d);
 /* Writes the debugger's bytes into the target; sees whose they are. */
 int vpt_poke(struct vpt_thread *vt, uint64_t addr, const void *buf, size_t len) __must_check;
 
+/* Below the debugger's stack pointer, past its red zone. */
+#define VPT_SCRATCH 8192
+/* Descriptors of memory that we serve have this number or a higher one. */
+#define VPT_SERVED_FD 512
+
+/* What to open for vt's memory; in buf or constant. */
+const char *vpt_mem_path(struct vpt_thread *vt, char *buf, size_t size);
+/* The debugger d has opened that (not: /dev/null) as fd; its task t is at the
+ * end of the call. -ESRCH: it died. */
+int vpt_mem_opened(struct ckpt_task *t, struct vpt_debugger *d, struct vpt_thread *vt, int fd,
+		   bool real) __must_check;
+void vpt_mem_forget(struct vpt_debugger *d, int fd);
+
 /* Tells who must know that the debugger is about to change t. */
 void vpt_changing(struct ckpt_task *t);
 

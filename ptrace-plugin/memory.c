@@ -4,9 +4,15 @@
  * the overlay: which of the bytes there are the debugger's.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/capability.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 
+#include "ckptcore/inject.h"
 #include "ckptcore/target.h"
 #include "ptrace-plugin/internal.h"
 
@@ -51,6 +57,119 @@ int vpt_poke(struct vpt_thread *vt, uint64_t addr, const void *buf, size_t len)
 	return err ? err : ckpt_write(t, addr, buf, len);
 }
 
+/* ------------------------------------------------------------ descriptors */
+
+/*
+ * A debugger reads memory again and again; each read that we serve costs two
+ * switches of tasks. So its descriptors are real ones where they can be opened
+ * anew for whoever will play, and only the others, moved to high numbers that
+ * the filter selects, are served. Writes are always ours: the overlay.
+ */
+static bool can_be_real(void)
+{
+	unsigned long long effective = 0;
+	int scope = 0;
+	char line[128];
+	FILE *f = fopen("/proc/self/status", "re");
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "CapEff: %llx", &effective) == 1)
+			break;
+	if (f)
+		fclose(f);
+	f = fopen("/proc/sys/kernel/yama/ptrace_scope", "re");
+	if (f && fscanf(f, "%d", &scope) != 1)
+		scope = 1;
+	if (f)
+		fclose(f);
+	return !scope || effective >> CAP_SYS_PTRACE & 1;
+}
+
+const char *vpt_mem_path(struct vpt_thread *vt, char *buf, size_t size)
+{
+	static int real = -1;
+
+	if (real < 0)
+		real = can_be_real();
+	if (!real || !vt->task)
+		return "/dev/null";
+	snprintf(buf, size, "/proc/%d/mem", vt->task->tid);
+	return buf;
+}
+
+/* t is behind its open (CKPT_EXIT). */
+int vpt_mem_opened(struct ckpt_task *t, struct vpt_debugger *d, struct vpt_thread *vt, int fd,
+		   bool real)
+{
+	long up = fd, ignored;
+	int err = 0;
+
+	if (!real) {
+		err = ckpt_inject(t, &up, SYS_fcntl, (uint64_t)fd, F_DUPFD_CLOEXEC, VPT_SERVED_FD,
+				  0, 0, 0);
+		if (!err && up >= 0)
+			err = ckpt_inject(t, &ignored, SYS_close, (uint64_t)fd, 0, 0, 0, 0, 0);
+		if (!err)
+			ckpt_set_result(t, up);
+	}
+	if (!err && up >= 0 && d->nmem < VPT_MANY)
+		d->mem[d->nmem++] = (struct vpt_mem){ (int)up, vt->tid, real ? vt->task->tid : 0 };
+	return err;
+}
+
+void vpt_mem_forget(struct vpt_debugger *d, int fd)
+{
+	for (int i = 0; i < d->nmem; i++)
+		if (d->mem[i].fd == fd) {
+			d->mem[i] = d->mem[--d->nmem];
+			return;
+		}
+}
+
+static int point_at(struct ckpt_task *t, struct vpt_mem *m, pid_t tid)
+{
+	uint64_t at = (ckpt_regs(t)->rsp - VPT_SCRATCH) & ~15ull;
+	struct ckpt_guest g;
+	char path[32];
+	long fd, res;
+	int err, err2;
+
+	/* Who plays can't be opened any more: there is nothing to be read. */
+	snprintf(path, sizeof(path), "/proc/%d/mem", tid);
+	err = ckpt_guest_enter(t, &g);
+	if (err)
+		return err;
+	err = ckpt_write(t, at, path, strlen(path) + 1);
+	if (!err)
+		err = ckpt_guest_call(&g, &fd, SYS_openat, (uint64_t)AT_FDCWD, at,
+				      O_RDWR | O_CLOEXEC, 0, 0, 0);
+	if (!err && fd < 0)
+		err = ckpt_guest_call(&g, &fd, SYS_memfd_create, at, MFD_CLOEXEC, 0, 0, 0, 0);
+	if (!err && fd >= 0) {
+		err = ckpt_guest_call(&g, &res, SYS_dup3, (uint64_t)fd, (uint64_t)m->fd, O_CLOEXEC,
+				      0, 0, 0);
+		if (!err)
+			err = ckpt_guest_call(&g, &res, SYS_close, (uint64_t)fd, 0, 0, 0, 0, 0);
+	}
+	err2 = ckpt_guest_leave(&g);
+	m->real = tid;
+	return err ? err : err2;
+}
+
+int vpt_mem_follow(struct ckpt_task *t, struct vpt_debugger *d)
+{
+	struct vpt_thread *vt;
+	int err = 0;
+
+	d->mem_moved = false;
+	for (int i = 0; !err && i < d->nmem; i++) {
+		vt = d->mem[i].real ? vpt_find(d->mem[i].tid) : NULL;
+		if (vt && vt->task && vt->task->tid != d->mem[i].real)
+			err = point_at(t, &d->mem[i], vt->task->tid);
+	}
+	return err;
+}
+
 /* ---------------------------------------------------------- pread, pwrite */
 
 static struct vpt_thread *by_fd(struct ckpt_task *t, int fd, bool *ours)
@@ -59,9 +178,9 @@ static struct vpt_thread *by_fd(struct ckpt_task *t, int fd, bool *ours)
 
 	*ours = false;
 	for (int i = 0; d && i < d->nmem; i++)
-		if (d->mem_fds[i] == fd) {
+		if (d->mem[i].fd == fd) {
 			*ours = true;
-			return vpt_find(d->mem_tids[i]);
+			return vpt_find(d->mem[i].tid);
 		}
 	return NULL;
 }

@@ -19,8 +19,6 @@
 #include "ckptcore/plugin.h"
 #include "ptrace-plugin/internal.h"
 
-#define SCRATCH 8192 /* below the debugger's stack pointer, past its red zone */
-
 pid_t vpt_tgid_of(pid_t tid)
 {
 	char path[32], line[128];
@@ -81,7 +79,7 @@ static long run_open(struct ckpt_task *t, int path_arg, const char *path)
 	long res;
 
 	if (path) {
-		uint64_t at = (r->rsp - SCRATCH) & ~15ull;
+		uint64_t at = (r->rsp - VPT_SCRATCH) & ~15ull;
 
 		if (!ckpt_write(t, at, path, strlen(path) + 1)) {
 			if (path_arg == 0)
@@ -99,17 +97,6 @@ static long run_open(struct ckpt_task *t, int path_arg, const char *path)
 	r->rsi = saved.rsi;
 	ckpt_regs_dirty(t);
 	return res;
-}
-
-static void forget_mem_fd(struct vpt_debugger *d, int fd)
-{
-	for (int i = 0; i < d->nmem; i++)
-		if (d->mem_fds[i] == fd) {
-			d->nmem--;
-			d->mem_fds[i] = d->mem_fds[d->nmem];
-			d->mem_tids[i] = d->mem_tids[d->nmem];
-			return;
-		}
 }
 
 /* A file with the numbers of the virtual process in place of the real ones;
@@ -239,7 +226,7 @@ void vpt_call_path(struct ckpt_task *t, const struct ckpt_stop *stop)
 		/* A number may come to mean another file. */
 		res = run_open(t, arg, NULL);
 		if (res >= 0)
-			forget_mem_fd(d, (int)res);
+			vpt_mem_forget(d, (int)res);
 		if (res == -ESRCH && t->state == CKPT_DEAD)
 			t->ops->stopped(t, &t->stop);
 		else
@@ -250,7 +237,7 @@ void vpt_call_path(struct ckpt_task *t, const struct ckpt_stop *stop)
 	moved = vt->task && vt->task->tid != vt->tid;
 	to[0] = 0;
 	if (mem) {
-		use = "/dev/null"; /* reads and writes are served by us */
+		use = vpt_mem_path(vt, to, sizeof(to));
 	} else if ((moved || hide) && opens && (!strcmp(rest, "status") || !strcmp(rest, "stat"))) {
 		fd = translated_file(vt, rest);
 		snprintf(to, sizeof(to), "/proc/%d/fd/%d", getpid(), fd);
@@ -276,11 +263,9 @@ void vpt_call_path(struct ckpt_task *t, const struct ckpt_stop *stop)
 		return;
 	}
 	if (res >= 0 && opens)
-		forget_mem_fd(d, (int)res);
-	if (res >= 0 && mem && d->nmem < VPT_MANY) {
-		d->mem_fds[d->nmem] = (int)res;
-		d->mem_tids[d->nmem++] = vt->tid;
-	}
+		vpt_mem_forget(d, (int)res);
+	if (res >= 0 && mem && vpt_mem_opened(t, d, vt, (int)res, use == to))
+		return; /* its death is told soon */
 	ckpt_resume(t, PTRACE_CONT, 0);
 }
 

@@ -130,6 +130,7 @@ void vpt_set_player(struct vpt_thread *vt, struct ckpt_task *t)
 {
 	if (vt->task && vt->task->owner == vt)
 		vt->task->owner = NULL;
+	vt->debugger->mem_moved |= vt->task != t;
 	vt->task = t;
 	t->ops = &vpt_tracee_ops;
 	t->owner = vt;
@@ -167,6 +168,10 @@ void vpt_report_exit(struct vpt_thread *vt, int status)
 
 void vpt_answer(struct ckpt_task *t, long result)
 {
+	struct vpt_debugger *d = vpt_debugger_of(t->tgid, false);
+
+	if (d && d->mem_moved && (ckpt_skip_call(t) || vpt_mem_follow(t, d)))
+		return; /* its death is told soon */
 	ckpt_set_result(t, result);
 	ckpt_resume(t, PTRACE_CONT, 0);
 }
@@ -216,7 +221,11 @@ static const struct ckpt_plugin_call calls[] = {
 	  .test = CKPT_TEST_LACKS,
 	  .arg = 3,
 	  .value = AT_EMPTY_PATH },
-	{ .nr = SYS_pread64, .before = vpt_call_pread },
+	{ .nr = SYS_pread64,
+	  .before = vpt_call_pread,
+	  .test = CKPT_TEST_FROM,
+	  .arg = 0,
+	  .value = VPT_SERVED_FD },
 	{ .nr = SYS_pwrite64, .before = vpt_call_pwrite },
 	{ .nr = SYS_getpgid, .before = vpt_call_pgrp },
 	{ .nr = SYS_ioctl,

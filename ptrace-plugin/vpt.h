@@ -59,9 +59,13 @@ struct vpt_debugger {
 	unsigned long wait_options, wait_status, wait_rusage;
 	pid_t zombies[VPT_MANY]; /* its dead children that it must reap for us */
 	int nzombies;
-	int mem_fds[VPT_MANY]; /* its descriptors that mean a target's memory */
-	pid_t mem_tids[VPT_MANY];
+	struct vpt_mem {
+		int fd;	    /* its descriptor that means a target's memory */
+		pid_t tid;  /* whose: the virtual thread */
+		pid_t real; /* whom the kernel serves it from; 0: we do */
+	} mem[VPT_MANY];
 	int nmem;
+	bool mem_moved; /* some are about a task that plays no more */
 	struct vpt_debugger *next;
 };
 
@@ -115,6 +119,10 @@ size_t vpt_count(pid_t tgid);
 /* Exchanges the player of a virtual thread; its ptrace state (debug
  * registers) is carried over. The former player is the caller's. */
 void vpt_set_player(struct vpt_thread *vt, struct ckpt_task *t);
+
+/* Has d's descriptors of memory mean those who play now; t: its task, at a stop
+ * outside of calls. -ESRCH: it died. */
+int vpt_mem_follow(struct ckpt_task *t, struct vpt_debugger *d) __must_check;
 
 /* Reports a stop to the debugger. siginfo NULL: ask the task. */
 void vpt_report(struct vpt_thread *vt, int status, const siginfo_t *siginfo);
