@@ -97,6 +97,15 @@ const char *vpt_mem_path(struct vpt_thread *vt, char *buf, size_t size)
 	return buf;
 }
 
+void vpt_mem_forget(struct vpt_debugger *d, int fd)
+{
+	for (int i = 0; i < d->nmem; i++)
+		if (d->mem[i].fd == fd) {
+			d->mem[i] = d->mem[--d->nmem];
+			return;
+		}
+}
+
 /* t is behind its open (CKPT_EXIT). */
 int vpt_mem_opened(struct ckpt_task *t, struct vpt_debugger *d, struct vpt_thread *vt, int fd,
 		   bool real)
@@ -112,18 +121,11 @@ int vpt_mem_opened(struct ckpt_task *t, struct vpt_debugger *d, struct vpt_threa
 		if (!err)
 			ckpt_set_result(t, up);
 	}
+	if (!err && up >= 0)
+		vpt_mem_forget(d, (int)up); /* a former one of this number is closed */
 	if (!err && up >= 0 && d->nmem < VPT_MANY)
 		d->mem[d->nmem++] = (struct vpt_mem){ (int)up, vt->tid, real ? vt->task->tid : 0 };
 	return err;
-}
-
-void vpt_mem_forget(struct vpt_debugger *d, int fd)
-{
-	for (int i = 0; i < d->nmem; i++)
-		if (d->mem[i].fd == fd) {
-			d->mem[i] = d->mem[--d->nmem];
-			return;
-		}
 }
 
 static int point_at(struct ckpt_task *t, struct vpt_mem *m, pid_t tid)
