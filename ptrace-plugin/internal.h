@@ -29,6 +29,9 @@ void vpt_recheck_waiter(struct vpt_debugger *d);
 /* Writes the debugger's bytes into the target; sees whose they are. */
 int vpt_poke(struct vpt_thread *vt, uint64_t addr, const void *buf, size_t len) __must_check;
 
+/* Reports the trap that ends a PTRACE_SYSCALL or PTRACE_SINGLESTEP. */
+void vpt_report_trap(struct vpt_thread *vt, int request);
+
 /* Tells who must know that the debugger is about to change t. */
 void vpt_changing(struct ckpt_task *t);
 

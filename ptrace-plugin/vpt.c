@@ -392,6 +392,16 @@ static siginfo_t trap_info(int code)
 	return si;
 }
 
+void vpt_report_trap(struct vpt_thread *vt, int request)
+{
+	int sig = request == PTRACE_SYSCALL && vt->options & PTRACE_O_TRACESYSGOOD ?
+			  SIGTRAP | 0x80 :
+			  SIGTRAP;
+	siginfo_t si = trap_info(request == PTRACE_SYSCALL ? sig : TRAP_TRACE);
+
+	vpt_report(vt, W_STOPCODE(sig), &si);
+}
+
 static void tracee_event(struct vpt_thread *vt, const struct ckpt_stop *stop)
 {
 	struct ckpt_task *t = vt->task;
@@ -439,6 +449,7 @@ static void tracee_execed(struct vpt_thread *vt)
 	vt->dr_used = false;
 	if (vpt_control->target_started)
 		vpt_control->target_started(vt);
+	vt->execed = event_wanted(vt, PTRACE_EVENT_EXEC);
 	tracee_event(vt, &event);
 }
 
@@ -505,18 +516,12 @@ static void tracee_stopped(struct ckpt_task *t, const struct ckpt_stop *stop)
 		break;
 	case CKPT_ENTRY:
 	case CKPT_EXIT:
-		if (verdict == CKPT_REPORT_TRACE) {
-			siginfo_t si = trap_info(TRAP_TRACE);
-
-			vpt_report(vt, W_STOPCODE(SIGTRAP), &si);
-		} else if (vt->request == PTRACE_SYSCALL) {
-			int sig = vt->options & PTRACE_O_TRACESYSGOOD ? SIGTRAP | 0x80 : SIGTRAP;
-			siginfo_t si = trap_info(sig);
-
-			vpt_report(vt, W_STOPCODE(sig), &si);
-		} else {
+		if (verdict == CKPT_REPORT_TRACE)
+			vpt_report_trap(vt, PTRACE_SINGLESTEP);
+		else if (vt->request == PTRACE_SYSCALL)
+			vpt_report_trap(vt, PTRACE_SYSCALL);
+		else
 			ckpt_target_resume(t, vt->request, 0);
-		}
 		break;
 	default:
 		ckpt_target_resume(t, vt->request, 0);
