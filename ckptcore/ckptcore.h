@@ -107,6 +107,12 @@ struct ckpt_task {
  * process a subreaper. */
 int ckpt_init(void) __must_check;
 
+/* The tracer chooses a core for itself and for those who come to share it. */
+void ckpt_affinity_init(void);
+void ckpt_affinity_share(pid_t tid);
+/* tid gets its cores back. */
+void ckpt_affinity_free(pid_t tid);
+
 /*
  * Seizes tid, a thread of process tgid that isn't traced yet.
  * @ops: who acts on its stops. @kill: whether it dies with us.

@@ -64,6 +64,9 @@ int ckpt_copy_prepare(struct ckpt_task *copy) __must_check;
 /* A reader of t's memory for the table of calls. */
 struct ckpt_call_reader ckpt_reader(struct ckpt_task *t);
 
+/* affinity.c: at the end of t's sched_getaffinity: its cores as without us. */
+void ckpt_affinity_hide(struct ckpt_task *t, const uint64_t args[6], int64_t result);
+
 /* log.c */
 struct ckpt_event *ckpt_log_add(struct ckpt_timeline *tl, enum ckpt_event_kind kind);
 /* Appends { addr, len, bytes } to the newest event. */

@@ -40,6 +40,7 @@ struct ckpt_record {
 	siginfo_t siginfo;		 /* at a signal's stop, as the kernel gave it */
 	int redeliver;			 /* comes once more, to be given with siginfo */
 	bool direct;			 /* it may have descriptors with O_DIRECT */
+	bool own_cores;			 /* it chose its cores itself */
 	int request;			 /* the debugger's last resume */
 	long nr;
 	uint64_t args[6];
@@ -130,6 +131,8 @@ int ckpt_record_start(struct ckpt_timeline *tl)
 		return -ENOMEM;
 	tl->record->request = PTRACE_CONT;
 	tl->record->direct = any_direct(tl->live);
+	if (!tl->live->no_exitkill) /* an attached one outlives us */
+		ckpt_affinity_share(tl->live->tid);
 	tl->recording = true;
 	return 0;
 }
@@ -139,6 +142,8 @@ static void stop_recording(struct ckpt_timeline *tl, const char *why)
 	if (!tl->recording)
 		return;
 	tl->recording = false;
+	if (tl->live)
+		ckpt_affinity_free(tl->live->tid);
 	free(tl->broken);
 	tl->broken = strdup(why);
 }
@@ -320,6 +325,9 @@ static enum ckpt_verdict at_exit(struct ckpt_timeline *tl, struct ckpt_task *t)
 		if (ckpt_trap_tsc(t, false) == -ESRCH)
 			return CKPT_REPORT;
 	} else {
+		rec->own_cores |= rec->nr == SYS_sched_setaffinity && !result;
+		if (rec->nr == SYS_sched_getaffinity && !rec->own_cores)
+			ckpt_affinity_hide(t, rec->args, result);
 		if (!rec->barrier)
 			record_outputs(tl, t, result);
 		if (rec->nr == SYS_munmap && result == 0)

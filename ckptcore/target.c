@@ -37,7 +37,8 @@ enum ckpt_verdict ckpt_target_stopped(struct ckpt_task *t)
 		t->timeline->end_status = t->stop.status;
 	}
 	if (t->state == CKPT_SECCOMP) {
-		ckpt_resume(t, PTRACE_CONT, 0);
+		/* Amid a call: whoever steps, or traces calls, waits for its end. */
+		ckpt_resume(t, t->request ? t->request : PTRACE_CONT, 0);
 		return CKPT_HANDLED;
 	}
 	if (ckpt_free_tsc(t)) {

@@ -108,6 +108,7 @@ static void op_status(json_object *in, json_object *out)
 	put_string(out, "state", !F.tl ? "none" : !F.vt ? "ended" : puppet ? "past" : "live");
 	put_number(out, "tid", (uint64_t)F.tid);
 	put_bool(out, "verbose", F.verbose);
+	put_bool(out, "running", F.now && F.now->state == CKPT_RUNNING);
 	if (F.staged)
 		put_exe(out, F.staged);
 	put_bool(out, "recording", F.tl && F.tl->recording);

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,21 +101,6 @@ static int explain_seize(int err)
 			"fred: in a container, ptrace may be forbidden by its seccomp profile "
 			"(docker: --cap-add=SYS_PTRACE --security-opt seccomp=unconfined)\n");
 	return 1;
-}
-
-/* One core for us and all whom we trace: a stop costs 4 us then, and 70 us
- * when two cores must wake each other. */
-static void share_a_core(pid_t debugger)
-{
-	cpu_set_t one;
-	int cpu = sched_getcpu();
-
-	if (cpu < 0)
-		return;
-	CPU_ZERO(&one);
-	CPU_SET(cpu, &one);
-	sched_setaffinity(0, sizeof(one), &one);
-	sched_setaffinity(debugger, sizeof(one), &one);
 }
 
 /* ---------------------------------------------------------------- signals */
@@ -270,7 +254,8 @@ int fred_session_run(const struct fred_options *o)
 		err = pty_relay_start(pty);
 	set_signals();
 	start_clock();
-	share_a_core(debugger);
+	ckpt_affinity_init();
+	ckpt_affinity_share(debugger);
 	if (write(go_pipe[1], "g", 1) != 1)
 		return 1;
 	close(go_pipe[0]);

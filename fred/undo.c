@@ -129,6 +129,8 @@ static int take(struct ckpt_task *t, struct session **ret)
 
 	if (!one_thread(t->tgid) || (F.vt && !F.tl))
 		return -EBUSY;
+	if (F.now && F.now->state == CKPT_RUNNING) /* `run &' */
+		return -EBUSY;
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return -ENOMEM;

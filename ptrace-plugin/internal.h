@@ -41,6 +41,8 @@ const char *vpt_mem_path(struct vpt_thread *vt, char *buf, size_t size);
 int vpt_mem_opened(struct ckpt_task *t, struct vpt_debugger *d, struct vpt_thread *vt, int fd,
 		   bool real) __must_check;
 void vpt_mem_forget(struct vpt_debugger *d, int fd);
+/* Reports the trap that ends a PTRACE_SYSCALL or PTRACE_SINGLESTEP. */
+void vpt_report_trap(struct vpt_thread *vt, int request);
 
 /* Tells who must know that the debugger is about to change t. */
 void vpt_changing(struct ckpt_task *t);

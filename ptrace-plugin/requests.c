@@ -222,6 +222,21 @@ static long req_geteventmsg(const struct request *q)
 	return put(q, q->data, &q->vt->msg, sizeof(q->vt->msg));
 }
 
+/* For tracers of system calls below the debugger's shell. */
+static long req_get_syscall_info(const struct request *q)
+{
+	struct __ptrace_syscall_info info;
+	unsigned long len = q->addr < sizeof(info) ? q->addr : sizeof(info);
+	long res;
+
+	memset(&info, 0, sizeof(info));
+	ckpt_regs_flush(q->vt->task);
+	res = from_errno(ptrace(PTRACE_GET_SYSCALL_INFO, q->vt->task->tid, sizeof(info), &info));
+	if (res < 0)
+		return res;
+	return ckpt_write(q->t, q->data, &info, len) ? -EFAULT : res;
+}
+
 static long req_setoptions(const struct request *q)
 {
 	q->vt->options = q->data;
@@ -280,6 +295,13 @@ static long req_resume(const struct request *q)
 	vt->dr6_ours = false;
 	if (vpt_control->resuming && vpt_control->resuming(vt, (int)q->nr, sig))
 		return 0;
+	if (vt->execed && !sig && q->nr != PTRACE_CONT) {
+		/* It stands at the end of its execve already, see tracee_execed(). */
+		vt->execed = false;
+		vpt_report_trap(vt, (int)q->nr);
+		return 0;
+	}
+	vt->execed = false;
 	if (vt->siginfo_ours && sig) /* the kernel's own info is another stop's */
 		ptrace(PTRACE_SETSIGINFO, vt->task->tid, 0, &vt->siginfo);
 	ckpt_target_resume(vt->task, (int)q->nr, sig);
@@ -314,6 +336,7 @@ static long req_detach(const struct request *q)
 		return 0;
 	}
 	/* It has our seccomp filter: we stay, silently, until it ends. */
+	ckpt_affinity_free(t->tid);
 	t->ops = &vpt_plain_ops;
 	ckpt_resume(t, t->state == CKPT_GROUP && !q->data ? PTRACE_LISTEN : PTRACE_CONT,
 		    (int)q->data);
@@ -340,6 +363,7 @@ static const struct {
 	{ PTRACE_GETSIGINFO, req_getsiginfo, true },
 	{ PTRACE_SETSIGINFO, req_setsiginfo, true },
 	{ PTRACE_GETEVENTMSG, req_geteventmsg, true },
+	{ PTRACE_GET_SYSCALL_INFO, req_get_syscall_info, true },
 	{ PTRACE_SETOPTIONS, req_setoptions, true },
 	{ PTRACE_GETSIGMASK, req_sigmask, true },
 	{ PTRACE_SETSIGMASK, req_sigmask, true },
@@ -354,11 +378,15 @@ static const struct {
 /* The calling process wants to be traced by its parent. */
 static long trace_me(struct ckpt_task *t)
 {
-	struct vpt_debugger *d = vpt_debugger_of(t->parent, true);
+	struct ckpt_task *parent = ckpt_find(t->parent);
+	struct vpt_debugger *d;
 	struct vpt_thread *vt;
 
-	if (vpt_find(t->tid))
+	/* A target's own calls are the kernel's to answer: its wait would never
+	 * hear of a child that is traced here. */
+	if (vpt_find(t->tid) || (parent && parent->ops == &vpt_tracee_ops))
 		return -EPERM;
+	d = vpt_debugger_of(t->parent, true);
 	vt = vpt_thread_new(t->tid, t->tgid, d);
 	vt->request = PTRACE_CONT;
 	vt->task = t;

@@ -337,6 +337,7 @@ static void plain_forked(struct ckpt_task *t, struct ckpt_task *child, int event
 {
 	(void)t;
 	(void)event;
+	ckpt_affinity_free(child->tid);
 	child->ops = &vpt_plain_ops;
 	ckpt_first_stop(child);
 }
@@ -372,6 +373,7 @@ static void tracee_forked(struct ckpt_task *t, struct ckpt_task *child, int even
 {
 	struct vpt_thread *vt = vpt_of(t), *cv;
 
+	ckpt_affinity_free(child->tid);
 	if (!vt || !event_wanted(vt, event)) {
 		child->ops = &vpt_plain_ops;
 		ckpt_first_stop(child);
@@ -397,6 +399,16 @@ static siginfo_t trap_info(int code)
 	si.si_signo = SIGTRAP;
 	si.si_code = code;
 	return si;
+}
+
+void vpt_report_trap(struct vpt_thread *vt, int request)
+{
+	int sig = request == PTRACE_SYSCALL && vt->options & PTRACE_O_TRACESYSGOOD ?
+			  SIGTRAP | 0x80 :
+			  SIGTRAP;
+	siginfo_t si = trap_info(request == PTRACE_SYSCALL ? sig : TRAP_TRACE);
+
+	vpt_report(vt, W_STOPCODE(sig), &si);
 }
 
 static void tracee_event(struct vpt_thread *vt, const struct ckpt_stop *stop)
@@ -446,6 +458,7 @@ static void tracee_execed(struct vpt_thread *vt)
 	vt->dr_used = false;
 	if (vpt_control->target_started)
 		vpt_control->target_started(vt);
+	vt->execed = event_wanted(vt, PTRACE_EVENT_EXEC);
 	tracee_event(vt, &event);
 }
 
@@ -512,18 +525,12 @@ static void tracee_stopped(struct ckpt_task *t, const struct ckpt_stop *stop)
 		break;
 	case CKPT_ENTRY:
 	case CKPT_EXIT:
-		if (verdict == CKPT_REPORT_TRACE) {
-			siginfo_t si = trap_info(TRAP_TRACE);
-
-			vpt_report(vt, W_STOPCODE(SIGTRAP), &si);
-		} else if (vt->request == PTRACE_SYSCALL) {
-			int sig = vt->options & PTRACE_O_TRACESYSGOOD ? SIGTRAP | 0x80 : SIGTRAP;
-			siginfo_t si = trap_info(sig);
-
-			vpt_report(vt, W_STOPCODE(sig), &si);
-		} else {
+		if (verdict == CKPT_REPORT_TRACE)
+			vpt_report_trap(vt, PTRACE_SINGLESTEP);
+		else if (vt->request == PTRACE_SYSCALL)
+			vpt_report_trap(vt, PTRACE_SYSCALL);
+		else
 			ckpt_target_resume(t, vt->request, 0);
-		}
 		break;
 	default:
 		ckpt_target_resume(t, vt->request, 0);

@@ -108,6 +108,9 @@ def check_can_go_back():
         if s["threads"]:
             raise gdb.GdbError("This program is not recorded; fred can't go back in it.")
         raise gdb.GdbError("The program is not being run.")
+    if s["running"]:
+        raise gdb.GdbError("Cannot execute this command while the target is running.\n"
+                           "Use the \"interrupt\" command to stop the target\nand then try again.")
     if s["state"] == "live" and not s["recording"]:
         say_once(s["tid"], "the timeline ends before this point (%s); going back to where it ends"
                  % s.get("broken", "recording ended"))

@@ -49,6 +49,8 @@ class Source(gdb.Command):
         super().__init__("fred-source", gdb.COMMAND_SUPPORT, gdb.COMPLETE_FILENAME)
 
     def invoke(self, arg, from_tty):
+        if not arg:
+            raise gdb.GdbError("fred-source: which file?")
         gdb.execute("source " + arg, from_tty)
 
 

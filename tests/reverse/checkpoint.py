@@ -34,6 +34,23 @@ def test_restart():
         b.at(later, "restart 2 after deleting 1")
 
 
+def test_bad_arguments():
+    with Backward("calls") as b:
+        b.only_fred()
+        b.start()
+        b.cmd("next")
+        here = b.where()
+        for command, said in (("restart nosuch", r'^No symbol "nosuch" in current context\.$'),
+                              ("restart main", r"."),
+                              ("restart *(int *) 0", r"."), ("delete checkpoint nosuch", r'^No symbol "nosuch"'),
+                              ("undo nosuch", r'^No symbol "nosuch" in current context\.$'),
+                              ("reverse-next 1.5", r"^The count is no number: 1\.5\.$"),
+                              ("fred-source", r"^fred-source: which file\?$")):
+            out = b.expect(command, said)
+            b.check("Python" in out, False, "%s speaks of Python: %r" % (command, out))
+            b.at(here, command)
+
+
 def test_debugger_stays():
     with Backward("calls") as b:
         b.only_fred()
