@@ -41,7 +41,7 @@ static int add_rule(struct ckpt_rule **rules, size_t *n, uint64_t site)
 		if ((*rules)[i].site == site)
 			return 0;
 	if (*n < MAX_RULES)
-		(*rules)[(*n)++] = (struct ckpt_rule){ .site = site };
+		(*rules)[(*n)++] = (struct ckpt_rule){ .site = site, .cheap = true };
 	return 0;
 }
 
