@@ -162,7 +162,8 @@ static int add_sites(struct ckpt_probes *ps, const struct ckpt_map *maps, size_t
 		       k < PROBE_MAX_RULES) {
 			const struct ckpt_rule *r = &ps->rules[i + k];
 
-			rules[k++] = (struct probe_rule){ r->conds, r->nconds, cell_addr(r->cell) };
+			rules[k++] = (struct probe_rule){ r->conds, r->nconds, cell_addr(r->cell),
+							  r->cheap };
 		}
 		if (mapped(maps, nmaps, ps->rules[i].site)) {
 			err = probe_plan_add(ps->plan, ps->rules[i].site, rules, k);

@@ -84,6 +84,7 @@ struct ckpt_rule {
 	struct probe_cond *conds; /* the caller's; copied */
 	size_t nconds;
 	unsigned int cell; /* index of a cell */
+	bool cheap;	   /* not where it would cost a stop at each arrival */
 	size_t order;	   /* internal */
 };
 

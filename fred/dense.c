@@ -2,9 +2,8 @@
 /*
  * A snapshot just before the moment at which the user looks back, made of a
  * puppet, when the interval there is long: every further search near that
- * moment then runs over a small part of it. What measures the way is the
- * statements of the functions on the stack, of which a loop that takes long
- * usually has one.
+ * moment then runs over a small part of it. What measures the way is the loops
+ * of the functions on the stack or, where they tell nothing, their statements.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -41,7 +40,7 @@ static int add_rule(struct ckpt_rule **rules, size_t *n, uint64_t site)
 		if ((*rules)[i].site == site)
 			return 0;
 	if (*n < MAX_RULES)
-		(*rules)[(*n)++] = (struct ckpt_rule){ .site = site };
+		(*rules)[(*n)++] = (struct ckpt_rule){ .site = site, .cheap = true };
 	return 0;
 }
 
@@ -71,7 +70,34 @@ static int add_function(struct fred_sym *sym, struct fred_sym_reader *reader, ui
 	return err;
 }
 
-static int stack_rules(struct ckpt_task *t, struct ckpt_rule **rules, size_t *n)
+/* The heads of its loops: the cheapest measure, one count each time round. */
+static int add_loops(struct fred_sym *sym, struct fred_sym_reader *reader, uint64_t pc,
+		     struct ckpt_rule **rules, size_t *n)
+{
+	struct fred_insn *insns;
+	struct fred_function f;
+	size_t count;
+	int err = 0;
+
+	if (fred_sym_function(sym, pc, &f))
+		return 0;
+	for (size_t k = 0; !err && k < f.n_ranges; k++) {
+		if (fred_sym_instructions(sym, reader, f.ranges[k].lo, f.ranges[k].hi, &insns,
+					  &count))
+			continue;
+		for (size_t i = 0; !err && i < count; i++)
+			if ((insns[i].kind == FRED_INSN_JCC || insns[i].kind == FRED_INSN_JMP) &&
+			    insns[i].target >= f.ranges[k].lo && insns[i].target <= insns[i].addr)
+				err = add_rule(rules, n, insns[i].target);
+		free(insns);
+	}
+	return err;
+}
+
+typedef int (*add_fn)(struct fred_sym *sym, struct fred_sym_reader *reader, uint64_t pc,
+		      struct ckpt_rule **rules, size_t *n);
+
+static int stack_rules(struct ckpt_task *t, add_fn add, struct ckpt_rule **rules, size_t *n)
 {
 	struct fred_sym *sym = fred_seek_symbols(t);
 	struct fred_sym_reader reader = fred_seek_reader(t);
@@ -89,12 +115,13 @@ static int stack_rules(struct ckpt_task *t, struct ckpt_rule **rules, size_t *n)
 	regs[FRED_RIP] = g.rip;
 	err = fred_sym_unwind(sym, regs, &reader, frames, MAX_FRAMES, &nframes);
 	for (size_t i = 0; !err && i < nframes; i++)
-		err = add_function(sym, &reader, frames[i].pc, rules, n);
+		err = add(sym, &reader, frames[i].pc, rules, n);
 	return err;
 }
 
 void fred_dense_before(struct fred_moment *m)
 {
+	static const add_fn measures[] = { add_loops, add_function };
 	struct census c = { .interval = m->interval };
 	struct fred_moment only = *m;
 	struct ckpt_task *begin, *p;
@@ -102,7 +129,7 @@ void fred_dense_before(struct fred_moment *m)
 	double start = ckpt_now();
 	size_t n = 0, which;
 	uint64_t hits = 0;
-	int err;
+	int err = 0;
 
 	if (m->goal.how != CKPT_END_MATCH || !m->goal.ref)
 		return;
@@ -110,9 +137,14 @@ void fred_dense_before(struct fred_moment *m)
 	if (c.strangers || ckpt_puppet_create(F.tl, m->interval, &begin))
 		return;
 	only.owned = NULL;
-	err = stack_rules(m->goal.ref, &rules, &n);
-	if (!err && n)
-		err = fred_seek_count(begin, &only, rules, n, &hits);
+	for (size_t i = 0; !err && i < sizeof(measures) / sizeof(*measures); i++) {
+		free(rules);
+		err = stack_rules(m->goal.ref, measures[i], &rules, &n);
+		if (!err && n)
+			err = fred_seek_count(begin, &only, rules, n, &hits);
+		if (hits >= MIN_HITS || (n && ckpt_now() - start <= LONG_RUN))
+			break;
+	}
 	if (!err && hits >= MIN_HITS && ckpt_now() - start > LONG_RUN &&
 	    fred_seek_first(begin, &only, rules, n, hits - hits / PART, &p, &which) > 0) {
 		if (ckpt_snapshot_insert(F.tl, m->interval, p))

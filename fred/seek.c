@@ -9,6 +9,7 @@
 
 #define F fred_tl
 #define MAX_STEPS 2000	  /* by hand, where nothing better is known */
+#define MAX_WALK 50	  /* steps that cost no more than a run with probes */
 #define MAX_FUNCTION 4000 /* instructions of a function that all get probes */
 
 char fred_seek_error[256];
@@ -273,12 +274,63 @@ int fred_seek_begin(struct ckpt_task **ret)
 
 /* ------------------------------------------------------------ instructions */
 
-int fred_seek_function_rules(struct ckpt_task *t, uint64_t pc, struct ckpt_rule **rules, size_t *n)
+/* Whether insns[i] is where straight code begins: behind a branch or a call, or
+ * a branch's target (leads[i]). */
+static void find_leaders(const struct fred_insn *insns, size_t n, bool *leads)
+{
+	for (size_t i = 0; i < n; i++) {
+		size_t lo = 0, hi = n;
+
+		if (insns[i].kind == FRED_INSN_OTHER || insns[i].kind == FRED_INSN_BAD)
+			continue;
+		if (i + 1 < n)
+			leads[i + 1] = true;
+		while (lo < hi) {
+			size_t mid = lo + (hi - lo) / 2;
+
+			if (insns[mid].addr < insns[i].target)
+				lo = mid + 1;
+			else
+				hi = mid;
+		}
+		if (lo < n && insns[lo].addr == insns[i].target)
+			leads[lo] = true;
+	}
+}
+
+static int add_range(struct fred_insn *insns, size_t count, uint64_t pc, bool leaders,
+		     struct ckpt_rule **rules, size_t *n)
+{
+	struct ckpt_rule *more = realloc(*rules, (*n + count + 1) * sizeof(*more));
+	bool *leads = calloc(count + 1, sizeof(*leads));
+	size_t i = 0;
+
+	if (more)
+		*rules = more;
+	if (!more || !leads) {
+		free(leads);
+		return -ENOMEM;
+	}
+	if (leaders)
+		find_leaders(insns, count, leads);
+	else if (count > MAX_FUNCTION) /* what lies around pc */
+		while (i + MAX_FUNCTION < count && insns[i + MAX_FUNCTION / 2].addr < pc)
+			i++;
+	for (; i < count && *n < MAX_FUNCTION; i++)
+		if (insns[i].kind != FRED_INSN_BAD && (!leaders || leads[i]))
+			more[(*n)++] =
+				(struct ckpt_rule){ .site = insns[i].addr, .cheap = leaders };
+	free(leads);
+	return 0;
+}
+
+int fred_seek_function_rules(struct ckpt_task *t, uint64_t pc, bool leaders,
+			     struct ckpt_rule **rules, size_t *n)
 {
 	struct fred_sym *sym = fred_seek_symbols(t);
 	struct fred_sym_reader reader = fred_seek_reader(t);
 	struct fred_function f;
-	size_t room = 0;
+	int err = 0;
 
 	*rules = NULL;
 	*n = 0;
@@ -288,29 +340,17 @@ int fred_seek_function_rules(struct ckpt_task *t, uint64_t pc, struct ckpt_rule 
 		f.ranges[0].lo = pc;
 		f.ranges[0].hi = pc + 256;
 	}
-	for (size_t k = 0; k < f.n_ranges; k++) {
+	for (size_t k = 0; !err && k < f.n_ranges; k++) {
 		struct fred_insn *insns;
 		size_t count_insns;
 
 		if (!sym || fred_sym_instructions(sym, &reader, f.ranges[k].lo, f.ranges[k].hi,
 						  &insns, &count_insns))
 			continue;
-		if (*n + count_insns > room) {
-			struct ckpt_rule *more;
-
-			room = *n + count_insns;
-			more = realloc(*rules, room * sizeof(*more));
-			if (!more) {
-				free(insns);
-				return -ENOMEM;
-			}
-			*rules = more;
-		}
-		for (size_t i = 0; i < count_insns && *n < MAX_FUNCTION; i++)
-			(*rules)[(*n)++] = (struct ckpt_rule){ .site = insns[i].addr };
+		err = add_range(insns, count_insns, pc, leaders, rules, n);
 		free(insns);
 	}
-	return 0;
+	return err;
 }
 
 static bool is_moment(struct ckpt_task *p, const struct fred_moment *m)
@@ -322,39 +362,45 @@ static bool is_moment(struct ckpt_task *p, const struct fred_moment *m)
 	       ckpt_same_memory(p, m->goal.ref, &F.tl->overlay, &where);
 }
 
-/* Steps a clone of *at. 1: that leads to m, so *at is what was looked for. 0:
- * not yet; *at is replaced by the stepped one. */
-static int step_towards(struct ckpt_task **at, const struct fred_moment *m)
+/* Steps on from *at, at most MAX_WALK times. 1: that led to m, and *at is now
+ * one step before it. 0: not yet; *at is replaced by where it led. */
+static int walk(struct ckpt_task **at, const struct fred_moment *m)
 {
 	struct ckpt_run run = { .goal = &m->goal };
-	struct ckpt_task *next;
-	enum ckpt_halt halt = CKPT_HALT_DEAD;
-	int err = ckpt_puppet_clone(*at, &next);
+	struct ckpt_task *ahead;
+	enum ckpt_halt halt = CKPT_HALT_STEP;
+	int steps = 0, err = ckpt_puppet_clone(*at, &ahead);
 
 	if (err)
 		return err;
-	halt = ckpt_puppet_step(next, &run);
-	if (halt == CKPT_HALT_STEP && !is_moment(next, m)) {
+	while (steps < MAX_WALK && halt == CKPT_HALT_STEP && (!steps || !is_moment(ahead, m))) {
+		halt = ckpt_puppet_step(ahead, &run);
+		steps++;
+	}
+	if (steps == MAX_WALK && halt == CKPT_HALT_STEP && !is_moment(ahead, m)) {
 		ckpt_puppet_destroy(*at);
-		*at = next;
+		*at = ahead;
 		return 0;
 	}
-	ckpt_puppet_destroy(next);
-	/* An end by an event, a call or an exit comes in this very step. */
-	if (halt == CKPT_HALT_STEP || halt == CKPT_HALT_GOAL || halt == CKPT_HALT_EXIT ||
-	    halt == CKPT_HALT_SIGNAL)
-		return 1;
-	return halt == CKPT_HALT_CANCELLED ? -EINTR : -EPROTO;
+	ckpt_puppet_destroy(ahead);
+	/* An end by an event, a call or an exit comes in the last step. */
+	if (halt != CKPT_HALT_STEP && halt != CKPT_HALT_GOAL && halt != CKPT_HALT_EXIT &&
+	    halt != CKPT_HALT_SIGNAL)
+		return halt == CKPT_HALT_CANCELLED ? -EINTR : -EPROTO;
+	while (--steps > 0)
+		if (ckpt_puppet_step(*at, &run) != CKPT_HALT_STEP)
+			return -EPROTO;
+	return 1;
 }
 
-/* Takes the last hit of all instructions of the function at pc in *at .. m;
+/* Takes the last hit of the instructions of the function at pc in *at .. m;
  * replaces *at by it when there is one. */
-static int narrow(struct ckpt_task **at, const struct fred_moment *m, uint64_t pc)
+static int narrow(struct ckpt_task **at, const struct fred_moment *m, uint64_t pc, bool leaders)
 {
 	struct ckpt_rule *rules;
 	struct ckpt_task *p;
 	size_t n, which;
-	int err = fred_seek_function_rules(*at, pc, &rules, &n);
+	int err = fred_seek_function_rules(*at, pc, leaders, &rules, &n);
 
 	if (!err)
 		err = fred_seek_last(m, *at, rules, n, &p, &which);
@@ -366,26 +412,29 @@ static int narrow(struct ckpt_task **at, const struct fred_moment *m, uint64_t p
 	return 1;
 }
 
-/* The instruction before, in interval m->interval only: from *at on. Each round
- * finds the last instruction run in one function; the step behind it leads
- * either to m or into the function to look at next. */
+/*
+ * The instruction before, in interval m->interval only: from *at on. Each round
+ * goes to the last piece of straight code run in one function; from there a few
+ * steps lead either to m or into the function to look at next. All instructions
+ * are probed only where the beginnings of straight code tell nothing.
+ */
 static int descend(struct ckpt_task **at, const struct fred_moment *m)
 {
-	int err = narrow(at, m,
-			 m->goal.how == CKPT_END_MATCH ? m->goal.regs.rip : ckpt_regs(*at)->rip);
+	uint64_t pc = m->goal.how == CKPT_END_MATCH ? m->goal.regs.rip : ckpt_regs(*at)->rip;
+	int err = 0;
 
-	for (int i = 0; err >= 0 && i < MAX_STEPS; i++) {
-		err = step_towards(at, m);
+	for (int i = 0; i < MAX_STEPS; i++) {
+		err = narrow(at, m, pc, true);
+		if (err == 0)
+			err = narrow(at, m, pc, false);
+		if (err >= 0)
+			err = walk(at, m);
 		if (err)
 			return err;
-		err = narrow(at, m, ckpt_regs(*at)->rip);
+		pc = ckpt_regs(*at)->rip;
 	}
-	if (err >= 0) {
-		snprintf(fred_seek_error, sizeof(fred_seek_error),
-			 "the instruction before wasn't found");
-		err = -EPROTO;
-	}
-	return err;
+	snprintf(fred_seek_error, sizeof(fred_seek_error), "the instruction before wasn't found");
+	return -EPROTO;
 }
 
 /* Whether the interval's beginning is the moment itself. */
@@ -414,7 +463,7 @@ static bool is_empty(const struct fred_moment *m)
 static int near(const struct fred_moment *m, struct ckpt_task **ret)
 {
 	struct fred_moment only = *m;
-	struct ckpt_rule rule = { .site = m->goal.regs.rip };
+	struct ckpt_rule rule = { .site = m->goal.regs.rip, .cheap = true };
 	struct ckpt_task *begin;
 	size_t which;
 	int err = ckpt_puppet_create(F.tl, m->interval, &begin);

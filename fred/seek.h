@@ -64,8 +64,9 @@ extern char fred_seek_error[256];
 /* What is known of the program's code, for the copy t. */
 struct fred_sym *fred_seek_symbols(struct ckpt_task *t);
 struct fred_sym_reader fred_seek_reader(struct ckpt_task *t);
-/* All instructions of the function around pc; *ret is the caller's. */
-int fred_seek_function_rules(struct ckpt_task *t, uint64_t pc, struct ckpt_rule **rules,
-			     size_t *n) __must_check;
+/* The instructions of the function around pc; *rules is the caller's. @leaders:
+ * only those where straight code begins, and cheap ones. */
+int fred_seek_function_rules(struct ckpt_task *t, uint64_t pc, bool leaders,
+			     struct ckpt_rule **rules, size_t *n) __must_check;
 
 #endif

@@ -208,7 +208,7 @@ static bool try_rules(const struct target *t, const uint64_t *sites, size_t n)
 		const struct regs *like = &arrivals[rnd() % narr];
 
 		rules[i] = (struct probe_rule){ conds[i], rnd() % 3 ? rnd() % 21 : 0,
-						(uint64_t)&cells[rnd() % 3] };
+						(uint64_t)&cells[rnd() % 3], false };
 		for (size_t j = 0; j < rules[i].nconds; j++) {
 			struct probe_cond *c = &conds[i][j];
 
@@ -362,7 +362,7 @@ static double bench_once(void)
 static void bench(const char *what, size_t nconds, bool large)
 {
 	struct probe_cond conds[16];
-	struct probe_rule r = { conds, nconds, data + 4096 };
+	struct probe_rule r = { conds, nconds, data + 4096, false };
 	struct probe_plan *plan = new_plan();
 	double base = bench_once();
 

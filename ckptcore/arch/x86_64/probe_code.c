@@ -399,6 +399,16 @@ static int plan_jump(struct probe_plan *plan, struct site *s, const uint8_t *ori
 	return add_patch(plan, s->addr, original, code, own < JMP_LEN ? own : JMP_LEN);
 }
 
+static bool all_cheap(const struct probe_plan *plan, const struct site *s)
+{
+	const struct probe_rule *rules = plan->rules.data;
+
+	for (size_t i = 0; i < s->nrules; i++)
+		if (!rules[s->first_rule + i].cheap)
+			return false;
+	return true;
+}
+
 static int plan_int3(struct probe_plan *plan, struct site *s, const struct probe_insn *in,
 		     const uint8_t *original)
 {
@@ -453,6 +463,8 @@ static int plan_site(struct probe_plan *plan, struct site *s, uint64_t above)
 		if (err)
 			return err;
 	}
+	if (s->info.kind == PROBE_INT3 && all_cheap(plan, s))
+		s->info.kind = PROBE_NONE;
 	if (s->info.kind == PROBE_INT3) {
 		err = plan_int3(plan, s, &in, original);
 		if (err)

@@ -71,11 +71,15 @@ struct probe_cond {
 	uint64_t value;
 };
 
-/** If all @nconds conditions hold, the u64 at @cell is decremented; it becoming 0 is a stop. */
+/**
+ * If all @nconds conditions hold, the u64 at @cell is decremented; it becoming 0 is a stop.
+ * @cheap: not worth an int3: a site where all rules are cheap, and no jump fits, gets no probe
+ */
 struct probe_rule {
 	const struct probe_cond *conds;
 	size_t nconds;
 	uint64_t cell;
+	bool cheap;
 };
 
 /** Addresses [lo, hi). */
@@ -87,6 +91,7 @@ struct probe_range {
 enum probe_kind {
 	PROBE_JUMP, /* rules run in a trampoline */
 	PROBE_INT3, /* the caller evaluates the rules itself at the int3 */
+	PROBE_NONE, /* left alone: its rules are cheap ones */
 };
 
 /**
@@ -169,7 +174,7 @@ struct probe_stats {
 	size_t pages;
 	size_t ranges;
 	size_t code_bytes;
-	size_t by_len[16][2];
+	size_t by_len[16][3];
 };
 
 struct probe_plan;
