@@ -42,7 +42,7 @@ int ckpt_snapshot_insert(struct ckpt_timeline *tl, size_t i, struct ckpt_task *p
  */
 void ckpt_snapshots_skip(struct ckpt_timeline *tl, size_t lo, size_t hi);
 /* Seconds between snapshots by clock: such that they cost 2 %. */
-double ckpt_snapshot_spacing(void);
+double ckpt_snapshot_spacing(const struct ckpt_timeline *tl);
 
 struct ckpt_timeline *ckpt_timeline_create(void);
 /* Kills the copies and frees all. Takes NULL. */

@@ -13,6 +13,7 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 
+#include "ckptcore/thin.h"
 #include "fred/bisect.h"
 #include "fred/checkpoint.h"
 #include "fred/command.h"
@@ -138,10 +139,13 @@ static void op_stats(json_object *in, json_object *out)
 	put_number(out, "search runs", s->probes);
 	put_number(out, "transplants", s->transplants);
 	put_number(out, "events", s->events);
-	put_number(out, "log bytes", s->log_bytes);
+	put_number(out, "log bytes", F.tl ? ckpt_log_bytes(F.tl) : 0);
 	put_number(out, "snapshots kept", F.tl ? F.tl->nsnaps : 0);
 	put_number(out, "snapshots dropped", s->dropped);
 	put_number(out, "private memory", F.tl ? fred_private_memory() : 0);
+	put_number(out, "budget", ckpt_budget()->bytes);
+	put_number(out, "budget used", F.tl ? ckpt_budget_used(F.tl) : 0);
+	put_bool(out, "truncated", F.tl && F.tl->truncated);
 }
 
 /* ----------------------------------------------------------------- searches */

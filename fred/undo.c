@@ -87,6 +87,18 @@ void fred_undo_timeline_gone(void)
 		}
 }
 
+void fred_undo_cutting(size_t n)
+{
+	for (size_t i = 0; i < nprompts; i++) {
+		struct session *s = prompts[i].session;
+
+		if (s && s->target && s->target->play->interval < n) {
+			session_free(s);
+			prompts[i].session = NULL;
+		}
+	}
+}
+
 /* ----------------------------------------------------------------- taking */
 
 /* A puppet where the target stands. */
@@ -346,7 +358,7 @@ void fred_op_undo(struct ckpt_task *t, json_object *in, json_object *out)
 	if (err)
 		refuse(out,
 		       err == -ENOENT ?
-			       "no session snapshot is that old (a new run of the program ends them)" :
+			       "no session snapshot is that old (a new run of the program ends them, and a lack of memory)" :
 			       strerror(-err));
 	else
 		replaced = true;
