@@ -190,19 +190,40 @@ static void note_cost(struct ckpt_timeline *tl, double seconds)
 	tl->snap_cost = cost > tl->snap_cost / 2 ? cost : tl->snap_cost / 2;
 }
 
-void ckpt_snapshot(struct ckpt_timeline *tl, enum ckpt_end before, bool dead, int sig,
-		   const siginfo_t *si)
+/* Whether the live process is where the newest snapshot is: it may have come
+ * back from the past to a breakpoint at which it stood already. */
+static bool is_current(struct ckpt_timeline *tl)
 {
-	struct ckpt_snap *s = calloc(1, sizeof(*s));
+	const struct ckpt_snap *s = tl->nsnaps ? tl->snaps[tl->nsnaps - 1] : NULL;
+	struct ckpt_general live, copy;
+	uint64_t where;
+
+	if (!s || !s->copy || s->sig || s->event != tl->nevents)
+		return false;
+	live = ckpt_canonical(tl->live);
+	copy = ckpt_general_of(ckpt_regs(s->copy));
+	return !memcmp(&live, &copy, sizeof(live)) &&
+	       ckpt_same_registers(s->copy, tl->live, &live) &&
+	       ckpt_same_memory(s->copy, tl->live, &tl->overlay, &where);
+}
+
+int ckpt_snapshot(struct ckpt_timeline *tl, enum ckpt_end before, bool dead, int sig,
+		  const siginfo_t *si)
+{
+	struct ckpt_snap *s;
 	double start = ckpt_now();
 	uint64_t keeps = 0;
 	char text[128];
-	int err = s ? 0 : -ENOMEM;
+	int err;
 
-	if (!tl->recording) {
-		free(s);
-		return;
+	if (!tl->recording)
+		return -EINVAL;
+	if (!dead && !sig && is_current(tl)) {
+		tl->last_snap = start;
+		return 0;
 	}
+	s = calloc(1, sizeof(*s));
+	err = s ? 0 : -ENOMEM;
 	if (!err) {
 		s->sig = sig;
 		s->then = ckpt_memory_of(tl->live->tgid);
@@ -219,10 +240,10 @@ void ckpt_snapshot(struct ckpt_timeline *tl, enum ckpt_end before, bool dead, in
 		free(s);
 		tl->last_snap = ckpt_now(); /* the next attempt is the clock's, later */
 		if (err == -ESRCH || (!dead && !sig && before == CKPT_END_MATCH))
-			return; /* dead, or one could do without it */
+			return err; /* dead, or one could do without it */
 		snprintf(text, sizeof(text), "no snapshot possible (%s)", strerror(-err));
 		ckpt_record_stop(tl, text);
-		return;
+		return err;
 	}
 	s->id = tl->next_id++;
 	s->event = tl->nevents;
@@ -240,6 +261,7 @@ void ckpt_snapshot(struct ckpt_timeline *tl, enum ckpt_end before, bool dead, in
 	ckpt_thin(tl);
 	tl->last_snap = ckpt_now();
 	note_cost(tl, tl->last_snap - start);
+	return 0;
 }
 
 int ckpt_snapshot_insert(struct ckpt_timeline *tl, size_t i, struct ckpt_task *p)

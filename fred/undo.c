@@ -119,8 +119,8 @@ static int take_target(struct session *s)
 	err = fred_timeline_moment(&goal, &interval);
 	if (err || goal.how == CKPT_END_CALL)
 		return err ? err : -EBUSY;
-	ckpt_snapshot(F.tl, goal.how, false, 0, NULL);
-	return F.tl->recording ? ckpt_puppet_create(F.tl, F.tl->nsnaps - 1, &s->target) : -EBUSY;
+	err = ckpt_snapshot(F.tl, goal.how, false, 0, NULL);
+	return err ? err : ckpt_puppet_create(F.tl, F.tl->nsnaps - 1, &s->target);
 }
 
 static bool one_thread(pid_t tgid)

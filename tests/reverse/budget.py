@@ -91,7 +91,7 @@ def test_rewriting():
         b.check(count(b, DROPPING, 0), 1, "messages about dropped snapshots")
         used, budget, kept, dropped = budget_used(b)
         b.check(budget, 150, "the budget")
-        print("rewriting %d MB: %d snapshots kept, %d dropped, %d MB of %d MB used, %d MB with the program at most" % (
+        print("# rewriting %d MB: %d snapshots kept, %d dropped, %d MB of %d MB used, %d MB with the program at most" % (
             size, kept, dropped, used, budget, peak.most / MB))
         b.check(used <= budget, True, "%d MB used of %d MB" % (used, budget))
         b.check(dropped > 0, True, "snapshots were dropped")
@@ -125,7 +125,7 @@ def test_too_little():
             b.check(count(b, what, 0), 1, "messages like " + what)
         b.expect("info checkpoints", r"No checkpoints")
         used, budget, kept, dropped = budget_used(b)
-        print("too little for %d MB: %d snapshots kept, %d dropped, %d MB of %d MB used" % (size, kept, dropped, used, budget))
+        print("# too little for %d MB: %d snapshots kept, %d dropped, %d MB of %d MB used" % (size, kept, dropped, used, budget))
         b.check(used <= budget, True, "%d MB used of %d MB" % (used, budget))
         back_over_rounds(b, rounds)
         b.ends()
@@ -161,7 +161,7 @@ def computes_within(b, rounds, limit):
     b.cmd("delete")
     b.expect("reverse-continue", "^" + re.escape(END) + "$")
     used, budget, kept, dropped = budget_used(b)
-    print("%d snapshots kept, %d dropped" % (kept, dropped))
+    print("# %d snapshots kept, %d dropped" % (kept, dropped))
     return kept, dropped
 
 
@@ -189,7 +189,7 @@ def test_user_limit():
     """RLIMIT_NPROC: a fork fails while the program runs, since others have taken what there was"""
     start, why = as_another_user()
     if why:
-        print("skipped: " + why)
+        print("# skipped: " + why)
         return
     uid, sleepers = int(start[1].partition("=")[2]), []
 
@@ -217,11 +217,11 @@ def test_control_group():
     try:
         os.mkdir(group)
     except OSError as e:
-        print("skipped: no control group: %s" % e)
+        print("# skipped: no control group: %s" % e)
         return
     try:
         if not os.path.exists(group + "/pids.max"):
-            print("skipped: %s has no pids.max" % group)
+            print("# skipped: %s has no pids.max" % group)
             return
         open(group + "/pids.max", "w").write("80")
         script = "echo $$ >%s/cgroup.procs && exec \"$@\"" % group
