@@ -464,22 +464,24 @@ static const struct {
 	{ "verify", fred_op_verify },
 };
 
-/* ^C while a request is served: the debugger has a SIGINT waiting. */
-static bool sigint_waits(void)
+/* ^C while a request is served: the debugger has a SIGINT waiting. Nor does
+ * anybody wait for the answer when it was killed: SIGKILL doesn't wait. */
+static bool given_up(void)
 {
-	char path[32], line[256];
+	char path[32], line[256], state = 'Z';
 	unsigned long own = 0, shared = 0;
 	FILE *f;
 
 	snprintf(path, sizeof(path), "/proc/%d/status", asking);
 	f = fopen(path, "re");
 	while (f && fgets(line, sizeof(line), f)) {
+		sscanf(line, "State: %c", &state);
 		sscanf(line, "SigPnd: %lx", &own);
 		sscanf(line, "ShdPnd: %lx", &shared);
 	}
 	if (f)
 		fclose(f);
-	return (own | shared) & 1ul << (SIGINT - 1);
+	return state == 'Z' || (own | shared) & 1ul << (SIGINT - 1);
 }
 
 long fred_command(struct ckpt_task *t, const char *request, char *reply, size_t room)
@@ -492,7 +494,7 @@ long fred_command(struct ckpt_task *t, const char *request, char *reply, size_t 
 
 	asking = t->tid;
 	fred_commands_loaded = true;
-	ckpt_cancelled = sigint_waits;
+	ckpt_cancelled = given_up;
 	while (i < sizeof(ops) / sizeof(*ops) && strcmp(ops[i].op, op))
 		i++;
 	if (i < sizeof(ops) / sizeof(*ops))

@@ -1,6 +1,7 @@
 """Limits: memory, processes. What is kept stays within them, one message says so, and going back stays right.
 
 alone
+test-timeout: 300
 """
 import os
 import pwd
