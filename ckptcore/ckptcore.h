@@ -310,6 +310,12 @@ enum ckpt_end {
 	CKPT_END_NOW,	/* where it begins: the user changed it there */
 };
 
+/* Private memory of a process, as far as it is of no file. */
+struct ckpt_memory {
+	uint64_t anon;	 /* bytes */
+	uint64_t faults; /* page faults so far */
+};
+
 /*
  * A snapshot: a copy of the target that never runs, pinned to the timeline.
  * The interval that it begins ends where the next snapshot (or the live
@@ -323,9 +329,11 @@ struct ckpt_snap {
 	bool before_dead;     /* ... and its end isn't this state */
 	bool exec;	      /* ... but that after an exec */
 	struct ckpt_pos pos;  /* where that is, once computed */
-	int pins;	      /* checkpoints; the first is pinned too */
+	int pins;	      /* checkpoints */
 	double when;
-	int sig; /* a signal to be delivered as it goes on */
+	struct ckpt_memory then; /* the live process's */
+	uint64_t kept;		 /* bytes that the next one hasn't; see thin.c */
+	int sig;		 /* a signal to be delivered as it goes on */
 	siginfo_t siginfo;
 };
 
@@ -336,6 +344,7 @@ struct ckpt_timeline {
 	char *broken; /* why going back ends here, or NULL */
 	struct ckpt_event *events;
 	uint64_t nevents, events_room;
+	uint64_t log_begin; /* events before this one are gone */
 	uint8_t *data;
 	uint64_t data_len, data_room;
 	struct ckpt_snap **snaps; /* in order */
@@ -344,7 +353,12 @@ struct ckpt_timeline {
 	struct ckpt_overlay overlay;
 	struct ckpt_record *record;
 	double last_snap;
-	bool truncated; /* the oldest part was dropped */
+	double snap_cost;	  /* seconds that the last snapshots cost, faults included */
+	uint64_t kept;		  /* bytes: sum over the snapshots */
+	uint64_t last_kept;	  /* ... and of the last one */
+	size_t max_snaps;	  /* fewer than the budget's after a fork failed, or 0 */
+	bool truncated;		  /* the oldest part was dropped */
+	bool told_thin, told_cut; /* the user was told that snapshots go / history */
 };
 
 /* Counters for fred-stats. Seconds are sums. */
@@ -360,6 +374,9 @@ double ckpt_now(void);
 
 /* Messages of the engine to the user; set by the controller. */
 extern void (*ckpt_warn)(const char *text);
+/* The first n intervals are about to go: puppets in them should. Those that
+ * stay keep theirs. */
+extern void (*ckpt_cutting)(struct ckpt_timeline *tl, size_t n);
 /* True when the user asked to end a search; polled by long operations. */
 extern bool (*ckpt_cancelled)(void);
 

@@ -58,8 +58,8 @@ void ckpt_tell_later(struct ckpt_task *t);
 int ckpt_finish_rep(struct ckpt_task *t) __must_check;
 
 /* snapshot.c: makes a fresh copy fit to be parked: memory shared with others
- * becomes its own, our page is there. */
-int ckpt_copy_prepare(struct ckpt_task *copy) __must_check;
+ * becomes its own (*bytes of it), our page is there. */
+int ckpt_copy_prepare(struct ckpt_task *copy, uint64_t *bytes) __must_check;
 
 /* A reader of t's memory for the table of calls. */
 struct ckpt_call_reader ckpt_reader(struct ckpt_task *t);
@@ -72,6 +72,10 @@ struct ckpt_event *ckpt_log_add(struct ckpt_timeline *tl, enum ckpt_event_kind k
 /* Appends { addr, len, bytes } to the newest event. */
 int ckpt_log_data(struct ckpt_timeline *tl, struct ckpt_task *t, uint64_t addr,
 		  uint64_t len) __must_check;
+/* Nobody will ask for what came before an event any more. */
+void ckpt_log_forget(struct ckpt_timeline *tl, uint64_t event);
+/* How large the rest is. */
+uint64_t ckpt_log_bytes(const struct ckpt_timeline *tl);
 /* A descriptor of ours for the file behind t's descriptor fd; shared by equal files. */
 int ckpt_file_keep(struct ckpt_task *t, int fd);
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "ckptcore/internal.h"
@@ -61,6 +62,37 @@ int ckpt_log_data(struct ckpt_timeline *tl, struct ckpt_task *t, uint64_t addr, 
 	ev->data_len += (uint32_t)(16 + len);
 	ckpt_stats.log_bytes += 16 + len;
 	return 0;
+}
+
+/* Gives the pages of [from, to) back. They stay part of their array: events keep
+ * their names, and nobody reads those any more. */
+static void give_back(uint8_t *from, uint8_t *to)
+{
+	const uintptr_t page = 4095;
+	uintptr_t lo = ((uintptr_t)from + page) & ~page, hi = (uintptr_t)to & ~page;
+
+	if (lo < hi && madvise((void *)lo, hi - lo, MADV_DONTNEED))
+		return; /* locked memory: nothing is gained, nothing lost */
+}
+
+static uint64_t data_begin(const struct ckpt_timeline *tl, uint64_t event)
+{
+	return event < tl->nevents ? tl->events[event].data : tl->data_len;
+}
+
+void ckpt_log_forget(struct ckpt_timeline *tl, uint64_t event)
+{
+	uint64_t begin = data_begin(tl, event);
+
+	give_back((uint8_t *)(tl->events + tl->log_begin), (uint8_t *)(tl->events + event));
+	give_back(tl->data + data_begin(tl, tl->log_begin), tl->data + begin);
+	tl->log_begin = event;
+}
+
+uint64_t ckpt_log_bytes(const struct ckpt_timeline *tl)
+{
+	return (tl->nevents - tl->log_begin) * sizeof(*tl->events) + tl->data_len -
+	       data_begin(tl, tl->log_begin);
 }
 
 /* One descriptor per (device, inode, mtime), for the life of fred. */

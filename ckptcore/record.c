@@ -538,11 +538,17 @@ static void after_change(struct ckpt_timeline *tl, int sig)
 {
 	struct ckpt_record *rec = tl->record;
 	struct ckpt_general now = ckpt_general_of(ckpt_regs(tl->live));
-	size_t newest = tl->nsnaps - 1, before;
+	unsigned int id = tl->snaps[tl->nsnaps - 1]->id, next = tl->next_id;
+	size_t newest, before;
 
 	rec->changed = false;
+	tl->snaps[tl->nsnaps - 1]->pins++; /* or it might be dropped for the new one */
 	ckpt_snapshot(tl, CKPT_END_NOW, true, sig, &rec->siginfo);
-	if (tl->nsnaps == newest + 1)
+	newest = snap_index(tl, id);
+	if (newest == tl->nsnaps)
+		return; /* its copy was killed */
+	tl->snaps[newest]->pins--;
+	if (tl->next_id == next || !tl->snaps[newest]->copy)
 		return; /* it failed */
 	if (rec->call_snap && !memcmp(&now, &rec->before_call, sizeof(now))) {
 		before = snap_index(tl, rec->call_snap - 1);
@@ -638,7 +644,7 @@ void ckpt_record_tick(struct ckpt_timeline *tl)
 
 	if (!t || !tl->recording || t->state != CKPT_RUNNING || tl->record->due)
 		return;
-	if (ckpt_now() - tl->last_snap < ckpt_snapshot_spacing())
+	if (ckpt_now() - tl->last_snap < ckpt_snapshot_spacing(tl))
 		return;
 	tl->record->due = true;
 	if (!tl->record->in_call) /* else at its end */

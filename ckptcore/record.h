@@ -26,10 +26,11 @@ void ckpt_record_tick(struct ckpt_timeline *tl);
  * @before: how the interval before ends. @dead: its end isn't this state (an
  * exec, a change by the user). @sig: delivered when it goes on, with *si.
  * A failure ends nothing: the interval just grows (or, when it can't, the
- * recording ends with a message).
+ * recording ends with a message). Nothing is done if the newest is of this very
+ * point. Returns 0 if the newest is, then.
  */
-void ckpt_snapshot(struct ckpt_timeline *tl, enum ckpt_end before, bool dead, int sig,
-		   const siginfo_t *si);
+int ckpt_snapshot(struct ckpt_timeline *tl, enum ckpt_end before, bool dead, int sig,
+		  const siginfo_t *si);
 /*
  * Makes a snapshot of a puppet that stands in interval i, without probes, at no
  * particular event; it ends that interval. Puppets in later ones are told;
@@ -42,7 +43,7 @@ int ckpt_snapshot_insert(struct ckpt_timeline *tl, size_t i, struct ckpt_task *p
  */
 void ckpt_snapshots_skip(struct ckpt_timeline *tl, size_t lo, size_t hi);
 /* Seconds between snapshots by clock: such that they cost 2 %. */
-double ckpt_snapshot_spacing(void);
+double ckpt_snapshot_spacing(const struct ckpt_timeline *tl);
 
 struct ckpt_timeline *ckpt_timeline_create(void);
 /* Kills the copies and frees all. Takes NULL. */

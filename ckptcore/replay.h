@@ -171,8 +171,6 @@ int ckpt_goto(struct ckpt_timeline *tl, const struct ckpt_pos *pos,
  */
 void ckpt_foreign_call(struct ckpt_task *p);
 
-/* Keeps the newest snapshots' number in bounds. */
-void ckpt_timeline_thin(struct ckpt_timeline *tl);
 /* A parked copy died. */
 void ckpt_snapshot_lost(struct ckpt_timeline *tl, struct ckpt_task *copy);
 

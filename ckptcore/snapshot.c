@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Snapshots on a timeline: taking, restarting, thinning.
+ * Snapshots on a timeline: taking them. thin.c drops them.
  *
  * A snapshot is a forked copy that never runs; copy-on-write shares its memory
  * with the target and with the other copies. A restart forks the copy again.
@@ -17,8 +17,11 @@
 
 #include "ckptcore/record.h"
 #include "ckptcore/replay.h"
+#include "ckptcore/thin.h"
 
-#define MAX_SNAPS 200
+/* What the first write to a copied page costs: measured, see the design. */
+#define FAULT_SECONDS 2.9e-6
+#define PAGE 4096
 
 static void parked_stopped(struct ckpt_task *t, const struct ckpt_stop *stop)
 {
@@ -33,7 +36,7 @@ static const struct ckpt_task_ops parked_ops = { .name = "parked", .stopped = pa
 
 /* Memory shared with others must neither be changed by our copies nor change
  * below them: it becomes private. */
-static int make_private(struct ckpt_task *copy)
+static int make_private(struct ckpt_task *copy, uint64_t *bytes)
 {
 	struct ckpt_map *maps;
 	size_t n;
@@ -63,6 +66,7 @@ static int make_private(struct ckpt_task *copy)
 		if (!err)
 			err = ckpt_write(copy, m->lo, buf, m->hi - m->lo);
 		free(buf);
+		*bytes += m->hi - m->lo;
 	}
 	free(maps);
 	return err;
@@ -98,11 +102,13 @@ static void take_regs(struct ckpt_timeline *tl, struct ckpt_task *copy, int sig)
 	ckpt_regs_dirty(copy);
 }
 
-int ckpt_copy_prepare(struct ckpt_task *copy)
+int ckpt_copy_prepare(struct ckpt_task *copy, uint64_t *bytes)
 {
-	int err = make_private(copy);
+	int err;
 	long res;
 
+	*bytes = 0;
+	err = make_private(copy, bytes);
 	if (!err)
 		err = ckpt_inject(copy, &res, SYS_mmap, CKPT_PAGE, CKPT_PAGE_SIZE,
 				  PROT_READ | PROT_WRITE,
@@ -113,13 +119,14 @@ int ckpt_copy_prepare(struct ckpt_task *copy)
 	return err;
 }
 
-static int prepare(struct ckpt_timeline *tl, struct ckpt_task *copy, int sig)
+static int prepare(struct ckpt_timeline *tl, struct ckpt_snap *s)
 {
+	struct ckpt_task *copy = s->copy;
 	int err;
 
-	take_regs(tl, copy, sig);
+	take_regs(tl, copy, s->sig);
 	ckpt_overlay_remove(&tl->overlay, copy);
-	err = ckpt_copy_prepare(copy);
+	err = ckpt_copy_prepare(copy, &s->kept);
 	if (!err)
 		ckpt_regs_flush(copy);
 	copy->state = CKPT_PARKED;
@@ -152,46 +159,91 @@ static int take(struct ckpt_timeline *tl, struct ckpt_snap *s)
 	 * for the frames of signals; an int3 of ours would overwrite them. */
 	if (s->sig)
 		s->copy->int3_after = false;
-	err = prepare(tl, s->copy, s->sig);
-	if (err)
+	err = prepare(tl, s);
+	if (err) {
 		ckpt_kill(s->copy);
+		s->copy = NULL;
+	}
 	return err;
 }
 
-double ckpt_snapshot_spacing(void)
+double ckpt_snapshot_spacing(const struct ckpt_timeline *tl)
 {
-	double cost = ckpt_stats.snapshots ? ckpt_stats.snapshot_s / ckpt_stats.snapshots : 0.001;
-
-	return cost * 50 > 0.03 ? cost * 50 : 0.03;
+	return tl->snap_cost * 50 > 0.03 ? tl->snap_cost * 50 : 0.03;
 }
 
-void ckpt_snapshot(struct ckpt_timeline *tl, enum ckpt_end before, bool dead, int sig,
-		   const siginfo_t *si)
+/* What the newest snapshot keeps is known as the next one is taken. */
+static uint64_t newest_keeps(const struct ckpt_timeline *tl, const struct ckpt_snap *next)
 {
-	struct ckpt_snap *s = calloc(1, sizeof(*s));
-	double start = ckpt_now();
-	char text[128];
-	int err = s ? 0 : -ENOMEM;
+	if (!tl->nsnaps)
+		return 0;
+	return ckpt_memory_lost(tl->live, &tl->snaps[tl->nsnaps - 1]->then, &next->then);
+}
 
-	if (!tl->recording) {
-		free(s);
-		return;
+/* What the clock's snapshots cost the program: the time in which it stands, and
+ * the faults by which it gets pages of its own again. A short interval has few
+ * of them; it doesn't make the next one short at once. */
+static void note_cost(struct ckpt_timeline *tl, double seconds)
+{
+	double cost = seconds + (double)(tl->last_kept / PAGE) * FAULT_SECONDS;
+
+	tl->snap_cost = cost > tl->snap_cost / 2 ? cost : tl->snap_cost / 2;
+}
+
+/* Whether the live process is where the newest snapshot is: it may have come
+ * back from the past to a breakpoint at which it stood already. */
+static bool is_current(struct ckpt_timeline *tl)
+{
+	const struct ckpt_snap *s = tl->nsnaps ? tl->snaps[tl->nsnaps - 1] : NULL;
+	struct ckpt_general live, copy;
+	uint64_t where;
+
+	if (!s || !s->copy || s->sig || s->event != tl->nevents)
+		return false;
+	live = ckpt_canonical(tl->live);
+	copy = ckpt_general_of(ckpt_regs(s->copy));
+	return !memcmp(&live, &copy, sizeof(live)) &&
+	       ckpt_same_registers(s->copy, tl->live, &live) &&
+	       ckpt_same_memory(s->copy, tl->live, &tl->overlay, &where);
+}
+
+int ckpt_snapshot(struct ckpt_timeline *tl, enum ckpt_end before, bool dead, int sig,
+		  const siginfo_t *si)
+{
+	struct ckpt_snap *s;
+	double start = ckpt_now();
+	uint64_t keeps = 0;
+	char text[128];
+	int err;
+
+	if (!tl->recording)
+		return -EINVAL;
+	if (!dead && !sig && is_current(tl)) {
+		tl->last_snap = start;
+		return 0;
 	}
-	if (s)
+	s = calloc(1, sizeof(*s));
+	err = s ? 0 : -ENOMEM;
+	if (!err) {
 		s->sig = sig;
-	if (!err)
-		err = take(tl, s);
+		s->then = ckpt_memory_of(tl->live->tgid);
+		keeps = newest_keeps(tl, s);
+		do
+			err = take(tl, s);
+		while ((err == -EAGAIN || err == -ENOMEM) && ckpt_thin_harder(tl));
+	}
 	if (!err)
 		err = append(tl, s);
 	if (err) {
-		if (s && s->copy && err == -ENOMEM)
+		if (s && s->copy)
 			ckpt_kill(s->copy);
 		free(s);
+		tl->last_snap = ckpt_now(); /* the next attempt is the clock's, later */
 		if (err == -ESRCH || (!dead && !sig && before == CKPT_END_MATCH))
-			return; /* dead, or one could do without it */
+			return err; /* dead, or one could do without it */
 		snprintf(text, sizeof(text), "no snapshot possible (%s)", strerror(-err));
 		ckpt_record_stop(tl, text);
-		return;
+		return err;
 	}
 	s->id = tl->next_id++;
 	s->event = tl->nevents;
@@ -199,31 +251,21 @@ void ckpt_snapshot(struct ckpt_timeline *tl, enum ckpt_end before, bool dead, in
 	s->before_dead = dead;
 	if (sig)
 		s->siginfo = *si;
-	s->when = tl->last_snap = ckpt_now();
-	s->pins = tl->nsnaps == 1;
+	s->when = ckpt_now();
+	if (tl->nsnaps > 1)
+		tl->snaps[tl->nsnaps - 2]->kept += keeps;
+	tl->kept += s->kept + keeps;
+	tl->last_kept = keeps;
 	ckpt_stats.snapshots++;
 	ckpt_stats.snapshot_s += s->when - start;
-	ckpt_timeline_thin(tl);
-}
-
-/* Intervals from `from` on get other indexes. */
-struct shift {
-	struct ckpt_timeline *tl;
-	size_t from;
-	ssize_t by;
-};
-
-static void shift_puppet(struct ckpt_task *t, void *arg)
-{
-	const struct shift *s = arg;
-
-	if (t->play && t->timeline == s->tl && t->play->interval >= s->from)
-		t->play->interval += (size_t)s->by;
+	ckpt_thin(tl);
+	tl->last_snap = ckpt_now();
+	note_cost(tl, tl->last_snap - start);
+	return 0;
 }
 
 int ckpt_snapshot_insert(struct ckpt_timeline *tl, size_t i, struct ckpt_task *p)
 {
-	struct shift shift = { tl, i, 1 };
 	struct ckpt_snap *s = calloc(1, sizeof(*s));
 	int err = s ? append(tl, s) : -ENOMEM;
 
@@ -235,6 +277,8 @@ int ckpt_snapshot_insert(struct ckpt_timeline *tl, size_t i, struct ckpt_task *p
 	s->event = p->play->event;
 	s->before = CKPT_END_MATCH;
 	s->copy = p;
+	s->kept = ckpt_memory_private(p->tgid);
+	tl->kept += s->kept;
 	s->when = i + 2 < tl->nsnaps ? tl->snaps[i + 1]->when : ckpt_now();
 	free(p->play);
 	p->play = NULL;
@@ -245,85 +289,8 @@ int ckpt_snapshot_insert(struct ckpt_timeline *tl, size_t i, struct ckpt_task *p
 	p->state = CKPT_PARKED;
 	memmove(tl->snaps + i + 2, tl->snaps + i + 1, (tl->nsnaps - i - 2) * sizeof(*tl->snaps));
 	tl->snaps[i + 1] = s;
-	ckpt_each_task(shift_puppet, &shift);
+	ckpt_puppets_shift(tl, i, 1);
 	return 0;
-}
-
-/* --------------------------------------------------------------- thinning */
-
-/* An interval can grow over the one behind it only where replay gets through. */
-static bool dispensable(const struct ckpt_timeline *tl, size_t i)
-{
-	const struct ckpt_snap *s = tl->snaps[i];
-
-	return i > 0 && i + 1 < tl->nsnaps && !s->pins && !s->before_dead && !s->sig &&
-	       (s->before == CKPT_END_MATCH || s->before == CKPT_END_EVENT);
-}
-
-static void drop(struct ckpt_timeline *tl, size_t i)
-{
-	struct ckpt_snap *s = tl->snaps[i];
-
-	if (s->copy)
-		ckpt_kill(s->copy);
-	free(s);
-	memmove(tl->snaps + i, tl->snaps + i + 1, (tl->nsnaps - i - 1) * sizeof(*tl->snaps));
-	tl->nsnaps--;
-	ckpt_stats.dropped++;
-}
-
-struct span {
-	struct ckpt_timeline *tl;
-	size_t lo, hi;
-	bool used;
-};
-
-static void look_for_user(struct ckpt_task *t, void *arg)
-{
-	struct span *s = arg;
-
-	if (t->play && t->timeline == s->tl && t->play->interval >= s->lo &&
-	    t->play->interval < s->hi)
-		s->used = true;
-}
-
-void ckpt_snapshots_skip(struct ckpt_timeline *tl, size_t lo, size_t hi)
-{
-	struct span span = { tl, lo, hi, false };
-	struct shift shift = { tl, hi, -(ssize_t)(hi - lo) };
-
-	ckpt_each_task(look_for_user, &span);
-	for (size_t i = lo; i < hi; i++)
-		span.used |= tl->snaps[i]->pins > 0;
-	if (span.used)
-		return;
-	tl->snaps[hi]->before = CKPT_END_NOW;
-	tl->snaps[hi]->before_dead = true;
-	for (size_t i = hi; i > lo; i--)
-		drop(tl, i - 1);
-	ckpt_each_task(shift_puppet, &shift);
-}
-
-void ckpt_timeline_thin(struct ckpt_timeline *tl)
-{
-	while (tl->nsnaps > MAX_SNAPS) {
-		double now = ckpt_now(), best_score = 1e300;
-		size_t best = 0;
-
-		for (size_t i = 1; i + 1 < tl->nsnaps; i++) {
-			/* The hole that it would leave, in terms of its age. */
-			double hole = tl->snaps[i + 1]->when - tl->snaps[i - 1]->when;
-			double score = hole / (now - tl->snaps[i]->when + 0.1);
-
-			if (dispensable(tl, i) && score < best_score) {
-				best_score = score;
-				best = i;
-			}
-		}
-		if (!best)
-			return;
-		drop(tl, best);
-	}
 }
 
 void ckpt_snapshot_lost(struct ckpt_timeline *tl, struct ckpt_task *copy)
@@ -332,6 +299,13 @@ void ckpt_snapshot_lost(struct ckpt_timeline *tl, struct ckpt_task *copy)
 		if (tl->snaps[i]->copy == copy)
 			tl->snaps[i]->copy = NULL;
 	ckpt_forget(copy);
+}
+
+void ckpt_snap_destroy(struct ckpt_snap *s)
+{
+	if (s->copy)
+		ckpt_kill(s->copy);
+	free(s);
 }
 
 struct ckpt_timeline *ckpt_timeline_create(void)
@@ -343,8 +317,8 @@ void ckpt_timeline_destroy(struct ckpt_timeline *tl)
 {
 	if (!tl)
 		return;
-	while (tl->nsnaps)
-		drop(tl, tl->nsnaps - 1);
+	for (size_t i = 0; i < tl->nsnaps; i++)
+		ckpt_snap_destroy(tl->snaps[i]);
 	free(tl->snaps);
 	free(tl->events);
 	free(tl->data);

@@ -27,6 +27,7 @@ static unsigned int untold; /* tasks with untold set */
 
 struct ckpt_stats ckpt_stats;
 void (*ckpt_warn)(const char *text);
+void (*ckpt_cutting)(struct ckpt_timeline *tl, size_t n);
 bool (*ckpt_cancelled)(void);
 
 static const long trace_options =

@@ -269,12 +269,13 @@ static void free_states(struct ckpt_threads *s)
 static int take_copy(struct ckpt_threads *s, struct ckpt_task *t, const struct ckpt_task_ops *ops)
 {
 	int err = ckpt_fork(t, false, ops, &s->copy);
+	uint64_t bytes;
 
 	if (err)
 		return err;
 	if (t->timeline)
 		ckpt_overlay_remove(&t->timeline->overlay, s->copy);
-	err = ckpt_copy_prepare(s->copy);
+	err = ckpt_copy_prepare(s->copy, &bytes);
 	if (err) {
 		ckpt_kill(s->copy);
 		return err;

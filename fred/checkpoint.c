@@ -4,6 +4,7 @@
  * "live" for the newest point: restarting clones it.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -159,4 +160,20 @@ void fred_checkpoints_drop(void)
 {
 	while (list)
 		drop(&list);
+}
+
+void fred_checkpoints_cutting(size_t n)
+{
+	struct checkpoint **p = &list;
+	char text[80];
+
+	while (*p) {
+		if ((*p)->at->play->interval >= n) {
+			p = &(*p)->next;
+			continue;
+		}
+		snprintf(text, sizeof(text), "checkpoint %u is gone with it", (*p)->id);
+		fred_say(text);
+		drop(p);
+	}
 }

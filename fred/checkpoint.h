@@ -14,5 +14,7 @@ void fred_op_delete_checkpoint(json_object *in, json_object *out);
 
 /* All of them go with their timeline. */
 void fred_checkpoints_drop(void);
+/* The first n intervals are about to go, and those in them. */
+void fred_checkpoints_cutting(size_t n);
 
 #endif

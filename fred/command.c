@@ -13,6 +13,7 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 
+#include "ckptcore/thin.h"
 #include "fred/bisect.h"
 #include "fred/checkpoint.h"
 #include "fred/command.h"
@@ -139,10 +140,13 @@ static void op_stats(json_object *in, json_object *out)
 	put_number(out, "search runs", s->probes);
 	put_number(out, "transplants", s->transplants);
 	put_number(out, "events", s->events);
-	put_number(out, "log bytes", s->log_bytes);
+	put_number(out, "log bytes", F.tl ? ckpt_log_bytes(F.tl) : 0);
 	put_number(out, "snapshots kept", F.tl ? F.tl->nsnaps : 0);
 	put_number(out, "snapshots dropped", s->dropped);
 	put_number(out, "private memory", F.tl ? fred_private_memory() : 0);
+	put_number(out, "budget", ckpt_budget()->bytes);
+	put_number(out, "budget used", F.tl ? ckpt_budget_used(F.tl) : 0);
+	put_bool(out, "truncated", F.tl && F.tl->truncated);
 }
 
 /* ----------------------------------------------------------------- searches */
@@ -461,22 +465,24 @@ static const struct {
 	{ "verify", fred_op_verify },
 };
 
-/* ^C while a request is served: the debugger has a SIGINT waiting. */
-static bool sigint_waits(void)
+/* ^C while a request is served: the debugger has a SIGINT waiting. Nor does
+ * anybody wait for the answer when it was killed: SIGKILL doesn't wait. */
+static bool given_up(void)
 {
-	char path[32], line[256];
+	char path[32], line[256], state = 'Z';
 	unsigned long own = 0, shared = 0;
 	FILE *f;
 
 	snprintf(path, sizeof(path), "/proc/%d/status", asking);
 	f = fopen(path, "re");
 	while (f && fgets(line, sizeof(line), f)) {
+		sscanf(line, "State: %c", &state);
 		sscanf(line, "SigPnd: %lx", &own);
 		sscanf(line, "ShdPnd: %lx", &shared);
 	}
 	if (f)
 		fclose(f);
-	return (own | shared) & 1ul << (SIGINT - 1);
+	return state == 'Z' || (own | shared) & 1ul << (SIGINT - 1);
 }
 
 long fred_command(struct ckpt_task *t, const char *request, char *reply, size_t room)
@@ -489,7 +495,7 @@ long fred_command(struct ckpt_task *t, const char *request, char *reply, size_t 
 
 	asking = t->tid;
 	fred_commands_loaded = true;
-	ckpt_cancelled = sigint_waits;
+	ckpt_cancelled = given_up;
 	while (i < sizeof(ops) / sizeof(*ops) && strcmp(ops[i].op, op))
 		i++;
 	if (i < sizeof(ops) / sizeof(*ops))

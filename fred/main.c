@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ckptcore/budget.h"
 #include "fred/personality.h"
 #include "fred/session.h"
 
@@ -56,6 +57,7 @@ int main(int argc, char **argv)
 	const char *name = strrchr(argv[0], '/') ? strrchr(argv[0], '/') + 1 : argv[0];
 	struct fred_options options = { 0 };
 	const struct fred_personality *p;
+	uint64_t budget;
 	int i = 1;
 
 	if (!strncmp(name, "fred-", 5)) {
@@ -85,6 +87,8 @@ int main(int argc, char **argv)
 			return usage("no such debugger: ", argv[i]);
 		i++;
 	}
+	if (getenv("FRED_BUDGET") && ckpt_parse_size(getenv("FRED_BUDGET"), &budget))
+		return usage("FRED_BUDGET is no size such as 500M: ", getenv("FRED_BUDGET"));
 	options.argv = debugger_argv(p, argv + i);
 	if (!options.argv) {
 		fprintf(stderr, "fred: out of memory\n");

@@ -22,8 +22,18 @@ struct fred_timeline fred_tl;
 
 #define F fred_tl
 
+/* What stands in the part of history that is about to go. */
+static void cutting(struct ckpt_timeline *tl, size_t n)
+{
+	if (tl != F.tl)
+		return;
+	fred_undo_cutting(n);
+	fred_checkpoints_cutting(n);
+}
+
 void fred_timeline_init(bool record, bool verbose)
 {
+	ckpt_cutting = cutting;
 	F.no_record = !record;
 	F.verbose = verbose;
 }

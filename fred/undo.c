@@ -87,6 +87,18 @@ void fred_undo_timeline_gone(void)
 		}
 }
 
+void fred_undo_cutting(size_t n)
+{
+	for (size_t i = 0; i < nprompts; i++) {
+		struct session *s = prompts[i].session;
+
+		if (s && s->target && s->target->play->interval < n) {
+			session_free(s);
+			prompts[i].session = NULL;
+		}
+	}
+}
+
 /* ----------------------------------------------------------------- taking */
 
 /* A puppet where the target stands. */
@@ -107,8 +119,8 @@ static int take_target(struct session *s)
 	err = fred_timeline_moment(&goal, &interval);
 	if (err || goal.how == CKPT_END_CALL)
 		return err ? err : -EBUSY;
-	ckpt_snapshot(F.tl, goal.how, false, 0, NULL);
-	return F.tl->recording ? ckpt_puppet_create(F.tl, F.tl->nsnaps - 1, &s->target) : -EBUSY;
+	err = ckpt_snapshot(F.tl, goal.how, false, 0, NULL);
+	return err ? err : ckpt_puppet_create(F.tl, F.tl->nsnaps - 1, &s->target);
 }
 
 static bool one_thread(pid_t tgid)
@@ -351,7 +363,7 @@ void fred_op_undo(struct ckpt_task *t, json_object *in, json_object *out)
 	if (err)
 		refuse(out,
 		       err == -ENOENT ?
-			       "no session snapshot is that old (a new run of the program ends them)" :
+			       "no session snapshot is that old (a new run of the program ends them, and a lack of memory)" :
 			       strerror(-err));
 	else
 		replaced = true;

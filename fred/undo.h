@@ -28,5 +28,7 @@ void fred_undo_pin(unsigned int checkpoint);
 bool fred_undo_recover(int status);
 /* Snapshots whose target is the timeline's are of no use any more. */
 void fred_undo_timeline_gone(void);
+/* The same for those in the first n intervals. */
+void fred_undo_cutting(size_t n);
 
 #endif

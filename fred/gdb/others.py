@@ -17,8 +17,10 @@ class Stats(gdb.Command):
                                                          s["search runs"]))
         gdb.write("%-12s %8d\n" % ("transplants", s["transplants"]))
         gdb.write("%-12s %8d events, %d bytes\n" % ("log", s["events"], s["log bytes"]))
-        gdb.write("%-12s %8d kept, %d dropped, %d bytes private\n" % ("copies", s["snapshots kept"],
-                                                                     s["snapshots dropped"], s["private memory"]))
+        gdb.write("%-12s %8d kept, %d dropped, %d bytes private%s\n" % (
+            "copies", s["snapshots kept"], s["snapshots dropped"], s["private memory"],
+            "; the oldest part of history is gone" if s["truncated"] else ""))
+        gdb.write("%-12s %8d MB of %d MB used\n" % ("budget", s["budget used"] >> 20, s["budget"] >> 20))
 
 
 Stats()

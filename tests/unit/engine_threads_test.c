@@ -452,7 +452,7 @@ int main(int argc, char **argv)
 	start_engine();
 	sigaction(SIGALRM, &sa, NULL);
 	if (argc > 2 && !strcmp(argv[1], "figures")) {
-		figures(argv[2], 50, 0, 0);
+		figures(argv[2], argc > 3 ? (size_t)atol(argv[3]) : 50, 0, 0);
 		return 0;
 	}
 	whole("threads", 5, true);

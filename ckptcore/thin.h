@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Keeps a timeline within its budget: thins the snapshots with their age, and
+ * where that isn't enough, has history begin later.
+ */
+#ifndef CKPT_THIN_H
+#define CKPT_THIN_H
+
+#include "ckptcore/budget.h"
+#include "ckptcore/internal.h"
+
+/* After a snapshot was taken: drops what has to go. Says so once a timeline. */
+void ckpt_thin(struct ckpt_timeline *tl);
+/* After one could not be taken, as no process or no memory was to be had: drops
+ * some, and keeps fewer from now on. False: there is nothing to drop. */
+bool ckpt_thin_harder(struct ckpt_timeline *tl) __must_check;
+
+/* What counts in the budget: bytes. */
+uint64_t ckpt_budget_used(const struct ckpt_timeline *tl);
+
+/* The numbers of the intervals from i on change by delta: tells puppets. */
+void ckpt_puppets_shift(struct ckpt_timeline *tl, size_t i, ssize_t delta);
+
+/* snapshot.c: the copy too. */
+void ckpt_snap_destroy(struct ckpt_snap *s);
+
+#endif
