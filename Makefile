@@ -23,7 +23,7 @@ BINDIR = build/san/bin
 endif
 BIN = $(BINDIR)/fred $(BINDIR)/fred-gdb
 
-all: $(BIN)
+all: $(BIN) build/compiled.stamp
 
 $(BINDIR)/fred: $(OBJ)
 	@mkdir -p $(@D)
@@ -31,6 +31,14 @@ $(BINDIR)/fred: $(OBJ)
 
 $(BINDIR)/fred-gdb: $(BINDIR)/fred
 	@ln -sf fred $@
+
+# By gdb's own Python, whose version counts; without it gdb compiles them at each start.
+COMPILE = gdb -nx -batch -iex 'python import compileall; compileall.compile_dir("$(1)", ddir="$(2)", quiet=1)' >/dev/null
+
+build/compiled.stamp: $(wildcard fred/gdb/*.py)
+	@mkdir -p $(@D)
+	-@$(call COMPILE,fred/gdb,$(CURDIR)/fred/gdb)
+	@touch $@
 
 $(B)/calls.gen.c: ckptcore/gen-calls.py ckptcore/calls.tbl
 	@mkdir -p $(@D)
@@ -75,6 +83,7 @@ install: all
 	install bin/fred $(DESTDIR)$(PREFIX)/bin/fred
 	ln -sf fred $(DESTDIR)$(PREFIX)/bin/fred-gdb
 	install -m 644 fred/gdb/*.py $(DESTDIR)$(PREFIX)/share/fred
+	-$(call COMPILE,$(DESTDIR)$(PREFIX)/share/fred,$(PREFIX)/share/fred)
 	install -m 644 doc/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 completions/fred.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/fred
 

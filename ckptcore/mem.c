@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/ptrace.h>
 #include <sys/uio.h>
 
 #include "ckptcore/internal.h"
@@ -55,6 +56,14 @@ int ckpt_write(struct ckpt_task *t, uint64_t addr, const void *buf, size_t len)
 	struct iovec local = { (void *)buf, len }, remote = { (void *)(uintptr_t)addr, len };
 	size_t done = 0;
 
+	/* The quickest way for a word, which most results are. */
+	if (len == 8) {
+		uint64_t word;
+
+		memcpy(&word, buf, 8);
+		if (!ptrace(PTRACE_POKEDATA, t->tid, addr, word))
+			return 0;
+	}
 	/* Text can't be written that way: for a byte of a breakpoint, or two, a
 	 * failed try costs more than the other way. */
 	if ((len > 2 || ckpt_mem_fd(t) < 0) &&

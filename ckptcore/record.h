@@ -42,7 +42,7 @@ int ckpt_snapshot_insert(struct ckpt_timeline *tl, size_t i, struct ckpt_task *p
  * straight to snapshot hi. Not if a puppet stands there or one is pinned.
  */
 void ckpt_snapshots_skip(struct ckpt_timeline *tl, size_t lo, size_t hi);
-/* Seconds between snapshots by clock: such that they cost 2 %. */
+/* Seconds between snapshots by clock: such that they cost 1 %. */
 double ckpt_snapshot_spacing(const struct ckpt_timeline *tl);
 
 struct ckpt_timeline *ckpt_timeline_create(void);

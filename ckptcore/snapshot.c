@@ -169,7 +169,7 @@ static int take(struct ckpt_timeline *tl, struct ckpt_snap *s)
 
 double ckpt_snapshot_spacing(const struct ckpt_timeline *tl)
 {
-	return tl->snap_cost * 50 > 0.03 ? tl->snap_cost * 50 : 0.03;
+	return tl->snap_cost * 100 > 0.05 ? tl->snap_cost * 100 : 0.05;
 }
 
 /* What the newest snapshot keeps is known as the next one is taken. */

@@ -242,17 +242,6 @@ static void decode_call(struct ckpt_task *t, struct ckpt_stop *s)
 	}
 }
 
-/* Our filter selects 64-bit calls only, so the registers tell all; who handles
- * the call wants them anyway, and one PTRACE_SETREGS for its result. */
-static void decode_seccomp(struct ckpt_task *t, struct ckpt_stop *s)
-{
-	const struct user_regs_struct *r = ckpt_regs(t);
-	const uint64_t args[6] = { r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9 };
-
-	s->nr = (long)r->orig_rax;
-	memcpy(s->args, args, sizeof(s->args));
-}
-
 /* The facts behind a wait status; changes t's state accordingly. */
 static void decode(struct ckpt_task *t, int status)
 {
@@ -266,8 +255,7 @@ static void decode(struct ckpt_task *t, int status)
 	} else if (WSTOPSIG(status) == (SIGTRAP | 0x80)) {
 		decode_call(t, s);
 	} else if (status >> 16 == PTRACE_EVENT_SECCOMP) {
-		s->state = CKPT_SECCOMP;
-		decode_seccomp(t, s);
+		decode_call(t, s);
 	} else if (status >> 16 == PTRACE_EVENT_STOP && WSTOPSIG(status) != SIGTRAP) {
 		s->state = CKPT_GROUP;
 		s->sig = WSTOPSIG(status);

@@ -45,7 +45,7 @@ static char **gdb_arguments(void)
 	if (!a)
 		return NULL;
 	snprintf(source, sizeof(source), "source %s", commands_file());
-	/* This early it is no change that MI would have to tell of. See fred.py. */
+	/* This early it is no change that MI would have to tell of. See core.py. */
 	a[0] = (char *)"-eiex";
 	a[1] = (char *)"set displaced-stepping off";
 	a[2] = (char *)"-iex";

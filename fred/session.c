@@ -131,6 +131,9 @@ static void set_signals(void)
 	sigaction(SIGHUP, &sa, NULL);
 	sa.sa_handler = on_tick;
 	sigaction(SIGALRM, &sa, NULL);
+	/* A signal of no use at each stop costs as much as a small request. */
+	sa = (struct sigaction){ .sa_handler = SIG_DFL, .sa_flags = SA_NOCLDSTOP };
+	sigaction(SIGCHLD, &sa, NULL);
 	/* The terminal's signals are the debugger's business. */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGQUIT, SIG_IGN);
@@ -170,6 +173,7 @@ static const struct vpt_control control = {
 	.resuming = fred_timeline_resuming,
 	.ended = debugger_ended,
 	.target_started = fred_timeline_started,
+	.options_set = fred_timeline_options,
 	.target_stopped = fred_timeline_stopped,
 	.target_died = fred_timeline_died,
 	.target_gone = fred_timeline_gone,

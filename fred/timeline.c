@@ -174,10 +174,10 @@ static void begin(struct vpt_thread *vt)
 
 void fred_timeline_started(struct vpt_thread *vt)
 {
-	/* The debugger's own start of a program comes without options. */
+	/* The debugger's own start of a program, by way of a shell or not, comes
+	 * without options; they follow once the program itself is there. */
 	if (!(vt->options & PTRACE_O_TRACEEXEC)) {
-		if (!F.vt || F.vt == vt || !F.tl || !F.tl->live)
-			begin(vt);
+		F.fresh = vt;
 		return;
 	}
 	if (!is_ours(vt) || !F.tl || !F.tl->recording)
@@ -187,6 +187,15 @@ void fred_timeline_started(struct vpt_thread *vt)
 	ckpt_snapshot(F.tl, CKPT_END_CALL, true, 0, NULL);
 	if (F.tl->recording)
 		F.tl->snaps[F.tl->nsnaps - 1]->exec = true;
+}
+
+void fred_timeline_options(struct vpt_thread *vt)
+{
+	if (F.fresh != vt)
+		return;
+	F.fresh = NULL;
+	if (!F.vt || F.vt == vt || !F.tl || !F.tl->live)
+		begin(vt);
 }
 
 void fred_timeline_stopped(struct vpt_thread *vt)
@@ -208,6 +217,8 @@ void fred_timeline_died(struct ckpt_task *t)
 
 void fred_timeline_gone(struct vpt_thread *vt, bool died)
 {
+	if (F.fresh == vt)
+		F.fresh = NULL;
 	if (!is_ours(vt))
 		return;
 	if (died) {

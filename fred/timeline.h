@@ -29,6 +29,7 @@ enum fred_taint {
 struct fred_timeline {
 	struct ckpt_timeline *tl; /* NULL: nothing was recorded yet */
 	struct vpt_thread *vt;	  /* NULL: the debugger has no process */
+	struct vpt_thread *fresh; /* has made its exec, but may be the shell yet */
 	struct vpt_debugger *debugger;
 	pid_t tid;	       /* virtual number of the target */
 	struct ckpt_task *now; /* its player: tl->live or a puppet; NULL: ended */
@@ -55,6 +56,7 @@ void fred_timeline_init(bool record, bool verbose);
 /* As vpt_control's. */
 bool fred_timeline_resuming(struct vpt_thread *vt, int request, int sig);
 void fred_timeline_started(struct vpt_thread *vt);
+void fred_timeline_options(struct vpt_thread *vt);
 void fred_timeline_stopped(struct vpt_thread *vt);
 void fred_timeline_died(struct ckpt_task *t);
 void fred_timeline_gone(struct vpt_thread *vt, bool died);

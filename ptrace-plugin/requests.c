@@ -240,6 +240,8 @@ static long req_get_syscall_info(const struct request *q)
 static long req_setoptions(const struct request *q)
 {
 	q->vt->options = q->data;
+	if (vpt_control->options_set)
+		vpt_control->options_set(q->vt);
 	return 0;
 }
 

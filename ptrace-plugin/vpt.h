@@ -85,6 +85,8 @@ struct vpt_control {
 	bool (*ended)(int status);
 	/* A target began: exec below the debugger at start, or attach. */
 	void (*target_started)(struct vpt_thread *vt);
+	/* The debugger has set vt->options. */
+	void (*options_set)(struct vpt_thread *vt);
 	/* A thread stops for its debugger: may change status. */
 	void (*target_stopped)(struct vpt_thread *vt);
 	/* t, the player of a thread, died, and is about to be freed. */

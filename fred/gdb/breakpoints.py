@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What gdb would stop at, going back: breakpoints, watchpoints, their conditions. Sourced by fred.py."""
+"""What gdb would stop at, going back: breakpoints, watchpoints, their conditions. Read by fred.py."""
 
 
 # How fred watches for each: 0 changes, 1 reads, 2 accesses.

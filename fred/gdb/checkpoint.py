@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""checkpoint, restart and their like. Sourced by fred.py."""
+"""checkpoint, restart and their like. Read by fred.py."""
 
 
 def where():

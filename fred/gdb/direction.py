@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`set exec-direction reverse': the forward commands go back. Read by fred.py, in its namespace.
+"""`set exec-direction reverse': the forward commands go back. Read by fred.py.
 
 gdb has no way to put a command of its own aside: a new one of the same name destroys it. So gdb's commands are renamed
 in its list of commands while ours stand in their place, and get their names back with `set exec-direction forward'.

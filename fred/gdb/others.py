@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""fred-stats, fred-source, and `delete' without a question. Sourced by fred.py."""
+"""fred-stats, fred-source, and `delete' without a question. Read by fred.py."""
 
 
 class Stats(gdb.Command):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""reverse-step and its like. Sourced by fred.py."""
+"""reverse-step and its like. Read by fred.py."""
 
 
 class plain_errors:

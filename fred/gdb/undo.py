@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Session snapshots: undo, and which commands led to a prompt. Sourced by fred.py."""
+"""Session snapshots: undo, and which commands led to a prompt. Read by fred.py."""
 
-
-# A session snapshot is a fork of gdb, and a fork copies one thread only: gdb reads symbols without helpers.
-gdb.execute("maintenance set worker-threads 0", to_string=True)
 
 REPEATABLE = re.compile(r"(fred-)?(r(everse-)?)?(s|n|si|ni|c|u|rs|rn|rsi|rni|rc|step|next|stepi|nexti|continue|until|x|l|list)"
                         r"\b")
@@ -14,6 +11,7 @@ class Prompts:
 
     def __init__(self):
         self.number, self.line = self.last()
+        self.helpers = True
         gdb.events.before_prompt.connect(self.shown)
 
     @staticmethod
@@ -30,6 +28,11 @@ class Prompts:
         return line
 
     def shown(self):
+        if self.helpers:
+            # A session snapshot is a fork of gdb, and a fork copies one thread only. From now on gdb reads symbols
+            # without helpers.
+            self.helpers = False
+            gdb.execute("maintenance set worker-threads 0", to_string=True)
         r = fred.ask("prompt", command=self.command())
         if r.get("restarted"):
             self.restarted(r)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""reverse-watch: judging an expression at points in the past. Sourced by fred.py."""
+"""reverse-watch: judging an expression at points in the past. Read by fred.py."""
 
 
 TRUTH = re.compile(r"[<>!]|==|&&|\|\|")

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Talking to fred by its reserved system call, and arriving where it found something. Read by fred.py."""
+import contextlib
+import ctypes
+import json
+import os
+import re
+
+import gdb
+
+
+class Channel:
+    """Requests to fred: a dict in, a dict out."""
+
+    NUMBER = 0x66726564
+    ROOM = 1 << 20
+
+    def __init__(self):
+        self.call = ctypes.CDLL(None, use_errno=True).syscall
+        self.call.restype = ctypes.c_long
+        self.reply = ctypes.create_string_buffer(self.ROOM)
+
+    def ask(self, op, **request):
+        text = json.dumps(dict(request, op=op)).encode()
+        n = self.call(ctypes.c_long(self.NUMBER), ctypes.c_char_p(text), ctypes.c_long(len(text)),
+                      self.reply, ctypes.c_long(self.ROOM))
+        if n < 0:
+            raise gdb.GdbError("fred does not answer (errno %d); was gdb started by fred-gdb?" % ctypes.get_errno())
+        return json.loads(ctypes.string_at(self.reply, n))
+
+
+fred = Channel()
+fred.ask("status")
+
+
+def flush_caches():
+    """gdb forgets what it has read of the program."""
+    gdb.execute("maintenance flush register-cache", to_string=True)
+    gdb.execute("maintenance flush dcache", to_string=True)
+
+
+class Peek:
+    """The staged point plays, as long as the block lasts."""
+
+    def __enter__(self):
+        fred.ask("peek", on=1)
+        flush_caches()
+
+    def __exit__(self, *exc):
+        fred.ask("peek", on=0)
+        flush_caches()
+
+
+# ---------------------------------------------------------------- settings
+
+
+class Setting:
+    """A gdb setting, changed as long as the block lasts."""
+
+    def __init__(self, name, value):
+        self.name, self.value = name, value
+
+    def __enter__(self):
+        old = gdb.parameter(self.name)
+        self.old = {True: "on", False: "off", None: "unlimited"}.get(old, old)
+        gdb.execute("set %s %s" % (self.name, self.value), to_string=True)
+
+    def __exit__(self, *exc):
+        gdb.execute("set %s %s" % (self.name, self.old), to_string=True)
+
+
+# gdb would execute the instruction below a breakpoint as a copy elsewhere in the program's memory. That is a change of
+# the program by the user in fred's eyes; stepped in its place it is none. (Off by fred's -eiex already.)
+if "currently off" not in gdb.execute("show displaced-stepping", to_string=True):
+    gdb.execute("set displaced-stepping off", to_string=True)
+
+
+class Mute:
+    """What gdb prints goes nowhere, as long as the block lasts: some of it can't be had as a string."""
+
+    def __enter__(self):
+        gdb.flush()
+        self.saved = [(fd, os.dup(fd)) for fd in (1, 2)]
+        null = os.open("/dev/null", os.O_WRONLY)
+        for fd, _ in self.saved:
+            os.dup2(null, fd)
+        os.close(null)
+
+    def __exit__(self, *exc):
+        gdb.flush()
+        for fd, saved in self.saved:
+            os.dup2(saved, fd)
+            os.close(saved)
+
+
+# ------------------------------------------------------------------- state
+
+
+def check_can_go_back():
+    """The status, if going back is possible; else an error in plain words."""
+    s = fred.ask("status")
+    if s["no_record"]:
+        raise gdb.GdbError("Nothing is recorded (--no-record).")
+    if s["state"] == "none":
+        if s["threads"]:
+            raise gdb.GdbError("This program is not recorded; fred can't go back in it.")
+        raise gdb.GdbError("The program is not being run.")
+    if s["running"]:
+        raise gdb.GdbError("Cannot execute this command while the target is running.\n"
+                           "Use the \"interrupt\" command to stop the target\nand then try again.")
+    if s["state"] == "live" and not s["recording"]:
+        say_once(s["tid"], "the timeline ends before this point (%s); going back to where it ends"
+                 % s.get("broken", "recording ended"))
+    return s
+
+
+said = set()
+
+
+def say_once(key, text):
+    if (key, text) not in said:
+        said.add((key, text))
+        gdb.write("fred: %s.\n" % text)
+
+
+def select_leader(tid):
+    """Only the process's first thread has a past."""
+    for t in gdb.selected_inferior().threads():
+        if t.ptid[1] == tid:
+            t.switch()
+
+
+def reattach():
+    """After its end gdb has no process: gives it the program's last moment, silently."""
+    s = fred.ask("reattach")
+    if s["status"] != "ok":
+        raise gdb.GdbError("fred can't go back into the ended program: %s." % s.get("message", "?"))
+    with Mute(), Setting("confirm", "off"), Setting("exec-file-mismatch", "off"):
+        gdb.execute("attach %d" % s["tid"], to_string=True)
+
+
+def clear_signal():
+    """A signal that stopped the program isn't given to it by our arrival."""
+    try:
+        gdb.execute("queue-signal 0", to_string=True)
+    except gdb.error:
+        pass
+
+
+def land(kind, code=True):
+    """The debugger arrives at the staged point: gdb's own resume is answered with the stop there.
+    code: other libraries may be mapped there."""
+    clear_signal()
+    s = fred.ask("status")
+    exe = s.get("exe")
+    select_leader(s["tid"])
+    if exe and gdb.current_progspace().filename and os.path.realpath(gdb.current_progspace().filename) != exe:
+        land_in_program(exe)
+        return
+    stay = kind in ("breakpoint", "watch") and code
+    if stay:
+        # gdb must know the libraries there before it is told of a breakpoint in one of them.
+        fred.ask("peek", on=1)
+        flush_caches()
+        refresh_libraries()
+    arm_landing(stay=int(stay))
+    alone = len(gdb.selected_inferior().threads()) == 1
+    try:
+        with contextlib.nullcontext() if alone else Setting("scheduler-locking", "on"):
+            gdb.execute(direction.gdbs("continue" if kind in ("breakpoint", "watch") else "stepi"))
+    except BaseException:
+        fred.ask("drop")
+        flush_caches()
+        raise
+    if code and not stay:
+        refresh_libraries()
+
+
+def arm_landing(**how):
+    r = fred.ask("land", **how)
+    if r["status"] != "ok":
+        fred.ask("drop")
+        flush_caches()
+        raise gdb.GdbError("fred can't arrive: %s." % r.get("message", "?"))
+
+
+def land_in_program(exe):
+    """The point lies before or behind an exec: gdb is shown one, so that it reads the right symbols."""
+    arm_landing(exec=1)
+    with Mute():
+        gdb.execute(direction.gdbs("continue"), to_string=True)
+    clear_signal()
+    gdb.write("The program is %s here.\n" % exe)
+    gdb.execute("frame")
+
+
+def refresh_libraries():
+    """gdb reads the program's list of libraries again."""
+    try:
+        if not gdb.selected_inferior().pid:
+            return
+        before = len(gdb.objfiles())
+        gdb.execute("sharedlibrary", to_string=True)
+        if len(gdb.objfiles()) < before:
+            # gdb's own breakpoints in a library that isn't there (longjmp's) go when it looks for all of them again,
+            # which this setting makes it do.
+            gdb.execute("set solib-search-path " + (gdb.parameter("solib-search-path") or ""), to_string=True)
+    except gdb.error:
+        pass
+
+
+def fail(r):
+    if r["status"] == "interrupted":
+        raise KeyboardInterrupt
+    raise gdb.GdbError("fred: %s." % r.get("message", r["status"]))
