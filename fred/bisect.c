@@ -18,8 +18,8 @@ static struct {
 	struct fred_moment m;
 	struct ckpt_rule *rules;
 	size_t nrules;
-	enum { IDLE, BY_SNAPSHOT, IN_INTERVAL } phase;
-	size_t lo, hi; /* snapshots: lo good (or none: ~0), hi bad */
+	enum { IDLE, AT_BEGINNING, ONE_BY_ONE, BY_SNAPSHOT, IN_INTERVAL } phase;
+	size_t lo, hi; /* snapshots: lo good, hi bad */
 	size_t mid;
 	struct ckpt_task *good; /* the last good point */
 	uint64_t count, tried;	/* statements from there to the bad one */
@@ -156,21 +156,48 @@ static void begin_inside(json_object *out)
 	ask_inside(out);
 }
 
-static void ask_snapshot(json_object *out)
+static void ask_mid(json_object *out)
 {
 	struct ckpt_task *p;
-	int err;
+	int err = ckpt_puppet_create(F.tl, b.mid, &p);
 
+	if (err)
+		fail(out, err);
+	else
+		ask(out, p);
+}
+
+static void ask_snapshot(json_object *out)
+{
 	if (b.hi - b.lo <= 1) {
 		begin_inside(out);
 		return;
 	}
 	b.mid = b.lo + (b.hi - b.lo) / 2;
-	err = ckpt_puppet_create(F.tl, b.mid, &p);
-	if (err)
-		fail(out, err);
-	else
-		ask(out, p);
+	ask_mid(out);
+}
+
+/*
+ * Bad at the beginning, too: it was good in between, if at all. Which snapshot
+ * tells can't be guessed, so they are asked one by one, the newest first.
+ */
+static void ask_one_by_one(json_object *out, bool good)
+{
+	if (good) {
+		b.lo = b.mid;
+		b.hi = b.mid + 1;
+		begin_inside(out);
+		return;
+	}
+	b.mid = b.phase == AT_BEGINNING ? b.hi - 1 : b.mid - 1;
+	b.phase = ONE_BY_ONE;
+	if (b.mid > 0 && b.mid < b.hi) {
+		ask_mid(out);
+		return;
+	}
+	fred_timeline_unstage();
+	finish();
+	put(out, "status", "always");
 }
 
 void fred_op_bisect(json_object *in, json_object *out)
@@ -186,10 +213,10 @@ void fred_op_bisect(json_object *in, json_object *out)
 		return;
 	}
 	ckpt_stats.searches++;
-	b.phase = BY_SNAPSHOT;
-	b.lo = 0;
+	b.phase = AT_BEGINNING;
+	b.lo = b.mid = 0;
 	b.hi = b.m.interval + 1;
-	ask_snapshot(out);
+	ask_mid(out);
 }
 
 void fred_op_verdict(json_object *in, json_object *out)
@@ -205,6 +232,15 @@ void fred_op_verdict(json_object *in, json_object *out)
 		return;
 	}
 	fred_timeline_peek(false);
+	if (b.phase == AT_BEGINNING && good) {
+		b.phase = BY_SNAPSHOT;
+		ask_snapshot(out);
+		return;
+	}
+	if (b.phase == AT_BEGINNING || b.phase == ONE_BY_ONE) {
+		ask_one_by_one(out, good);
+		return;
+	}
 	if (b.phase == BY_SNAPSHOT) {
 		if (good)
 			b.lo = b.mid;

@@ -96,6 +96,9 @@ EXPR may be anything that gdb can evaluate, also calls of functions of the progr
                 raise gdb.GdbError("%s is true now; reverse-watch looks for where a true expression became false."
                                    % arg)
             r = self.search(judge)
+        if r["status"] == "always":
+            raise gdb.GdbError("%s at every snapshot since the beginning of the recorded history." % (
+                "%s is false" % arg if judge.truth else "%s has this value" % arg))
         if r["status"] != "found":
             fail(r)
         land("step")

@@ -38,6 +38,17 @@ def test_aliases_and_mistakes():
         b.on("bump")
 
 
+def test_back_to_the_first_value():
+    """0 at the beginning, something else, and 0 again: found, where a snapshot tells; never a wrong answer"""
+    with Backward("watch") as b:
+        b.only_fred()
+        here = b.start("watch.c:%d" % b.mark("reset"))
+        b.expect("reverse-watch main", r"^main has this value at every snapshot since the beginning")
+        b.at(here, "a constant")
+        b.expect("reverse-watch 1 == 2", r"^1 == 2 is false at every snapshot since the beginning")
+        b.at(here, "never true")
+
+
 def test_after_exit():
     with Backward("bounded", "2000") as b:
         b.only_fred()
