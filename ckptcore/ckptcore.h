@@ -80,6 +80,7 @@ struct ckpt_timeline;
 struct ckpt_task {
 	pid_t tid, tgid; /* real numbers */
 	pid_t parent;	 /* tgid of the real process that forked it */
+	pid_t vtid;	 /* copies: the thread of the target that it plays */
 	enum ckpt_state state;
 	struct ckpt_stop stop; /* the last one */
 	const struct ckpt_task_ops *ops;
@@ -94,6 +95,9 @@ struct ckpt_task {
 	bool tsc_trapped;		      /* its rdtsc faults, see ckpt_trap_tsc() */
 	bool drop_stop;			      /* a SIGSTOP that nobody waits for is pending */
 	int request;			      /* targets: how the debugger resumed it last */
+	struct ckpt_thread *thread;	      /* of the live target: see sched.h */
+	bool in_call;			      /* targets: between a call's entry and its end */
+	bool shown;			      /* puppets: its call was reported, not answered yet */
 	bool ours;			      /* a copy: a child of fred, without descriptors */
 	int mem_fd;			      /* /proc/TID/mem or -1 */
 	uint64_t exec_pages[CKPT_EXEC_PAGES]; /* known to be executable, by their low bits */
@@ -132,6 +136,16 @@ void ckpt_first_stop(struct ckpt_task *child);
 
 /* Calls fn for every task; fn may not free any. */
 void ckpt_each_task(void (*fn)(struct ckpt_task *t, void *arg), void *arg);
+
+/* The number by which the program knows a thread. */
+static inline pid_t ckpt_vtid(const struct ckpt_task *t)
+{
+	return t->vtid ? t->vtid : t->tid;
+}
+
+/* Exchanges whom two threads of a puppet stand for: a's struct is b's thread
+ * afterwards, and the other way round. */
+void ckpt_task_swap(struct ckpt_task *a, struct ckpt_task *b);
 
 /* Frees the record of a task that is dead. */
 void ckpt_forget(struct ckpt_task *t);
@@ -270,13 +284,22 @@ void ckpt_overlay_mask(const struct ckpt_overlay *o, uint64_t addr, uint8_t *buf
 enum ckpt_event_kind {
 	CKPT_EV_CALL,  /* a system call with its result and outputs */
 	CKPT_EV_RDTSC, /* rdtsc or rdtscp; result: the counter */
-	CKPT_EV_EXIT,  /* exit_group or exit was called */
+	CKPT_EV_EXIT,  /* the program's end: exit_group, or its last thread's exit */
+	CKPT_EV_END,   /* a thread's exit; a turn follows */
+	CKPT_EV_TURN,  /* from here on another thread runs; result: which */
+};
+
+/* Where a TURN finds the thread that ran. */
+enum ckpt_turn {
+	CKPT_TURN_HERE,	   /* where it stands behind the event before */
+	CKPT_TURN_AT_CALL, /* at its next call, which takes long */
 };
 
 /* One event. The log is append-only; an event's index is its name. */
 struct ckpt_event {
 	uint8_t kind;
-	int16_t nr;	   /* CALL: number */
+	uint8_t turn;	   /* TURN: enum ckpt_turn */
+	int16_t nr;	   /* CALL, and TURN at a call: number */
 	uint32_t data_len; /* outputs: { u64 addr, u64 len, bytes }... */
 	int64_t result;
 	uint64_t args[6]; /* CALL */
@@ -323,7 +346,8 @@ struct ckpt_memory {
  */
 struct ckpt_snap {
 	unsigned int id;
-	struct ckpt_task *copy;
+	struct ckpt_task *copy;	     /* plays the thread whose turn it was */
+	struct ckpt_threads *others; /* the other threads, or NULL */
 	uint64_t event;	      /* events that had happened */
 	enum ckpt_end before; /* how the interval before this one ends */
 	bool before_dead;     /* ... and its end isn't this state */
@@ -338,7 +362,10 @@ struct ckpt_snap {
 };
 
 struct ckpt_timeline {
-	struct ckpt_task *live; /* NULL once it is gone */
+	/* The live target: the thread whose turn it is, NULL once it is gone ... */
+	struct ckpt_task *live;
+	struct ckpt_task **threads; /* ... and all that are alive, in order of birth */
+	size_t nthreads, threads_room;
 	int end_status;		/* then: its wait status */
 	bool recording;
 	char *broken; /* why going back ends here, or NULL */
@@ -377,6 +404,8 @@ extern void (*ckpt_warn)(const char *text);
 /* The first n intervals are about to go: puppets in them should. Those that
  * stay keep theirs. */
 extern void (*ckpt_cutting)(struct ckpt_timeline *tl, size_t n);
+/* In the live target it is `to's turn, no longer `from's. */
+extern void (*ckpt_turned)(struct ckpt_timeline *tl, struct ckpt_task *from, struct ckpt_task *to);
 /* True when the user asked to end a search; polled by long operations. */
 extern bool (*ckpt_cancelled)(void);
 

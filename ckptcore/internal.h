@@ -46,6 +46,9 @@ struct ckpt_task *ckpt_task_new(pid_t tid, pid_t tgid, const struct ckpt_task_op
  * signal's stop, which is then the next one. */
 bool ckpt_fault_pending(struct ckpt_task *t);
 
+/* Hands the stop at which t is, found by ckpt_wait(), to its ops. */
+void ckpt_dispatch(struct ckpt_task *t);
+
 /* t's death was seen where nobody looks after it: ckpt_wait_any() tells its
  * ops, unless it is forgotten before. */
 void ckpt_tell_later(struct ckpt_task *t);
@@ -60,6 +63,9 @@ int ckpt_finish_rep(struct ckpt_task *t) __must_check;
 /* snapshot.c: makes a fresh copy fit to be parked: memory shared with others
  * becomes its own (*bytes of it), our page is there. */
 int ckpt_copy_prepare(struct ckpt_task *copy, uint64_t *bytes) __must_check;
+
+/* Brings the registers of t, whose call isn't over, back to before it. */
+void ckpt_before_call(const struct ckpt_task *t, struct user_regs_struct *r);
 
 /* A reader of t's memory for the table of calls. */
 struct ckpt_call_reader ckpt_reader(struct ckpt_task *t);
@@ -82,6 +88,8 @@ int ckpt_file_keep(struct ckpt_task *t, int fd);
 /* record.c */
 void ckpt_record_resume(struct ckpt_task *t, int request, int sig);
 enum ckpt_verdict ckpt_record_stopped(struct ckpt_task *t);
+/* No instruction was run since the last event. */
+void ckpt_record_aligned(struct ckpt_timeline *tl);
 void ckpt_record_exec(struct ckpt_task *t);
 void ckpt_record_changed(struct ckpt_task *t);
 

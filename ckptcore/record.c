@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Recording the live target (one thread). It stops at the entry and the exit
+ * Recording the live target, whose threads take turns (sched.c). It stops at the entry and the exit
  * of its calls; at the exit the table says what the kernel wrote, which goes
  * into the log. What can't be described (an exec, a vfork's child writing our
  * memory, a call that the table doesn't know) is a barrier: a snapshot is taken
@@ -25,28 +25,21 @@
 
 #include "ckptcore/record.h"
 #include "ckptcore/replay.h"
+#include "ckptcore/sched.h"
+
+/* How long a thread runs while others could. */
+#define SLICE_SECONDS 0.02
 
 struct ckpt_record {
-	bool in_call;	/* between a call's entry and its exit */
-	bool step_call; /* the debugger single-steps over it */
-	bool barrier;	/* nothing but a snapshot describes it */
-	bool thread;	/* it starts a second thread */
-	bool due;	/* the clock wants a snapshot */
-	bool changed;	/* the user changed the stopped target */
+	bool due;     /* the clock wants a snapshot ... */
+	bool preempt; /* ... and another thread's turn */
+	bool changed; /* the user changed the stopped target */
 	/* A function that the user calls runs: */
 	struct ckpt_general before_call; /* registers that will come back */
 	unsigned int call_snap;		 /* 1 more than the id of the snapshot before it; 0: none */
 	bool aligned;			 /* no instruction was run since the last event */
-	siginfo_t siginfo;		 /* at a signal's stop, as the kernel gave it */
-	int redeliver;			 /* comes once more, to be given with siginfo */
 	bool direct;			 /* it may have descriptors with O_DIRECT */
 	bool own_cores;			 /* it chose its cores itself */
-	int request;			 /* the debugger's last resume */
-	long nr;
-	uint64_t args[6];
-	const struct ckpt_call *call;
-	enum ckpt_call_class class;
-	struct ckpt_call_entry entry;
 };
 
 static int read_task(void *ctx, uint64_t addr, void *buf, size_t len)
@@ -96,17 +89,18 @@ static bool any_direct(struct ckpt_task *t)
  * may exist. (One that came through a socket isn't noticed.) */
 static void note_direct(struct ckpt_record *rec, struct ckpt_task *t)
 {
+	struct ckpt_thread *th = t->thread;
 	char fd[16];
 
-	switch (rec->nr) {
+	switch (th->nr) {
 	case SYS_open:
-		rec->direct |= (rec->args[1] & O_DIRECT) != 0;
+		rec->direct |= (th->args[1] & O_DIRECT) != 0;
 		break;
 	case SYS_openat:
-		rec->direct |= (rec->args[2] & O_DIRECT) != 0;
+		rec->direct |= (th->args[2] & O_DIRECT) != 0;
 		break;
 	case SYS_fcntl:
-		rec->direct |= rec->args[1] == F_SETFL && rec->args[2] & O_DIRECT;
+		rec->direct |= th->args[1] == F_SETFL && th->args[2] & O_DIRECT;
 		break;
 	case SYS_openat2:
 		rec->direct = true;
@@ -117,8 +111,8 @@ static void note_direct(struct ckpt_record *rec, struct ckpt_task *t)
 	case SYS_preadv:
 	case SYS_preadv2:
 		if (rec->direct) {
-			snprintf(fd, sizeof(fd), "%d", (int)rec->args[0]);
-			rec->entry.direct = is_direct(t, fd);
+			snprintf(fd, sizeof(fd), "%d", (int)th->args[0]);
+			th->entry.direct = is_direct(t, fd);
 		}
 		break;
 	}
@@ -129,7 +123,9 @@ int ckpt_record_start(struct ckpt_timeline *tl)
 	tl->record = calloc(1, sizeof(*tl->record));
 	if (!tl->record)
 		return -ENOMEM;
-	tl->record->request = PTRACE_CONT;
+	if (ckpt_sched_add(tl, tl->live))
+		return -ENOMEM;
+	tl->live->thread->met = true;
 	tl->record->direct = any_direct(tl->live);
 	if (!tl->live->no_exitkill) /* an attached one outlives us */
 		ckpt_affinity_share(tl->live->tid);
@@ -142,10 +138,9 @@ static void stop_recording(struct ckpt_timeline *tl, const char *why)
 	if (!tl->recording)
 		return;
 	tl->recording = false;
-	if (tl->live)
-		ckpt_affinity_free(tl->live->tid);
 	free(tl->broken);
 	tl->broken = strdup(why);
+	ckpt_sched_release(tl);
 }
 
 void ckpt_record_stop(struct ckpt_timeline *tl, const char *why)
@@ -159,7 +154,7 @@ int ckpt_record_signal(const struct ckpt_timeline *tl, siginfo_t *ret)
 
 	if (!t || !tl->recording || t->state != CKPT_SIGNAL || t->stop.sig == SIGTRAP)
 		return 0;
-	*ret = tl->record->siginfo;
+	*ret = t->thread->siginfo;
 	return t->stop.sig;
 }
 
@@ -167,7 +162,7 @@ enum ckpt_end ckpt_record_where(const struct ckpt_timeline *tl)
 {
 	struct user_regs_struct *r;
 
-	if (!tl->live || !tl->recording || tl->record->in_call)
+	if (!tl->live || !tl->recording || tl->live->in_call)
 		return CKPT_END_CALL;
 	if (tl->record->aligned)
 		return CKPT_END_EVENT;
@@ -177,7 +172,19 @@ enum ckpt_end ckpt_record_where(const struct ckpt_timeline *tl)
 	return CKPT_END_MATCH;
 }
 
+void ckpt_record_aligned(struct ckpt_timeline *tl)
+{
+	tl->record->aligned = true;
+}
+
 /* --------------------------------------------------------------- the calls */
+
+void ckpt_before_call(const struct ckpt_task *t, struct user_regs_struct *r)
+{
+	r->rip -= 2;
+	r->rax = (uint64_t)t->thread->nr;
+	r->orig_rax = (uint64_t)-1;
+}
 
 /* Lets the target run on its own account. */
 static void run_on(struct ckpt_task *t, int request, int sig)
@@ -189,36 +196,36 @@ static void run_on(struct ckpt_task *t, int request, int sig)
 static void record_outputs(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t result)
 {
 	static struct ckpt_range out[CKPT_CALL_MAX_RANGES];
-	struct ckpt_record *rec = tl->record;
+	struct ckpt_thread *th = t->thread;
 	struct ckpt_call_reader reader = ckpt_reader(t);
 	struct ckpt_event *ev;
 	size_t n = 0;
 
-	if (rec->class == CKPT_CALL_ANSWER || rec->class == CKPT_CALL_RESTART) {
-		if (ckpt_call_outputs(rec->call, rec->args, result, &reader, &rec->entry, out,
+	if (th->class == CKPT_CALL_ANSWER || th->class == CKPT_CALL_RESTART || th->births) {
+		if (ckpt_call_outputs(th->call, th->args, result, &reader, &th->entry, out,
 				      CKPT_CALL_MAX_RANGES, &n) < 0) {
-			rec->barrier = true;
+			th->barrier = true;
 			return;
 		}
 	}
 	ev = ckpt_log_add(tl, CKPT_EV_CALL);
 	if (!ev) {
-		rec->barrier = true;
+		th->barrier = true;
 		return;
 	}
-	ev->nr = (int16_t)rec->nr;
+	ev->nr = (int16_t)th->nr;
 	ev->result = result;
-	memcpy(ev->args, rec->args, sizeof(ev->args));
+	memcpy(ev->args, th->args, sizeof(ev->args));
 	ev->ip = ckpt_regs(t)->rip;
-	if (rec->class == CKPT_CALL_MMAP && result >= 0 && !(rec->args[3] & MAP_ANONYMOUS)) {
-		ev->file = ckpt_file_keep(t, (int)rec->args[4]);
+	if (th->class == CKPT_CALL_MMAP && result >= 0 && !(th->args[3] & MAP_ANONYMOUS)) {
+		ev->file = ckpt_file_keep(t, (int)th->args[4]);
 		if (ev->file < 0)
-			rec->barrier = true;
+			th->barrier = true;
 	}
 	for (size_t i = 0; i < n; i++)
 		if (ckpt_log_data(tl, t, out[i].addr, out[i].len)) {
 			tl->nevents--;
-			rec->barrier = true;
+			th->barrier = true;
 			return;
 		}
 }
@@ -237,118 +244,188 @@ static uint64_t clone_flags(struct ckpt_task *t, long nr, const uint64_t args[6]
 }
 
 /* Sets what kind of event the call at entry will be. */
-static void classify(struct ckpt_timeline *tl, struct ckpt_task *t)
+static void classify(struct ckpt_task *t)
 {
-	struct ckpt_record *rec = tl->record;
+	struct ckpt_thread *th = t->thread;
 	uint64_t flags;
 
-	rec->barrier = rec->class == CKPT_CALL_BARRIER || rec->class == CKPT_CALL_EXEC;
-	rec->thread = false;
-	if (rec->class == CKPT_CALL_FORK) {
-		flags = clone_flags(t, rec->nr, rec->args);
-		rec->thread = flags & CLONE_THREAD;
-		rec->barrier =
-			flags & (CLONE_VM | CLONE_PARENT_SETTID | CLONE_PIDFD | CLONE_UNTRACED);
+	th->barrier = th->class == CKPT_CALL_BARRIER || th->class == CKPT_CALL_EXEC;
+	th->births = false;
+	if (th->class == CKPT_CALL_FORK) {
+		flags = clone_flags(t, th->nr, th->args);
+		th->births = flags & CLONE_THREAD;
+		th->barrier = flags & (CLONE_PIDFD | CLONE_UNTRACED) ||
+			      (!th->births && flags & (CLONE_VM | CLONE_PARENT_SETTID));
 	}
 	/* fork would leave holes in our copies. */
-	if (rec->nr == SYS_madvise &&
-	    (rec->args[2] == MADV_DONTFORK || rec->args[2] == MADV_WIPEONFORK))
-		rec->class = CKPT_CALL_REFUSE;
+	if (th->nr == SYS_madvise &&
+	    (th->args[2] == MADV_DONTFORK || th->args[2] == MADV_WIPEONFORK))
+		th->class = CKPT_CALL_REFUSE;
+}
+
+/* Lets t into the kernel for its call. */
+static void enter(struct ckpt_task *t, int sig)
+{
+	t->timeline->record->aligned = false;
+	ckpt_resume(t, PTRACE_SYSCALL, sig);
+	ckpt_sched_called(t);
 }
 
 static enum ckpt_verdict at_entry(struct ckpt_timeline *tl, struct ckpt_task *t)
 {
 	struct ckpt_record *rec = tl->record;
+	struct ckpt_thread *th = t->thread;
 	struct ckpt_call_reader reader = ckpt_reader(t);
 	const struct ckpt_stop *stop = &t->stop;
 
-	rec->in_call = true;
+	t->in_call = true;
 	rec->aligned = false;
 	if (stop->nr != SYS_restart_syscall) { /* that goes on with the former */
-		rec->nr = stop->nr;
-		memcpy(rec->args, stop->args, sizeof(rec->args));
-		rec->call = ckpt_call_find(rec->nr);
-		rec->class = ckpt_call_class(rec->call, rec->args);
-		classify(tl, t);
-		ckpt_call_enter(rec->call, rec->args, &reader, &rec->entry);
+		th->nr = stop->nr;
+		memcpy(th->args, stop->args, sizeof(th->args));
+		th->call = ckpt_call_find(th->nr);
+		th->class = ckpt_call_class(th->call, th->args);
+		classify(t);
+		ckpt_call_enter(th->call, th->args, &reader, &th->entry);
 		note_direct(rec, t);
 	}
-	if (rec->class == CKPT_CALL_EXIT) {
+	if (th->nr == SYS_exit && tl->nthreads > 1) {
+		ckpt_sched_exit(t);
+		return CKPT_HANDLED;
+	}
+	if (th->class == CKPT_CALL_EXIT) {
 		struct ckpt_event *ev = ckpt_log_add(tl, CKPT_EV_EXIT);
 
 		if (ev) {
-			ev->nr = (int16_t)rec->nr;
-			ev->result = (int64_t)rec->args[0];
+			ev->nr = (int16_t)th->nr;
+			ev->result = (int64_t)th->args[0];
 			ev->ip = ckpt_regs(t)->rip;
 		}
 	}
-	if (rec->class == CKPT_CALL_REFUSE) {
+	if (th->class == CKPT_CALL_REFUSE) {
 		ckpt_regs(t)->orig_rax = -1;
 		ckpt_regs_dirty(t);
 	}
-	if (rec->request == PTRACE_SYSCALL)
+	if (th->request == PTRACE_SYSCALL)
 		return CKPT_REPORT;
-	ckpt_resume(t, PTRACE_SYSCALL, 0);
+	enter(t, 0);
 	return CKPT_HANDLED;
 }
 
-static void snapshot_if_due(struct ckpt_timeline *tl, enum ckpt_end before, bool dead)
+/* t has made a thread. */
+static void note_birth(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t tid)
 {
-	struct ckpt_record *rec = tl->record;
+	struct ckpt_thread *th = t->thread;
+	uint64_t flags = clone_flags(t, th->nr, th->args), ctid = th->args[3];
+	struct ckpt_task *child = ckpt_find((pid_t)tid);
 
-	if (!rec->due && !rec->barrier)
+	if (th->nr == SYS_clone3 && ckpt_read(t, th->args[0] + 16, &ctid, 8))
+		ctid = 0;
+	if (ctid && flags & CLONE_CHILD_SETTID && !th->barrier && ckpt_log_data(tl, t, ctid, 4))
+		th->barrier = true;
+	if (!child || !child->thread)
 		return;
-	ckpt_snapshot(tl, before, dead, 0, NULL);
-	rec->due = rec->barrier = false;
+	child->thread->unborn = false;
+	if (flags & CLONE_CHILD_CLEARTID)
+		child->thread->clear_tid = ctid;
+}
+
+/* Takes the snapshot that the clock, or t's call, wants. 0: the newest is of
+ * this point. */
+static int snapshot_if_due(struct ckpt_task *t, enum ckpt_end before, bool dead)
+{
+	struct ckpt_timeline *tl = t->timeline;
+	struct ckpt_record *rec = tl->record;
+	int err;
+
+	if (!rec->due && !t->thread->barrier)
+		return 0;
+	err = ckpt_snapshot(tl, before, dead, 0, NULL);
+	rec->due = t->thread->barrier = false;
+	return err;
+}
+
+/* Whether t, behind a call, leaves the processor to another thread. */
+static bool yields(const struct ckpt_task *t)
+{
+	return t->timeline->record->preempt || t->thread->nr == SYS_sched_yield ||
+	       ckpt_sched_slice(t->timeline) > SLICE_SECONDS;
+}
+
+/* t, which stands behind an event or at the clock's interrupt, goes on, or
+ * another thread does. */
+static void go_on(struct ckpt_task *t, bool yield)
+{
+	struct ckpt_timeline *tl = t->timeline;
+	struct ckpt_task *to = yield && t->thread->let ? ckpt_sched_next(tl) : NULL;
+
+	tl->record->preempt = false;
+	if (to)
+		ckpt_sched_turn(tl, to);
+	else
+		run_on(t, t->thread->request == PTRACE_SINGLESTEP ? PTRACE_SINGLESTEP :
+								    PTRACE_SYSCALL, 0);
+}
+
+/* What else is to be known of a call that was recorded. */
+static void note_effects(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t result)
+{
+	struct ckpt_thread *th = t->thread;
+
+	if (th->nr == SYS_sched_getaffinity && !tl->record->own_cores)
+		ckpt_affinity_hide(t, th->args, result);
+	if (result)
+		return;
+	if (th->nr == SYS_sched_setaffinity)
+		tl->record->own_cores = true;
+	if (th->nr == SYS_munmap)
+		ckpt_overlay_forget(&tl->overlay, th->args[0], th->args[1]);
+	if (th->nr == SYS_set_tid_address)
+		th->clear_tid = th->args[0];
 }
 
 static enum ckpt_verdict at_exit(struct ckpt_timeline *tl, struct ckpt_task *t)
 {
 	struct ckpt_record *rec = tl->record;
+	struct ckpt_thread *th = t->thread;
 	int64_t result = t->stop.rval;
 
-	rec->in_call = false;
-	if (rec->class == CKPT_CALL_REFUSE) {
-		int e = ckpt_call_refusal(rec->call, rec->args);
+	t->in_call = false;
+	if (th->class == CKPT_CALL_REFUSE) {
+		int e = ckpt_call_refusal(th->call, th->args);
 
-		result = rec->nr == SYS_madvise ? 0 : e ? -e : -ENOSYS;
+		result = th->nr == SYS_madvise ? 0 : e ? -e : -ENOSYS;
 		ckpt_set_result(t, result);
 	}
 	if (ckpt_interrupted(result)) {
 		/* A signal follows, and then the call again, or its EINTR. */
-		if (!rec->step_call) {
+		if (!th->step_call) {
 			run_on(t, PTRACE_SYSCALL, 0);
 			return CKPT_HANDLED;
 		}
-	} else if (rec->thread && result >= 0) {
-		stop_recording(tl, "the program started a second thread");
-		if (ckpt_trap_tsc(t, false) == -ESRCH)
-			return CKPT_REPORT;
 	} else {
-		rec->own_cores |= rec->nr == SYS_sched_setaffinity && !result;
-		if (rec->nr == SYS_sched_getaffinity && !rec->own_cores)
-			ckpt_affinity_hide(t, rec->args, result);
-		if (!rec->barrier)
+		note_effects(tl, t, result);
+		if (!th->barrier)
 			record_outputs(tl, t, result);
-		if (rec->nr == SYS_munmap && result == 0)
-			ckpt_overlay_forget(&tl->overlay, rec->args[0], rec->args[1]);
+		if (th->births && result > 0)
+			note_birth(tl, t, result);
 		rec->aligned = true;
-		if (rec->barrier)
-			snapshot_if_due(tl, CKPT_END_CALL, true);
+		if (th->barrier)
+			snapshot_if_due(t, CKPT_END_CALL, true);
 		else
-			snapshot_if_due(tl, CKPT_END_EVENT, false);
+			snapshot_if_due(t, CKPT_END_EVENT, false);
 	}
-	if (rec->step_call) {
-		rec->step_call = false;
+	if (th->step_call) {
+		th->step_call = false;
 		return CKPT_REPORT_TRACE;
 	}
-	if (rec->request == PTRACE_SYSCALL)
+	if (th->request == PTRACE_SYSCALL)
 		return CKPT_REPORT;
 	if (!tl->recording) {
-		run_on(t, rec->request, 0);
+		run_on(t, th->request, 0);
 		return CKPT_HANDLED;
 	}
-	run_on(t, PTRACE_SYSCALL, 0);
+	go_on(t, yields(t));
 	return CKPT_HANDLED;
 }
 
@@ -393,15 +470,15 @@ static enum ckpt_verdict rdtsc(struct ckpt_timeline *tl, struct ckpt_task *t, in
 {
 	struct ckpt_event *ev = ckpt_log_add(tl, CKPT_EV_RDTSC);
 
-	if (!ev)
-		tl->record->barrier = true;
-	else
+	if (ev) {
 		ev->result = (int64_t)ckpt_rdtsc();
-	if (ev)
 		ev->ip = ckpt_regs(t)->rip;
+	} else {
+		ckpt_record_stop(tl, "no memory for the log");
+	}
 	ckpt_rdtsc_give(t, len, ev ? (uint64_t)ev->result : ckpt_rdtsc());
 	tl->record->aligned = true;
-	if (tl->record->request == PTRACE_SINGLESTEP) {
+	if (t->thread->request == PTRACE_SINGLESTEP) {
 		t->stop.sig = SIGTRAP; /* there was no fault, for whoever asks later */
 		return CKPT_REPORT_TRACE;
 	}
@@ -427,17 +504,18 @@ static bool synchronous(const struct ckpt_task *t, const siginfo_t *si)
 	}
 }
 
-enum ckpt_verdict ckpt_record_stopped(struct ckpt_task *t)
+/* A stop of the thread whose turn it is. */
+static enum ckpt_verdict stopped(struct ckpt_timeline *tl, struct ckpt_task *t)
 {
-	struct ckpt_timeline *tl = t->timeline;
 	struct ckpt_record *rec = tl->record;
+	struct ckpt_thread *th = t->thread;
+	bool preempt;
 	int len;
 
 	switch (t->state) {
 	case CKPT_DEAD:
-		tl->live = NULL;
-		tl->end_status = t->stop.status;
 		rec->aligned = false;
+		ckpt_sched_died(t);
 		return CKPT_REPORT;
 	case CKPT_SECCOMP: /* its entry was seen already */
 		run_on(t, PTRACE_SYSCALL, 0);
@@ -447,12 +525,13 @@ enum ckpt_verdict ckpt_record_stopped(struct ckpt_task *t)
 	case CKPT_EXIT:
 		return at_exit(tl, t);
 	case CKPT_SIGNAL:
-		if (rec->redeliver && t->stop.sig == rec->redeliver) {
-			rec->redeliver = 0;
-			ptrace(PTRACE_SETSIGINFO, t->tid, 0, &rec->siginfo);
+		t->in_call = false; /* what was interrupted comes again */
+		if (th->redeliver && t->stop.sig == th->redeliver) {
+			th->redeliver = 0;
+			ptrace(PTRACE_SETSIGINFO, t->tid, 0, &th->siginfo);
 			run_on(t,
-			       rec->request == PTRACE_SINGLESTEP ? PTRACE_SINGLESTEP :
-								   PTRACE_SYSCALL,
+			       th->request == PTRACE_SINGLESTEP ? PTRACE_SINGLESTEP :
+								  PTRACE_SYSCALL,
 			       t->stop.sig);
 			return CKPT_HANDLED;
 		}
@@ -460,9 +539,9 @@ enum ckpt_verdict ckpt_record_stopped(struct ckpt_task *t)
 		if (len)
 			return rdtsc(tl, t, len);
 		/* Injected calls make stops of their own later. */
-		memset(&rec->siginfo, 0, sizeof(rec->siginfo));
-		ptrace(PTRACE_GETSIGINFO, t->tid, 0, &rec->siginfo);
-		if (!synchronous(t, &rec->siginfo) && ckpt_finish_rep(t))
+		memset(&th->siginfo, 0, sizeof(th->siginfo));
+		ptrace(PTRACE_GETSIGINFO, t->tid, 0, &th->siginfo);
+		if (!synchronous(t, &th->siginfo) && ckpt_finish_rep(t))
 			return CKPT_HANDLED; /* it died: told soon */
 		return CKPT_REPORT;
 	case CKPT_EVENT:
@@ -474,20 +553,32 @@ enum ckpt_verdict ckpt_record_stopped(struct ckpt_task *t)
 		if (!rec->due)
 			return CKPT_REPORT;
 		if (ckpt_fault_pending(t)) { /* it comes at once; another time */
-			rec->due = false;
-			run_on(t,
-			       rec->request == PTRACE_SINGLESTEP ? PTRACE_SINGLESTEP :
-								   PTRACE_SYSCALL,
-			       0);
+			rec->due = rec->preempt = false;
+			go_on(t, false);
 			return CKPT_HANDLED;
 		}
-		snapshot_if_due(tl, ckpt_record_where(tl), false);
-		run_on(t, rec->request == PTRACE_SINGLESTEP ? PTRACE_SINGLESTEP : PTRACE_SYSCALL,
-		       0);
+		preempt = rec->preempt;
+		if (snapshot_if_due(t, ckpt_record_where(tl), false))
+			preempt = false;
+		if (tl->recording)
+			go_on(t, preempt);
+		else
+			run_on(t, th->request, 0);
 		return CKPT_HANDLED;
 	default:
 		return CKPT_REPORT;
 	}
+}
+
+enum ckpt_verdict ckpt_record_stopped(struct ckpt_task *t)
+{
+	struct ckpt_timeline *tl = t->timeline;
+	enum ckpt_verdict verdict;
+
+	verdict = t == tl->live ? stopped(tl, t) : ckpt_sched_stopped(t);
+	if (verdict != CKPT_HANDLED && t->thread)
+		t->thread->let = false;
+	return verdict;
 }
 
 /* Whether delivering sig does anything: a handler, a death, a stop. */
@@ -543,7 +634,7 @@ static void after_change(struct ckpt_timeline *tl, int sig)
 
 	rec->changed = false;
 	tl->snaps[tl->nsnaps - 1]->pins++; /* or it might be dropped for the new one */
-	ckpt_snapshot(tl, CKPT_END_NOW, true, sig, &rec->siginfo);
+	ckpt_snapshot(tl, CKPT_END_NOW, true, sig, &tl->live->thread->siginfo);
 	newest = snap_index(tl, id);
 	if (newest == tl->nsnaps)
 		return; /* its copy was killed */
@@ -566,7 +657,7 @@ static void after_change(struct ckpt_timeline *tl, int sig)
 
 void ckpt_record_settle(struct ckpt_timeline *tl)
 {
-	if (tl->recording && tl->live && tl->record->changed && !tl->record->in_call)
+	if (tl->recording && tl->live && tl->record->changed && !tl->live->in_call)
 		after_change(tl, 0);
 }
 
@@ -574,32 +665,38 @@ void ckpt_record_resume(struct ckpt_task *t, int request, int sig)
 {
 	struct ckpt_timeline *tl = t->timeline;
 	struct ckpt_record *rec = tl->record;
+	struct ckpt_thread *th = t->thread;
 	uint8_t insn[2];
 
-	rec->request = request;
-	if (rec->in_call) { /* at an event or entry stop amid a call */
-		rec->step_call = request == PTRACE_SINGLESTEP;
-		run_on(t, PTRACE_SYSCALL, sig);
+	if (t != tl->live) {
+		ckpt_sched_let(t, request, sig);
+		return;
+	}
+	th->let = true;
+	th->request = request;
+	if (t->in_call) { /* at an event or entry stop amid a call */
+		th->step_call = request == PTRACE_SINGLESTEP;
+		enter(t, sig);
 		return;
 	}
 	if (sig && !has_effect(t, sig))
 		sig = 0;
-	if (sig && sig != rec->siginfo.si_signo) /* the user's: `signal N' */
-		rec->siginfo = (siginfo_t){ .si_signo = sig, .si_code = SI_USER };
+	if (sig && sig != th->siginfo.si_signo) /* the user's: `signal N' */
+		th->siginfo = (siginfo_t){ .si_signo = sig, .si_code = SI_USER };
 	if (rec->changed)
 		after_change(tl, sig);
 	else if (sig)
-		ckpt_snapshot(tl, ckpt_record_where(tl), false, sig, &rec->siginfo);
+		ckpt_snapshot(tl, ckpt_record_where(tl), false, sig, &th->siginfo);
 	/* Given elsewhere than at a signal's stop it will come as a new one,
 	 * from us. */
-	rec->redeliver = t->state == CKPT_SIGNAL ? 0 : sig;
+	th->redeliver = t->state == CKPT_SIGNAL ? 0 : sig;
 	if (request != PTRACE_SINGLESTEP) {
 		run_on(t, PTRACE_SYSCALL, sig);
 		return;
 	}
 	next_insn(t, insn);
-	rec->step_call = !sig && insn[0] == 0x0f && (insn[1] == 0x05 || insn[1] == 0x34);
-	if (rec->step_call) {
+	th->step_call = !sig && insn[0] == 0x0f && (insn[1] == 0x05 || insn[1] == 0x34);
+	if (th->step_call) {
 		run_on(t, PTRACE_SYSCALL, 0);
 		return;
 	}
@@ -618,9 +715,9 @@ void ckpt_record_exec(struct ckpt_task *t)
 {
 	struct ckpt_record *rec = t->timeline->record;
 
-	rec->in_call = false;
-	rec->step_call = false;
-	rec->barrier = false;
+	t->in_call = false;
+	t->thread->step_call = false;
+	t->thread->barrier = false;
 	rec->changed = false;
 	rec->aligned = true;
 	t->timeline->overlay.n = 0; /* gone with the old program */
@@ -633,7 +730,7 @@ void ckpt_record_changed(struct ckpt_task *t)
 	if (!tl->record || tl->record->changed || !tl->recording)
 		return;
 	/* The end of the interval before: as it was when it stopped. */
-	if (!tl->record->in_call)
+	if (!tl->live->in_call)
 		ckpt_snapshot(tl, ckpt_record_where(tl), false, 0, NULL);
 	tl->record->changed = true;
 }
@@ -642,11 +739,16 @@ void ckpt_record_tick(struct ckpt_timeline *tl)
 {
 	struct ckpt_task *t = tl->live;
 
-	if (!t || !tl->recording || t->state != CKPT_RUNNING || tl->record->due)
+	if (!t || !tl->recording)
 		return;
-	if (ckpt_now() - tl->last_snap < ckpt_snapshot_spacing(tl))
+	ckpt_record_idle(tl);
+	t = tl->live;
+	if (t->state != CKPT_RUNNING || tl->record->due)
+		return;
+	tl->record->preempt = ckpt_sched_slice(tl) > SLICE_SECONDS && ckpt_sched_next(tl);
+	if (!tl->record->preempt && ckpt_now() - tl->last_snap < ckpt_snapshot_spacing(tl))
 		return;
 	tl->record->due = true;
-	if (!tl->record->in_call) /* else at its end */
+	if (!t->in_call) /* else at its end */
 		ckpt_interrupt(t);
 }

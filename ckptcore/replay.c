@@ -10,12 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <linux/sched.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 
 #include "ckptcore/probe.h"
 #include "ckptcore/record.h"
+#include "ckptcore/threads.h"
 
 #define PATH_AT (CKPT_PAGE + 1024)
 
@@ -33,9 +35,73 @@ static void puppet_stopped(struct ckpt_task *t, const struct ckpt_stop *stop)
 
 static const struct ckpt_task_ops puppet_ops = { .name = "puppet", .stopped = puppet_stopped };
 
+/* Room for one more of *tasks. */
+static int more_room(struct ckpt_task ***tasks, size_t n, size_t *room)
+{
+	size_t want = *room ? *room * 2 : 8;
+	struct ckpt_task **more;
+
+	if (n < *room)
+		return 0;
+	more = realloc(*tasks, want * sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	*tasks = more;
+	*room = want;
+	return 0;
+}
+
+static int add_other(struct ckpt_play *play, struct ckpt_task *t)
+{
+	int err = more_room(&play->others, play->nothers, &play->others_room);
+
+	if (!err)
+		play->others[play->nothers++] = t;
+	return err;
+}
+
+/* Recreates the threads of s in p, the copy of another puppet or a snapshot. */
+static int add_others(struct ckpt_task *p, const struct ckpt_threads *s)
+{
+	size_t n = ckpt_threads_count(s);
+	struct ckpt_task **tasks = calloc(n, sizeof(*tasks));
+	int err = tasks ? ckpt_threads_add(s, p, tasks) : -ENOMEM;
+
+	for (size_t i = 0; tasks && i < n; i++)
+		if (tasks[i] && add_other(p->play, tasks[i]))
+			err = -ENOMEM; /* dies with the process, unknown */
+	free(tasks);
+	return err;
+}
+
+/* The rest of making a puppet of the copy p; it is killed if that fails. */
+static int begin_play(struct ckpt_task *p, struct ckpt_timeline *tl,
+		      const struct ckpt_threads *others, const struct ckpt_play *like)
+{
+	int err = 0;
+
+	p->timeline = tl;
+	p->play = calloc(1, sizeof(*p->play));
+	if (!p->play) {
+		ckpt_kill(p);
+		return -ENOMEM;
+	}
+	*p->play = *like;
+	p->play->others = p->play->spare = NULL;
+	p->play->nothers = p->play->others_room = p->play->nspare = p->play->spare_room = 0;
+	if (others)
+		err = add_others(p, others);
+	if (err)
+		ckpt_puppet_destroy(p);
+	return err;
+}
+
 int ckpt_puppet_create(struct ckpt_timeline *tl, size_t i, struct ckpt_task **ret)
 {
 	struct ckpt_snap *s = tl->snaps[i];
+	const struct ckpt_play play = {
+		.interval = i, .event = s->event, .sig = s->sig, .siginfo = s->siginfo
+	};
 	double start = ckpt_now();
 	struct ckpt_task *p;
 	int err;
@@ -46,57 +112,82 @@ int ckpt_puppet_create(struct ckpt_timeline *tl, size_t i, struct ckpt_task **re
 	if (err)
 		return err;
 	s->copy->state = CKPT_PARKED;
-	p->timeline = tl;
 	p->state = CKPT_EVENT;
-	p->play = calloc(1, sizeof(*p->play));
-	if (!p->play) {
-		ckpt_kill(p);
-		return -ENOMEM;
-	}
-	p->play->interval = i;
-	p->play->event = s->event;
-	p->play->sig = s->sig;
-	p->play->siginfo = s->siginfo;
+	p->vtid = s->copy->vtid;
+	err = begin_play(p, tl, s->others, &play);
+	if (err)
+		return err;
 	ckpt_stats.restarts++;
 	ckpt_stats.restart_s += ckpt_now() - start;
 	*ret = p;
 	return 0;
 }
 
+int ckpt_puppet_save(struct ckpt_task *p, struct ckpt_threads **ret)
+{
+	return ckpt_threads_save(p->play->others, p->play->nothers, p, ret);
+}
+
 int ckpt_puppet_clone(struct ckpt_task *p, struct ckpt_task **ret)
 {
+	struct ckpt_threads *others = NULL;
 	struct ckpt_task *copy;
 	int err;
 
 	assert(!p->play->probes);
-	err = ckpt_fork(p, false, &puppet_ops, &copy);
-	if (err)
-		return err;
-	copy->state = p->state;
-	copy->stop = p->stop;
-	copy->timeline = p->timeline;
-	copy->play = malloc(sizeof(*copy->play));
-	if (!copy->play) {
-		ckpt_kill(copy);
-		return -ENOMEM;
+	if (p->play->nothers)
+		err = ckpt_puppet_save(p, &others);
+	else
+		err = 0;
+	if (!err)
+		err = ckpt_fork(p, false, &puppet_ops, &copy);
+	if (!err) {
+		copy->vtid = p->vtid;
+		copy->shown = p->shown;
+		err = begin_play(copy, p->timeline, others, p->play);
+		copy->state = p->state;
+		copy->stop = p->stop;
+		*ret = copy;
 	}
-	*copy->play = *p->play;
-	*ret = copy;
-	return 0;
+	ckpt_threads_destroy(others);
+	return err;
 }
 
 void ckpt_puppet_destroy(struct ckpt_task *p)
 {
+	struct ckpt_play *play = p ? p->play : NULL;
+
 	if (!p)
 		return;
-	if (p->play) {
-		if (p->state != CKPT_DEAD)
-			kill(p->tgid, SIGKILL);
-		ckpt_probes_forget(p);
-		free(p->play);
-		p->play = NULL;
+	if (!play) {
+		ckpt_kill(p);
+		return;
 	}
-	ckpt_kill(p);
+	if (p->state != CKPT_DEAD)
+		kill(p->tgid, SIGKILL);
+	ckpt_probes_forget(p);
+	p->play = NULL;
+	if (!add_other(play, p)) {
+		for (size_t i = 0; i < play->nspare; i++)
+			if (add_other(play, play->spare[i]))
+				break;
+		ckpt_threads_kill(play->others, play->nothers);
+	} else {
+		ckpt_kill(p);
+	}
+	free(play->others);
+	free(play->spare);
+	free(play);
+}
+
+struct ckpt_task *ckpt_puppet_thread(struct ckpt_task *p, pid_t vtid)
+{
+	if (p->vtid == vtid)
+		return p;
+	for (size_t i = 0; i < p->play->nothers; i++)
+		if (p->play->others[i]->vtid == vtid)
+			return p->play->others[i];
+	return NULL;
 }
 
 void ckpt_goal_of(struct ckpt_timeline *tl, size_t i, struct ckpt_goal *ret)
@@ -224,6 +315,115 @@ static int redo_sigreturn(struct ckpt_task *p)
 	return 0;
 }
 
+/* ------------------------------------------------------------------- threads */
+
+/* Whether ev made a thread. */
+static bool is_birth(struct ckpt_task *p, const struct ckpt_event *ev)
+{
+	uint64_t flags = ev->args[0];
+
+	if ((ev->nr != SYS_clone && ev->nr != SYS_clone3) || ev->result <= 0)
+		return false;
+	if (ev->nr == SYS_clone3 && ckpt_read(p, ev->args[0], &flags, 8))
+		return false;
+	return flags & CLONE_THREAD;
+}
+
+/* A thread is born: p's clone was recorded with the result vtid. */
+static int birth(struct ckpt_task *p, const struct ckpt_event *ev)
+{
+	struct ckpt_play *play = p->play;
+	struct user_regs_struct r = *ckpt_regs(p);
+	uint64_t flags = ev->args[0], stack = ev->args[1], tls = ev->args[4];
+	struct clone_args a = { 0 };
+	struct ckpt_task *t;
+	int err;
+
+	if (ev->nr == SYS_clone3) {
+		if (ckpt_read(p, ev->args[0], &a, 64))
+			return -EFAULT;
+		flags = a.flags;
+		stack = a.stack ? a.stack + a.stack_size : 0;
+		tls = a.tls;
+	}
+	r.rax = 0;
+	r.orig_rax = (uint64_t)-1;
+	if (stack)
+		r.rsp = stack;
+	if (flags & CLONE_SETTLS)
+		r.fs_base = tls;
+	err = ckpt_thread_add(p, &r, &t);
+	if (err)
+		return err;
+	t->vtid = (pid_t)ev->result;
+	return add_other(play, t);
+}
+
+static void swap_cell(struct ckpt_task *p, struct ckpt_run *run)
+{
+	uint64_t value = ckpt_cell_get(p, CKPT_CELL_FREE);
+
+	ckpt_cell_set(p, CKPT_CELL_FREE, run->unmuted);
+	run->unmuted = value;
+	run->muted = !run->muted;
+}
+
+/* Whether the threads that don't count are silent, and only they. */
+static void mute(struct ckpt_task *p, struct ckpt_run *run)
+{
+	if (!run->only || !p->play->probes || run->muted == (p->vtid != run->only))
+		return;
+	if (!run->muted)
+		run->unmuted = CKPT_NEVER;
+	swap_cell(p, run);
+}
+
+/* The next event gives the turn to another thread. 0 or -EPROTO. */
+static int take_turn(struct ckpt_task *p, struct ckpt_run *run)
+{
+	struct ckpt_play *play = p->play;
+	const struct ckpt_event *ev = &p->timeline->events[play->event];
+	struct user_regs_struct *r;
+	size_t i = 0;
+
+	while (i < play->nothers && play->others[i]->vtid != ev->result)
+		i++;
+	if (i == play->nothers) {
+		diverged(p, run, "the turn of a thread that isn't there");
+		return -EPROTO;
+	}
+	if (ev->turn == CKPT_TURN_AT_CALL) {
+		/* It makes that call when its turn comes again. */
+		r = ckpt_regs(p);
+		r->rip -= 2;
+		r->rax = (uint64_t)ev->nr;
+		r->orig_rax = (uint64_t)-1;
+		ckpt_regs_dirty(p);
+		p->state = CKPT_EVENT;
+		memset(&p->stop, 0, sizeof(p->stop));
+	}
+	play->at_site = play->step_over = 0;
+	ckpt_task_swap(p, play->others[i]);
+	if (play->ended) {
+		play->ended = false;
+		if (more_room(&play->spare, play->nspare, &play->spare_room))
+			return -EPROTO;
+		play->spare[play->nspare++] = play->others[i];
+		play->others[i] = play->others[--play->nothers];
+	}
+	play->event++;
+	mute(p, run);
+	return 0;
+}
+
+static bool is_turn(const struct ckpt_task *p, enum ckpt_turn kind)
+{
+	const struct ckpt_timeline *tl = p->timeline;
+	const struct ckpt_event *ev = &tl->events[p->play->event];
+
+	return p->play->event < tl->nevents && ev->kind == CKPT_EV_TURN && ev->turn == kind;
+}
+
 /* Gives the next event to a puppet at its call. 0 or -EPROTO (see run). */
 static int give_call(struct ckpt_task *p, struct ckpt_run *run)
 {
@@ -237,7 +437,7 @@ static int give_call(struct ckpt_task *p, struct ckpt_run *run)
 	bool yielded;
 	int err = 0;
 
-	if (ev->kind != CKPT_EV_CALL || ev->nr != stop->nr ||
+	if ((ev->kind != CKPT_EV_CALL && ev->kind != CKPT_EV_END) || ev->nr != stop->nr ||
 	    (class != CKPT_CALL_SIGRETURN && ev->ip != ckpt_regs(p)->rip) ||
 	    memcmp(ev->args, stop->args, sizeof(ev->args))) {
 		snprintf(
@@ -253,6 +453,11 @@ static int give_call(struct ckpt_task *p, struct ckpt_run *run)
 	}
 	p->state = CKPT_EXIT; /* the call is skipped: as if it were over */
 	ckpt_hide_trap_in_r11(p);
+	if (ev->kind == CKPT_EV_END) {
+		p->play->ended = true;
+		p->play->event++;
+		return give_outputs(p, ev) ? -EPROTO : 0;
+	}
 	yielded = ckpt_probes_yield(p, ev);
 	if (class == CKPT_CALL_SIGRETURN) {
 		err = redo_sigreturn(p);
@@ -262,6 +467,8 @@ static int give_call(struct ckpt_task *p, struct ckpt_run *run)
 			err = redo(p, ev, &res);
 		else
 			err = give_outputs(p, ev);
+		if (!err && is_birth(p, ev))
+			err = birth(p, ev);
 		if (!err && res != ev->result)
 			err = -EPROTO;
 		if (!err)
@@ -293,6 +500,22 @@ static int after_event(struct ckpt_task *p, struct ckpt_run *run)
 	return -1;
 }
 
+/* Turns that come before p runs any further. */
+static int turns_here(struct ckpt_task *p, struct ckpt_run *run)
+{
+	int halt = -1;
+
+	while (halt < 0 && is_turn(p, CKPT_TURN_HERE) &&
+	       !(run->goal && p->play->event >= run->goal->event)) {
+		if (take_turn(p, run))
+			return CKPT_HALT_DIVERGED;
+		halt = after_event(p, run);
+		if (halt < 0 && run->turn && p->vtid == run->turn)
+			halt = CKPT_HALT_TURN;
+	}
+	return halt;
+}
+
 /* At a call. -1: answered, goes on. */
 static int at_call(struct ckpt_task *p, struct ckpt_run *run)
 {
@@ -313,11 +536,20 @@ static int at_call(struct ckpt_task *p, struct ckpt_run *run)
 		diverged(p, run, "a call behind the end of the log");
 		return CKPT_HALT_DIVERGED;
 	}
-	if (run->calls && !p->play->shown) {
-		p->play->shown = true;
+	if (run->calls && !p->shown) {
+		p->shown = true;
 		return CKPT_HALT_CALL;
 	}
-	p->play->shown = false;
+	if (is_turn(p, CKPT_TURN_AT_CALL)) {
+		if (tl->events[at].nr != p->stop.nr) {
+			diverged(p, run, "another call than that at which its turn ended");
+			return CKPT_HALT_DIVERGED;
+		}
+		if (take_turn(p, run))
+			return CKPT_HALT_DIVERGED;
+		return run->turn && p->vtid == run->turn ? CKPT_HALT_TURN : after_event(p, run);
+	}
+	p->shown = false;
 	if (give_call(p, run))
 		return p->state == CKPT_DEAD ? CKPT_HALT_DEAD : CKPT_HALT_DIVERGED;
 	if (run->calls && after_event(p, run) < 0)
@@ -522,11 +754,12 @@ enum ckpt_halt ckpt_puppet_run(struct ckpt_task *p, struct ckpt_run *run)
 	if (run->arm_count && p->play->event >= run->arm_event && !run->armed)
 		ckpt_cell_set(p, run->arm_cell, run->arm_count);
 	run->armed = true;
+	mute(p, run);
 	if (p->state == CKPT_ENTRY) /* its call isn't answered yet */
 		halt = at_call(p, run);
 	else
 		halt = leave_site(p, run);
-	while (halt < 0) {
+	while (halt < 0 && (halt = turns_here(p, run)) < 0) {
 		over = run_once(p, PTRACE_SYSEMU, sig);
 		sig = 0;
 		if (over < 0 || p->state == CKPT_DEAD)
@@ -548,17 +781,25 @@ enum ckpt_halt ckpt_puppet_run(struct ckpt_task *p, struct ckpt_run *run)
 			break;
 		}
 	}
+	if (run->muted && p->state != CKPT_DEAD)
+		swap_cell(p, run); /* what it counts to is the caller's again */
 	return (enum ckpt_halt)halt;
 }
 
 enum ckpt_halt ckpt_puppet_step(struct ckpt_task *p, struct ckpt_run *run)
 {
-	struct user_regs_struct before = *ckpt_regs(p);
-	enum ckpt_state from = p->state;
+	struct user_regs_struct before;
+	enum ckpt_state from;
 	uint8_t insn[2] = { 0 };
 	int sig = 0;
 
+	int turned = turns_here(p, run);
+
 	assert(!p->play->probes);
+	if (turned >= 0)
+		return (enum ckpt_halt)turned;
+	before = *ckpt_regs(p);
+	from = p->state;
 	if (p->state == CKPT_ENTRY) {
 		int halt = at_call(p, run);
 

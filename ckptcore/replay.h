@@ -27,8 +27,16 @@ bool ckpt_same_registers(struct ckpt_task *a, struct ckpt_task *b, const struct 
 bool ckpt_same_memory(struct ckpt_task *a, struct ckpt_task *b, const struct ckpt_overlay *o,
 		      uint64_t *where);
 
-/* Where a puppet stands. */
+/*
+ * Where a puppet stands. Its threads take turns as they did then: the puppet's
+ * task is always the one whose turn it is.
+ */
 struct ckpt_play {
+	struct ckpt_task **others; /* stopped, until their turns */
+	size_t nothers, others_room;
+	struct ckpt_task **spare; /* whose threads have ended */
+	size_t nspare, spare_room;
+	bool ended; /* the thread has; the next event is a turn */
 	size_t interval; /* index of its snapshot */
 	uint64_t event;	 /* events it has been given */
 	int sig;	 /* to be delivered when it goes on */
@@ -36,7 +44,6 @@ struct ckpt_play {
 	bool told;	      /* ... and the debugger knows */
 	siginfo_t stopped_by; /* SIGNAL, TRAP halts: the stop's, as the kernel gave it */
 	struct ckpt_probes *probes;
-	bool shown;	    /* its call was reported, not answered yet */
 	uint64_t at_site;   /* stopped there ... */
 	int at_rule;	    /* ... by this rule */
 	uint64_t step_over; /* int3 probe whose instruction must be stepped */
@@ -63,12 +70,18 @@ int ckpt_puppet_create(struct ckpt_timeline *tl, size_t i, struct ckpt_task **re
 int ckpt_puppet_clone(struct ckpt_task *p, struct ckpt_task **ret) __must_check;
 /* Takes NULL. */
 void ckpt_puppet_destroy(struct ckpt_task *p);
+/* What is to be known of the other threads of p; *ret is the caller's. */
+struct ckpt_threads;
+int ckpt_puppet_save(struct ckpt_task *p, struct ckpt_threads **ret) __must_check;
+/* The thread of a puppet that the program knows as vtid, or NULL. */
+struct ckpt_task *ckpt_puppet_thread(struct ckpt_task *p, pid_t vtid);
 
 enum ckpt_halt {
 	CKPT_HALT_PROBE,  /* a rule's cell came to 0 */
 	CKPT_HALT_GOAL,	  /* the interval's end */
 	CKPT_HALT_EXIT,	  /* the program's end (the goal, too) */
 	CKPT_HALT_EVENT,  /* as many events as wished */
+	CKPT_HALT_TURN,	  /* it became the wished thread's turn */
 	CKPT_HALT_CALL,	  /* stops at calls were wished */
 	CKPT_HALT_STEP,	  /* the step is done */
 	CKPT_HALT_TRAP,	  /* a debug register struck, or a foreign int3 */
@@ -111,9 +124,12 @@ struct ckpt_run {
 	uint64_t arm_count;		   /* ... to this; 0: don't */
 	unsigned int reset_first, reset_n; /* cells set to CKPT_NEVER at each event */
 	bool calls;			   /* halt at calls' entries and exits */
+	pid_t turn;			   /* halt when this thread's turn begins; 0: not */
+	pid_t only;			   /* CELL_FREE counts in this thread only; 0: in all */
 	size_t skip_rule;		   /* begin behind so many rules of the probe
 					 * where it stands; 0: before all */
-	bool armed;			   /* internal */
+	bool armed, muted;		   /* internal: CELL_FREE doesn't count now ... */
+	uint64_t unmuted;		   /* ... and then is this */
 	/* out: */
 	uint64_t site;		 /* PROBE: where ... */
 	unsigned int cell;	 /* ... and which rule's cell */

@@ -17,7 +17,9 @@
 
 #include "ckptcore/record.h"
 #include "ckptcore/replay.h"
+#include "ckptcore/sched.h"
 #include "ckptcore/thin.h"
+#include "ckptcore/threads.h"
 
 /* What the first write to a copied page costs: measured, see the design. */
 #define FAULT_SECONDS 2.9e-6
@@ -149,9 +151,40 @@ static int append(struct ckpt_timeline *tl, struct ckpt_snap *s)
 	return 0;
 }
 
+/* The threads whose turn it isn't. */
+static int save_others(struct ckpt_timeline *tl, struct ckpt_snap *s)
+{
+	struct ckpt_task **others;
+	size_t n;
+	int err = ckpt_sched_others(tl, &others, &n);
+
+	if (!err && n)
+		err = ckpt_threads_save(others, n, tl->live, &s->others);
+	free(others);
+	return err;
+}
+
+static int copy_live(struct ckpt_timeline *tl, struct ckpt_snap *s)
+{
+	int err = ckpt_sched_freeze(tl);
+
+	if (!err)
+		err = save_others(tl, s);
+	if (!err)
+		err = ckpt_fork(tl->live, false, &parked_ops, &s->copy);
+	ckpt_sched_thaw(tl);
+	if (err) {
+		ckpt_threads_destroy(s->others);
+		s->others = NULL;
+		return err;
+	}
+	s->copy->vtid = ckpt_vtid(tl->live);
+	return 0;
+}
+
 static int take(struct ckpt_timeline *tl, struct ckpt_snap *s)
 {
-	int err = ckpt_fork(tl->live, false, &parked_ops, &s->copy);
+	int err = copy_live(tl, s);
 
 	if (err)
 		return err;
@@ -162,7 +195,9 @@ static int take(struct ckpt_timeline *tl, struct ckpt_snap *s)
 	err = prepare(tl, s);
 	if (err) {
 		ckpt_kill(s->copy);
+		ckpt_threads_destroy(s->others);
 		s->copy = NULL;
+		s->others = NULL;
 	}
 	return err;
 }
@@ -198,7 +233,8 @@ static bool is_current(struct ckpt_timeline *tl)
 	struct ckpt_general live, copy;
 	uint64_t where;
 
-	if (!s || !s->copy || s->sig || s->event != tl->nevents)
+	if (!s || !s->copy || s->sig || s->event != tl->nevents ||
+	    s->copy->vtid != ckpt_vtid(tl->live))
 		return false;
 	live = ckpt_canonical(tl->live);
 	copy = ckpt_general_of(ckpt_regs(s->copy));
@@ -235,9 +271,8 @@ int ckpt_snapshot(struct ckpt_timeline *tl, enum ckpt_end before, bool dead, int
 	if (!err)
 		err = append(tl, s);
 	if (err) {
-		if (s && s->copy)
-			ckpt_kill(s->copy);
-		free(s);
+		if (s)
+			ckpt_snap_destroy(s);
 		tl->last_snap = ckpt_now(); /* the next attempt is the clock's, later */
 		if (err == -ESRCH || (!dead && !sig && before == CKPT_END_MATCH))
 			return err; /* dead, or one could do without it */
@@ -267,20 +302,37 @@ int ckpt_snapshot(struct ckpt_timeline *tl, enum ckpt_end before, bool dead, int
 int ckpt_snapshot_insert(struct ckpt_timeline *tl, size_t i, struct ckpt_task *p)
 {
 	struct ckpt_snap *s = calloc(1, sizeof(*s));
+	uint64_t event = p->play->event;
+	struct ckpt_task *single;
 	int err = s ? append(tl, s) : -ENOMEM;
 
+	if (!err && p->play->nothers) {
+		err = ckpt_puppet_save(p, &s->others);
+		if (!err)
+			err = ckpt_fork(p, false, &parked_ops, &single);
+		if (err) {
+			tl->nsnaps--;
+		} else {
+			single->vtid = p->vtid;
+			single->timeline = tl;
+			ckpt_puppet_destroy(p);
+			p = single;
+		}
+	}
 	if (err) {
+		if (s)
+			ckpt_threads_destroy(s->others);
 		free(s);
 		return err;
 	}
 	s->id = tl->next_id++;
-	s->event = p->play->event;
+	s->event = event;
 	s->before = CKPT_END_MATCH;
 	s->copy = p;
 	s->kept = ckpt_memory_private(p->tgid);
 	tl->kept += s->kept;
 	s->when = i + 2 < tl->nsnaps ? tl->snaps[i + 1]->when : ckpt_now();
-	free(p->play);
+	free(p->play); /* without others */
 	p->play = NULL;
 	p->ops = &parked_ops;
 	ckpt_regs(p)->eflags &= ~0x10100ull;
@@ -305,6 +357,7 @@ void ckpt_snap_destroy(struct ckpt_snap *s)
 {
 	if (s->copy)
 		ckpt_kill(s->copy);
+	ckpt_threads_destroy(s->others);
 	free(s);
 }
 
@@ -319,6 +372,7 @@ void ckpt_timeline_destroy(struct ckpt_timeline *tl)
 		return;
 	for (size_t i = 0; i < tl->nsnaps; i++)
 		ckpt_snap_destroy(tl->snaps[i]);
+	ckpt_sched_forget(tl);
 	free(tl->snaps);
 	free(tl->events);
 	free(tl->data);

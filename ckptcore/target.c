@@ -6,11 +6,12 @@
 #include "ckptcore/internal.h"
 #include "ckptcore/record.h"
 #include "ckptcore/replay.h"
+#include "ckptcore/sched.h"
 #include "ckptcore/target.h"
 
 static bool recorded(const struct ckpt_task *t)
 {
-	return t->timeline && t->timeline->live == t && t->timeline->recording;
+	return t->thread && t->timeline->recording;
 }
 
 void ckpt_target_resume(struct ckpt_task *t, int request, int sig)
@@ -32,10 +33,8 @@ enum ckpt_verdict ckpt_target_stopped(struct ckpt_task *t)
 {
 	if (recorded(t))
 		return ckpt_record_stopped(t);
-	if (t->state == CKPT_DEAD && t->timeline && t->timeline->live == t) {
-		t->timeline->live = NULL;
-		t->timeline->end_status = t->stop.status;
-	}
+	if (t->state == CKPT_DEAD && t->thread)
+		ckpt_sched_died(t);
 	if (t->state == CKPT_SECCOMP) {
 		/* Amid a call: whoever steps, or traces calls, waits for its end. */
 		ckpt_resume(t, t->request ? t->request : PTRACE_CONT, 0);

@@ -18,6 +18,7 @@
 
 #include "ckptcore/internal.h"
 #include "ckptcore/plugin.h"
+#include "ckptcore/sched.h"
 
 #define HASH_SIZE 4096
 
@@ -28,6 +29,7 @@ static unsigned int untold; /* tasks with untold set */
 struct ckpt_stats ckpt_stats;
 void (*ckpt_warn)(const char *text);
 void (*ckpt_cutting)(struct ckpt_timeline *tl, size_t n);
+void (*ckpt_turned)(struct ckpt_timeline *tl, struct ckpt_task *from, struct ckpt_task *to);
 bool (*ckpt_cancelled)(void);
 
 static const long trace_options =
@@ -71,10 +73,49 @@ void ckpt_each_task(void (*fn)(struct ckpt_task *t, void *arg), void *arg)
 			fn(t, arg);
 }
 
+static void unlink_task(struct ckpt_task *t)
+{
+	struct ckpt_task **p = &table[(unsigned int)t->tid % HASH_SIZE];
+
+	while (*p != t)
+		p = &(*p)->next;
+	*p = t->next;
+}
+
+static void link_task(struct ckpt_task *t)
+{
+	struct ckpt_task **head = &table[(unsigned int)t->tid % HASH_SIZE];
+
+	t->next = *head;
+	*head = t;
+}
+
+/* Of a, whom others point to, what isn't its thread's comes from b. */
+static void keep_place(struct ckpt_task *a, const struct ckpt_task *b)
+{
+	a->ops = b->ops;
+	a->owner = b->owner;
+	a->play = b->play;
+	memcpy(a->plugin_state, b->plugin_state, sizeof(a->plugin_state));
+}
+
+void ckpt_task_swap(struct ckpt_task *a, struct ckpt_task *b)
+{
+	struct ckpt_task was = *a;
+
+	unlink_task(a);
+	unlink_task(b);
+	*a = *b;
+	keep_place(a, &was);
+	keep_place(&was, b);
+	*b = was;
+	link_task(a);
+	link_task(b);
+}
+
 struct ckpt_task *ckpt_task_new(pid_t tid, pid_t tgid, const struct ckpt_task_ops *ops)
 {
 	struct ckpt_task *t = calloc(1, sizeof(*t));
-	struct ckpt_task **head = &table[(unsigned int)tid % HASH_SIZE];
 
 	if (!t)
 		abort(); /* a tracer without memory can't let go safely */
@@ -84,18 +125,13 @@ struct ckpt_task *ckpt_task_new(pid_t tid, pid_t tgid, const struct ckpt_task_op
 	t->ops = ops;
 	t->mem_fd = -1;
 	t->fresh = true;
-	t->next = *head;
-	*head = t;
+	link_task(t);
 	return t;
 }
 
 void ckpt_forget(struct ckpt_task *t)
 {
-	struct ckpt_task **p = &table[(unsigned int)t->tid % HASH_SIZE];
-
-	while (*p != t)
-		p = &(*p)->next;
-	*p = t->next;
+	unlink_task(t);
 	untold -= t->untold;
 	if (t->mem_fd >= 0)
 		close(t->mem_fd);
@@ -306,6 +342,8 @@ static void adopt(struct ckpt_task *t)
 	child->int3_after = t->int3_after;
 	child->tsc_trapped = t->tsc_trapped; /* the kernel's inherits, too */
 	child->ops = t->ops;
+	if (thread)
+		ckpt_sched_born(t, child);
 	if (t->ops->forked)
 		t->ops->forked(t, child, t->stop.event);
 }
@@ -316,10 +354,10 @@ static bool is_fork(int event)
 	       event == PTRACE_EVENT_CLONE;
 }
 
-static void dispatch(struct ckpt_task *t)
+void ckpt_dispatch(struct ckpt_task *t)
 {
 	/* A child isn't recorded, whoever will debug it. If that fails it died. */
-	if (t->fresh && t->tsc_trapped && t->state == CKPT_EVENT && ckpt_trap_tsc(t, false))
+	if (t->fresh && t->tsc_trapped && !t->thread && t->state == CKPT_EVENT && ckpt_trap_tsc(t, false))
 		t->tsc_trapped = true;
 	t->fresh = false;
 	if (t->state == CKPT_EVENT && is_fork(t->stop.event))
@@ -402,7 +440,7 @@ static int wait_any(int options)
 	decode(t, status);
 	if (!t->ops)
 		return 0; /* still not adopted */
-	dispatch(t);
+	ckpt_dispatch(t);
 	return 0;
 }
 
@@ -442,7 +480,7 @@ int ckpt_wait_until(struct ckpt_task *t, struct ckpt_stop *stop, double deadline
 void ckpt_first_stop(struct ckpt_task *child)
 {
 	if (child->fresh && child->state != CKPT_NEW)
-		dispatch(child);
+		ckpt_dispatch(child);
 }
 
 void ckpt_kill(struct ckpt_task *t)

@@ -40,6 +40,7 @@ struct rseq_area {
 
 /* What is to be known of one thread. */
 struct thread {
+	pid_t vtid;
 	struct user_regs_struct regs; /* with fs_base and gs_base */
 	uint64_t mask;
 	stack_t alt;
@@ -235,8 +236,11 @@ static int save_thread(struct ckpt_task *t, struct thread *s, const struct room 
 	size_t len = 0;
 	int err;
 
+	s->vtid = ckpt_vtid(t);
 	s->regs = *ckpt_regs(t);
-	if (t->timeline)
+	if (t->in_call)
+		ckpt_before_call(t, &s->regs);
+	else if (t->timeline)
 		s->regs.rip = ckpt_canonical(t).rip;
 	s->regs.eflags &= ~0x10100ull; /* trap and resume flag: the tracer's */
 	s->xlen = sizeof(xstate);
@@ -317,6 +321,32 @@ int ckpt_threads_snapshot(struct ckpt_task **tasks, size_t n, const struct ckpt_
 	return 0;
 }
 
+int ckpt_threads_save(struct ckpt_task **tasks, size_t n, struct ckpt_task *in,
+		      struct ckpt_threads **ret)
+{
+	struct ckpt_threads *s = calloc(1, sizeof(*s) + n * sizeof(*s->threads));
+	struct room room;
+	int err;
+
+	if (!s)
+		return -ENOMEM;
+	s->n = s->first = n; /* all of them are to be added */
+	err = find_room(in, &room);
+	if (!err) {
+		for (size_t i = 0; !err && i < n; i++)
+			err = can_inject(tasks[i]) ? save_thread(tasks[i], &s->threads[i], &room) :
+						     -EBUSY;
+		if (ckpt_write(room.t, room.at, room.saved, sizeof(room.saved)) && !err)
+			err = -ESRCH;
+	}
+	if (err) {
+		free_states(s);
+		return err;
+	}
+	*ret = s;
+	return 0;
+}
+
 size_t ckpt_threads_count(const struct ckpt_threads *s)
 {
 	return s->n;
@@ -326,7 +356,8 @@ void ckpt_threads_destroy(struct ckpt_threads *s)
 {
 	if (!s)
 		return;
-	ckpt_kill(s->copy);
+	if (s->copy)
+		ckpt_kill(s->copy);
 	free_states(s);
 }
 
@@ -378,6 +409,7 @@ static int add_thread(struct ckpt_guest *g, const struct thread *s, const char *
 		return err;
 	*ret = t;
 	t->ours = true;
+	t->vtid = s->vtid;
 	t->parent = g->t->parent;
 	t->timeline = g->t->timeline;
 	err = ckpt_guest_cloned(g);
@@ -396,6 +428,50 @@ static int add_thread(struct ckpt_guest *g, const struct thread *s, const char *
 	t->state = CKPT_EVENT;
 	memset(&t->stop, 0, sizeof(t->stop));
 	return err;
+}
+
+int ckpt_threads_add(const struct ckpt_threads *s, struct ckpt_task *t,
+		     struct ckpt_task **tasks_ret)
+{
+	struct ckpt_guest g;
+	char name[16];
+	int err, err2;
+
+	memset(tasks_ret, 0, s->n * sizeof(*tasks_ret));
+	read_name(t, name);
+	err = ckpt_guest_enter(t, &g);
+	if (err)
+		return err;
+	for (size_t i = 0; !err && i < s->n; i++)
+		err = add_thread(&g, &s->threads[i], name, t->ops, &tasks_ret[i]);
+	err2 = ckpt_guest_leave(&g);
+	return err ? err : err2;
+}
+
+int ckpt_thread_add(struct ckpt_task *t, const struct user_regs_struct *regs,
+		    struct ckpt_task **ret)
+{
+	static uint8_t xstate[CKPT_XSTATE_MAX];
+	struct thread s = { .regs = *regs,
+			    .alt = { .ss_flags = SS_DISABLE },
+			    .xstate = xstate,
+			    .xlen = sizeof(xstate) };
+	struct ckpt_guest g;
+	char name[16];
+	int err, err2;
+
+	read_name(t, name);
+	memcpy(s.name, name, sizeof(name));
+	if (ptrace(PTRACE_GETSIGMASK, t->tid, 8, &s.mask) < 0)
+		return -ESRCH;
+	err = ckpt_get_xstate(t, xstate, &s.xlen);
+	if (!err)
+		err = ckpt_guest_enter(t, &g);
+	if (err)
+		return err;
+	err = add_thread(&g, &s, name, t->ops, ret);
+	err2 = ckpt_guest_leave(&g);
+	return err ? err : err2;
 }
 
 int ckpt_threads_restart(struct ckpt_threads *s, const struct ckpt_task_ops *ops,

@@ -72,10 +72,34 @@ int ckpt_threads_restart(struct ckpt_threads *s, const struct ckpt_task_ops *ops
  */
 int ckpt_threads_revive(const struct ckpt_threads *s, struct ckpt_task **tasks) __must_check;
 
+/*
+ * What is to be known of n threads of one process, without a copy of it.
+ * @tasks: stopped as for a snapshot. One that makes a call that isn't over
+ *	(task's in_call) is taken to stand before it.
+ * @room: a stopped thread of the process, in whose memory calls may write
+ * *ret: the caller's to ckpt_threads_destroy(). Errors as for a snapshot.
+ */
+int ckpt_threads_save(struct ckpt_task **tasks, size_t n, struct ckpt_task *room,
+		      struct ckpt_threads **ret) __must_check;
+/*
+ * Adds the threads to t's process, a stopped copy of that one.
+ * @tasks_ret: room for as many; NULL where an error came first. They are the
+ *	caller's, with their vtid, ops and timeline.
+ */
+int ckpt_threads_add(const struct ckpt_threads *s, struct ckpt_task *t,
+		     struct ckpt_task **tasks_ret) __must_check;
+
+/*
+ * Adds a thread that begins to run where t stands, with t's registers but for
+ * those that *regs says, t's mask and extended state.
+ */
+int ckpt_thread_add(struct ckpt_task *t, const struct user_regs_struct *regs,
+		    struct ckpt_task **ret) __must_check;
+
 /* Kills a process, waits until it is gone and frees its n tasks, all it has. */
 void ckpt_threads_kill(struct ckpt_task **tasks, size_t n);
 
-/* Kills the copy and frees all. Takes NULL. Restarted processes live on. */
+/* Kills the copy, if any, and frees all. Takes NULL. Restarted processes live on. */
 void ckpt_threads_destroy(struct ckpt_threads *s);
 
 #endif

@@ -1,73 +1,81 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
 #include "fred/threads.h"
 
-void fred_threads_vanish(struct vpt_thread *vt)
+#define F fred_tl
+
+static bool is_ours(const struct vpt_thread *vt)
 {
-	for (struct vpt_thread *o = vpt_first(); o; o = o->next) {
-		if (o == vt || o->tgid != vt->tgid || o->state == VPT_EXITED)
+	return F.vt && vt->tgid == F.vt->tgid && vt->state != VPT_EXITED;
+}
+
+/* The i-th thread of the process that plays; NULL: there are no more. */
+static struct ckpt_task *nth(size_t i)
+{
+	struct ckpt_task *p = F.now;
+
+	if (p && p->play)
+		return i == 0 ? p : i <= p->play->nothers ? p->play->others[i - 1] : NULL;
+	return i < F.tl->nthreads ? F.tl->threads[i] : NULL;
+}
+
+static struct ckpt_task *find(struct ckpt_task *to, pid_t tid)
+{
+	if (to && to->play)
+		return ckpt_puppet_thread(to, tid);
+	for (size_t i = 0; i < F.tl->nthreads; i++)
+		if (F.tl->threads[i]->tid == tid)
+			return F.tl->threads[i];
+	return NULL;
+}
+
+void fred_threads_play(struct ckpt_task *to)
+{
+	struct ckpt_task *t;
+
+	for (struct vpt_thread *vt = vpt_first(); vt; vt = vt->next)
+		if (is_ours(vt) && vt->task && vt->task->owner == vt)
+			vt->task->owner = NULL;
+	for (struct vpt_thread *vt = vpt_first(); vt; vt = vt->next) {
+		if (!is_ours(vt))
 			continue;
-		/* The real one stays as it is, stopped. */
-		if (o->task)
-			o->task->owner = NULL;
-		o->task = NULL;
-		vpt_report_exit(o, 0);
+		t = find(to, vt->tid);
+		if (t)
+			vpt_set_player(vt, t);
+		else
+			vt->task = NULL;
 	}
 }
 
-struct stranger {
-	struct vpt_thread *leader;
-	struct ckpt_task *found;
-};
-
-static void look(struct ckpt_task *t, void *arg)
+void fred_threads_vanish(void)
 {
-	struct stranger *s = arg;
-
-	if (t->tgid == s->leader->tgid && t->tid != s->leader->tid && t->ops == &vpt_tracee_ops &&
-	    !t->owner && t->state != CKPT_DEAD && !t->play)
-		s->found = t;
-}
-
-/* Whether the debugger has sent it a stop that it hasn't seen: the debugger
- * that meets it anew knows nothing of that. */
-static bool stop_pending(pid_t tid)
-{
-	char path[32], line[128];
-	unsigned long pending = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", tid);
-	f = fopen(path, "re");
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "SigPnd: %lx", &pending) == 1)
-			break;
-	if (f)
-		fclose(f);
-	return pending & 1ul << (SIGSTOP - 1);
+	for (struct vpt_thread *vt = vpt_first(); vt; vt = vt->next)
+		if (is_ours(vt) && vt != F.vt && !vt->task)
+			vpt_report_exit(vt, 0);
 }
 
 bool fred_threads_appear(struct vpt_thread *vt)
 {
-	struct stranger s = { vt, NULL };
 	struct vpt_thread *new;
+	struct ckpt_task *t;
 	siginfo_t si;
 
-	ckpt_each_task(look, &s);
-	if (!s.found)
-		return false;
-	new = vpt_thread_new(s.found->tid, vt->tgid, vt->debugger);
+	for (size_t i = 0;; i++) {
+		t = nth(i);
+		if (!t)
+			return false;
+		if (!vpt_find(ckpt_vtid(t)))
+			break;
+	}
+	new = vpt_thread_new(ckpt_vtid(t), vt->tgid, vt->debugger);
 	new->options = vt->options;
 	new->attached = vt->attached;
 	new->request = PTRACE_CONT;
-	new->task = s.found;
-	s.found->owner = new;
-	s.found->drop_stop = stop_pending(s.found->tid);
+	vpt_set_player(new, t);
 	memset(&si, 0, sizeof(si));
 	si.si_signo = SIGSTOP;
 	vpt_report(new, W_STOPCODE(SIGSTOP), &si);
@@ -77,4 +85,14 @@ bool fred_threads_appear(struct vpt_thread *vt)
 	vt->msg = (unsigned long)new->tid;
 	vpt_report(vt, W_STOPCODE(SIGTRAP) | PTRACE_EVENT_CLONE << 16, &si);
 	return true;
+}
+
+struct vpt_thread *fred_threads_current(void)
+{
+	return F.now ? vpt_find(ckpt_vtid(F.now)) : NULL;
+}
+
+bool fred_threads_several(void)
+{
+	return F.vt && F.tl && (vpt_count(F.vt->tgid) > 1 || nth(1));
 }

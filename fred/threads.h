@@ -1,19 +1,24 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Threads across a transplant. Copies have one thread; when the debugger
- * leaves a live process with more, it is told that the others exited, and when
- * it comes back, that they were cloned.
+ * The debugger's threads, where time moves: each is played by its own real
+ * thread of whoever plays the process now; some vanish, others appear.
  */
 #ifndef FRED_THREADS_H
 #define FRED_THREADS_H
 
 #include "fred/timeline.h"
 
-/* The threads of vt's process but vt vanish for the debugger. */
-void fred_threads_vanish(struct vpt_thread *vt);
-/* vt's live process plays again: announces its other threads one by one.
- * True: vt was reported with one; call it again at its next resume. False:
- * all are known. */
+/* Has all of the debugger's threads of the process played by `to' (the live
+ * target's current thread, a puppet), or nobody where it has no such thread. */
+void fred_threads_play(struct ckpt_task *to);
+/* Tells the debugger of the ends of threads that nobody plays. */
+void fred_threads_vanish(void);
+/* Tells it of a thread that it doesn't know, as one that vt made; false: there
+ * is none. */
 bool fred_threads_appear(struct vpt_thread *vt);
+/* The debugger's thread that is played by the one whose turn it is, or NULL. */
+struct vpt_thread *fred_threads_current(void);
+/* Whether the process has several threads, as the debugger sees it or really. */
+bool fred_threads_several(void);
 
 #endif

@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 
 #include "ckptcore/arch/x86_64/vdso.h"
+#include "ckptcore/sched.h"
+#include "ckptcore/target.h"
 #include "fred/checkpoint.h"
 #include "fred/command.h"
 #include "fred/threads.h"
@@ -31,9 +33,20 @@ static void cutting(struct ckpt_timeline *tl, size_t n)
 	fred_checkpoints_cutting(n);
 }
 
+/* The live target's turn has come to another of its threads. */
+static void turned(struct ckpt_timeline *tl, struct ckpt_task *from, struct ckpt_task *to)
+{
+	struct ckpt_task **const places[] = { &F.now, &F.origin, &F.staged };
+
+	for (size_t i = 0; tl == F.tl && i < sizeof(places) / sizeof(*places); i++)
+		if (*places[i] == from)
+			*places[i] = to;
+}
+
 void fred_timeline_init(bool record, bool verbose)
 {
 	ckpt_cutting = cutting;
+	ckpt_turned = turned;
 	F.no_record = !record;
 	F.verbose = verbose;
 }
@@ -45,6 +58,11 @@ void fred_say(const char *text)
 }
 
 static bool is_ours(const struct vpt_thread *vt)
+{
+	return F.vt && vt->tgid == F.vt->tgid;
+}
+
+static bool is_leader(const struct vpt_thread *vt)
 {
 	return F.vt && vt == F.vt;
 }
@@ -81,14 +99,12 @@ static void drop_puppet(void)
 	if (is_puppet(F.now)) {
 		struct ckpt_task *p = F.now;
 
-		if (F.vt && F.tl->live)
-			vpt_set_player(F.vt, F.tl->live);
-		else if (F.vt)
-			F.vt->task = NULL;
-		p->owner = NULL;
+		if (F.vt)
+			fred_threads_play(F.tl->live);
 		ckpt_puppet_destroy(p);
 	}
 	F.now = F.tl ? F.tl->live : NULL;
+	F.held.waits = F.going = false;
 }
 
 static void destroy_timeline(void)
@@ -100,8 +116,6 @@ static void destroy_timeline(void)
 	fred_undo_timeline_gone();
 	drop_puppet();
 	fred_checkpoints_drop();
-	if (tl->live)
-		tl->live->timeline = NULL;
 	F.tl = NULL;
 	F.now = NULL;
 	F.said_unchangeable = false;
@@ -180,7 +194,7 @@ void fred_timeline_started(struct vpt_thread *vt)
 		F.fresh = vt;
 		return;
 	}
-	if (!is_ours(vt) || !F.tl || !F.tl->recording)
+	if (!is_leader(vt) || !F.tl || !F.tl->recording)
 		return;
 	if (expose_time(vt->task, true))
 		ckpt_record_stop(F.tl, "the new program can't be prepared");
@@ -219,7 +233,7 @@ void fred_timeline_gone(struct vpt_thread *vt, bool died)
 {
 	if (F.fresh == vt)
 		F.fresh = NULL;
-	if (!is_ours(vt))
+	if (!is_leader(vt))
 		return;
 	if (died) {
 		/* Its end is part of the timeline: one can go back from it. */
@@ -237,6 +251,8 @@ void fred_timeline_tick(void)
 {
 	if (F.tl && F.now == F.tl->live)
 		ckpt_record_tick(F.tl);
+	else
+		fred_timeline_idle();
 }
 
 /* ------------------------------------------------------------- where we are */
@@ -286,7 +302,29 @@ void fred_timeline_peek(bool in)
 		F.now = F.origin;
 	}
 	F.peeking = in;
-	vpt_set_player(F.vt, F.now);
+	fred_threads_play(F.now);
+}
+
+static void tell_held(void)
+{
+	struct vpt_thread *vt = vpt_find(F.held.tid);
+
+	F.held.waits = false;
+	vpt_report(vt ? vt : F.vt, F.held.status, &F.held.siginfo);
+}
+
+/* Tells the debugger that the thread tid has stopped; before that, which
+ * threads have ended and which have begun, by way of vt, which it has resumed. */
+static void tell(struct vpt_thread *vt, pid_t tid, int status, const siginfo_t *si)
+{
+	fred_threads_play(F.now);
+	fred_threads_vanish();
+	F.held.waits = true;
+	F.held.tid = tid;
+	F.held.status = status;
+	F.held.siginfo = *si;
+	if (!fred_threads_appear(vt))
+		tell_held();
 }
 
 static siginfo_t trap_info(int code)
@@ -311,10 +349,11 @@ static unsigned int debug_register(const struct vpt_thread *vt, uint64_t addr)
 	return 0;
 }
 
-/* Tells the debugger that vt has stopped where it is now. */
+/* Tells the debugger that the program has stopped where it is now. */
 static void announce(struct vpt_thread *vt, enum fred_arrival arrival)
 {
-	struct ckpt_task *t = vt->task;
+	struct ckpt_task *t = F.now;
+	struct vpt_thread *own = fred_threads_current();
 	siginfo_t si = trap_info(TRAP_TRACE);
 
 	if (arrival == FRED_ARRIVE_BREAKPOINT &&
@@ -324,11 +363,13 @@ static void announce(struct vpt_thread *vt, enum fred_arrival arrival)
 		si = trap_info(SI_KERNEL);
 	}
 	if (arrival == FRED_ARRIVE_WATCH) {
+		if (!own)
+			own = vt;
 		si = trap_info(4 /* TRAP_HWBKPT */);
-		vt->dr[6] = 0xffff0ff0ull | 1ull << debug_register(vt, F.watch_addr);
-		vt->dr6_ours = true;
+		own->dr[6] = 0xffff0ff0ull | 1ull << debug_register(own, F.watch_addr);
+		own->dr6_ours = true;
 	}
-	vpt_report(vt, W_STOPCODE(SIGTRAP), &si);
+	tell(vt, ckpt_vtid(t), W_STOPCODE(SIGTRAP), &si);
 }
 
 /* The debugger sees an exec: it reads the symbols of the program that plays,
@@ -357,13 +398,10 @@ static void land(struct vpt_thread *vt)
 		/* What the debugger takes out from now on, it takes out of `to'. */
 		if (!is_puppet(former))
 			ckpt_overlay_remove(&F.tl->overlay, former);
-		vpt_set_player(vt, to);
+		fred_threads_play(to);
 		if (is_puppet(former))
 			ckpt_puppet_destroy(former);
-	}
-	if (former != to) {
 		ckpt_overlay_apply(&F.tl->overlay, to);
-		fred_threads_vanish(vt);
 	}
 	ckpt_stats.transplants++;
 	if (F.other_program) {
@@ -381,7 +419,7 @@ static void land(struct vpt_thread *vt)
 
 /* The next interval's own copy takes over at the end of one; the live process
  * after the last. Sets F.now. */
-static int cross(struct vpt_thread *vt)
+static int cross(void)
 {
 	struct ckpt_task *former = F.now, *next = F.tl->live;
 	size_t i = former->play->interval + 1;
@@ -392,16 +430,17 @@ static int cross(struct vpt_thread *vt)
 	if (err || !next)
 		return err ? err : -ESRCH;
 	F.now = next;
-	vpt_set_player(vt, next);
+	fred_threads_play(next);
 	ckpt_puppet_destroy(former);
 	return 0;
 }
 
-static void report_end(struct vpt_thread *vt)
+static void report_end(void)
 {
 	drop_puppet();
-	vt->task = NULL;
-	vpt_report_exit(vt, F.tl->end_status);
+	fred_threads_vanish();
+	F.vt->task = NULL;
+	vpt_report_exit(F.vt, F.tl->end_status);
 }
 
 static void lost(struct vpt_thread *vt, const struct ckpt_run *run, const char *what)
@@ -412,7 +451,7 @@ static void lost(struct vpt_thread *vt, const struct ckpt_run *run, const char *
 	snprintf(text, sizeof(text), "replay %s at event %llu%s%s; the program stays where it is",
 		 what, (unsigned long long)F.now->play->event, run->seen[0] ? ": " : "", run->seen);
 	fred_say(text);
-	vpt_report(vt, W_STOPCODE(SIGTRAP), &si);
+	tell(vt, ckpt_vtid(F.now), W_STOPCODE(SIGTRAP), &si);
 }
 
 /* The state in which the puppet stands is the end of its interval. */
@@ -433,7 +472,8 @@ static bool at_goal(const struct ckpt_goal *goal)
 }
 
 /* One leg to the interval's end, stopping at the debugger's breakpoints. */
-static enum ckpt_halt forward_leg(const struct ckpt_goal *goal, bool calls, struct ckpt_run *ret)
+static enum ckpt_halt forward_leg(const struct ckpt_goal *goal, bool calls, pid_t turn,
+				  struct ckpt_run *ret)
 {
 	const struct ckpt_overlay *o = &F.tl->overlay;
 	struct ckpt_rule *rules = calloc(o->n + 1, sizeof(*rules));
@@ -446,6 +486,7 @@ static enum ckpt_halt forward_leg(const struct ckpt_goal *goal, bool calls, stru
 		rules[i] = (struct ckpt_rule){ .site = o->pokes[i].addr, .cell = CKPT_CELL_FREE };
 	if (!ckpt_leg_begin(&leg, F.now, goal, rules, o->n)) {
 		leg.run.calls = calls;
+		leg.run.turn = turn;
 		ckpt_cell_set(F.now, CKPT_CELL_FREE, 1);
 		halt = ckpt_leg_run(&leg);
 		ckpt_leg_end(&leg);
@@ -455,54 +496,35 @@ static enum ckpt_halt forward_leg(const struct ckpt_goal *goal, bool calls, stru
 	return halt;
 }
 
-static void forward(struct vpt_thread *vt, int request)
-{
-	struct ckpt_run run = { 0 };
-	struct ckpt_goal goal;
-	enum ckpt_halt halt;
-	siginfo_t si;
-	int live_sig;
+static void resume_live(int request);
 
-	ckpt_overlay_remove(&F.tl->overlay, F.now);
-	for (;;) {
-		if (F.now->play->sig && !F.now->play->told) {
-			F.now->play->told = true;
-			ckpt_overlay_apply(&F.tl->overlay, F.now);
-			vpt_report(vt, W_STOPCODE(F.now->play->sig), &F.now->play->siginfo);
-			return;
-		}
-		ckpt_goal_of(F.tl, F.now->play->interval, &goal);
-		if (at_goal(&goal)) {
-			halt = CKPT_HALT_GOAL;
-		} else if (request == PTRACE_SINGLESTEP) {
-			run = (struct ckpt_run){ .goal = &goal };
-			halt = ckpt_puppet_step(F.now, &run);
-		} else {
-			halt = forward_leg(&goal, request == PTRACE_SYSCALL, &run);
-		}
-		if (halt != CKPT_HALT_GOAL)
-			break;
-		if (cross(vt)) {
-			lost(vt, &run, "can't go on (no process)");
-			return;
-		}
-		if (F.now->play && F.tl->snaps[F.now->play->interval]->exec) {
-			announce_exec(vt);
-			return;
-		}
-		if (F.now == F.tl->live) {
-			ckpt_overlay_apply(&F.tl->overlay, F.now);
-			/* It stopped by a signal that it hasn't got yet. */
-			live_sig = ckpt_record_signal(F.tl, &si);
-			if (live_sig)
-				vpt_report(vt, W_STOPCODE(live_sig), &si);
-			else if (!fred_threads_appear(vt))
-				ckpt_target_resume(F.now, request, 0); /* sig was the puppet's */
-			return;
-		}
+/* The live process goes on where the past has ended. */
+static void go_live(struct vpt_thread *vt, int request)
+{
+	siginfo_t si;
+	int sig;
+
+	ckpt_overlay_apply(&F.tl->overlay, F.now);
+	/* It stopped by a signal that it hasn't got yet. */
+	sig = ckpt_record_signal(F.tl, &si);
+	if (sig) {
+		tell(vt, F.now->tid, W_STOPCODE(sig), &si);
+		return;
 	}
+	fred_threads_vanish();
+	F.live_follows = true;
+	if (fred_threads_appear(vt))
+		return;
+	resume_live(request);
+}
+
+/* What ended a puppet's run, for the debugger. */
+static void report_halt(struct vpt_thread *vt, enum ckpt_halt halt, const struct ckpt_run *run)
+{
+	siginfo_t si;
+
 	if (halt == CKPT_HALT_EXIT || (halt == CKPT_HALT_DEAD && !F.tl->live)) {
-		report_end(vt);
+		report_end();
 		return;
 	}
 	if (halt != CKPT_HALT_DEAD)
@@ -516,21 +538,89 @@ static void forward(struct vpt_thread *vt, int request)
 		break;
 	case CKPT_HALT_TRAP:
 	case CKPT_HALT_SIGNAL:
-		vpt_report(vt, W_STOPCODE(F.now->stop.sig), &F.now->play->stopped_by);
+		tell(vt, ckpt_vtid(F.now), W_STOPCODE(F.now->stop.sig), &F.now->play->stopped_by);
 		break;
 	case CKPT_HALT_CALL:
 		si = trap_info(SIGTRAP | 0x80);
-		vpt_report(vt, W_STOPCODE(SIGTRAP | 0x80), &si);
+		tell(vt, ckpt_vtid(F.now), W_STOPCODE(SIGTRAP | 0x80), &si);
 		break;
 	case CKPT_HALT_CANCELLED:
 		memset(&si, 0, sizeof(si));
 		si.si_signo = SIGINT;
-		vpt_report(vt, W_STOPCODE(SIGINT), &si);
+		tell(vt, ckpt_vtid(F.now), W_STOPCODE(SIGINT), &si);
 		break;
 	default:
-		lost(vt, &run, halt == CKPT_HALT_DIVERGED ? "diverged" : "failed");
+		lost(vt, run, halt == CKPT_HALT_DIVERGED ? "diverged" : "failed");
 		break;
 	}
+}
+
+/* Whether the debugger has resumed the thread whose turn it is: others run as
+ * they did then, but don't stop at its breakpoints. */
+static bool stops_here(void)
+{
+	const struct vpt_thread *vt = fred_threads_current();
+
+	return !vt || vt->state == VPT_RUNNING;
+}
+
+/* One instruction of vt's thread, and what others did meanwhile. */
+static enum ckpt_halt step_thread(const struct vpt_thread *vt, const struct ckpt_goal *goal,
+				  struct ckpt_run *ret)
+{
+	enum ckpt_halt halt;
+
+	*ret = (struct ckpt_run){ .goal = goal };
+	if (F.now->vtid == vt->tid) {
+		halt = ckpt_puppet_step(F.now, ret);
+		if (halt != CKPT_HALT_STEP || F.now->vtid == vt->tid)
+			return halt;
+	}
+	halt = forward_leg(goal, false, vt->tid, ret);
+	/* Its turn has come: behind its call, if it was at one. */
+	return halt == CKPT_HALT_TURN ? step_thread(vt, goal, ret) : halt;
+}
+
+static void forward(struct vpt_thread *vt, int request)
+{
+	struct ckpt_run run = { 0 };
+	struct ckpt_goal goal;
+	enum ckpt_halt halt;
+
+	ckpt_overlay_remove(&F.tl->overlay, F.now);
+	for (;;) {
+		if (F.now->play->sig && !F.now->play->told) {
+			F.now->play->told = true;
+			ckpt_overlay_apply(&F.tl->overlay, F.now);
+			tell(vt, ckpt_vtid(F.now), W_STOPCODE(F.now->play->sig),
+			     &F.now->play->siginfo);
+			return;
+		}
+		ckpt_goal_of(F.tl, F.now->play->interval, &goal);
+		if (at_goal(&goal))
+			halt = CKPT_HALT_GOAL;
+		else if (request == PTRACE_SINGLESTEP)
+			halt = step_thread(vt, &goal, &run);
+		else
+			halt = forward_leg(&goal, request == PTRACE_SYSCALL, 0, &run);
+		if (halt == CKPT_HALT_PROBE && !stops_here())
+			continue;
+		if (halt != CKPT_HALT_GOAL)
+			break;
+		if (cross()) {
+			lost(vt, &run, "can't go on (no process)");
+			return;
+		}
+		if (F.now->play && F.tl->snaps[F.now->play->interval]->exec) {
+			announce_exec(vt);
+			return;
+		}
+		if (F.now == F.tl->live) {
+			go_live(vt, request);
+			return;
+		}
+	}
+	report_halt(vt, halt, &run);
 }
 
 static void say_unchangeable(void)
@@ -550,7 +640,7 @@ static void take_clean(void)
 	F.now = F.clean;
 	F.clean = NULL;
 	F.taint = FRED_CLEAN;
-	vpt_set_player(F.vt, F.now);
+	fred_threads_play(F.now);
 	if (former)
 		ckpt_puppet_destroy(former);
 }
@@ -560,26 +650,27 @@ static void take_clean(void)
 static void forward_calling(struct vpt_thread *vt, int request)
 {
 	siginfo_t si = trap_info(SI_KERNEL);
+	struct ckpt_task *t = vt->task;
 
-	while (!ckpt_resume(F.now,
+	while (!ckpt_resume(t,
 			    request == PTRACE_SINGLESTEP ? PTRACE_SYSEMU_SINGLESTEP : PTRACE_SYSEMU,
 			    0)) {
-		while (ckpt_wait(F.now, NULL) == -EINTR)
+		while (ckpt_wait(t, NULL) == -EINTR)
 			if (ckpt_cancelled && ckpt_cancelled())
-				ckpt_interrupt(F.now);
-		if (F.now->state == CKPT_DEAD)
+				ckpt_interrupt(t);
+		if (t->state == CKPT_DEAD)
 			break;
-		if (F.now->state == CKPT_ENTRY) {
-			ckpt_foreign_call(F.now);
+		if (t->state == CKPT_ENTRY) {
+			ckpt_foreign_call(t);
 			continue;
 		}
-		if (F.now->state == CKPT_EVENT) {
+		if (t->state == CKPT_EVENT) {
 			memset(&si, 0, sizeof(si));
 			si.si_signo = SIGINT;
 			vpt_report(vt, W_STOPCODE(SIGINT), &si);
 			return;
 		}
-		vpt_report(vt, W_STOPCODE(F.now->stop.sig), NULL);
+		vpt_report(vt, W_STOPCODE(t->stop.sig), NULL);
 		return;
 	}
 	fred_say("the copy in which the function ran has died; the program is as before");
@@ -587,10 +678,11 @@ static void forward_calling(struct vpt_thread *vt, int request)
 	vpt_report(vt, W_STOPCODE(SIGTRAP), &si);
 }
 
-static bool registers_are_back(void)
+static bool registers_are_back(const struct vpt_thread *vt)
 {
-	struct ckpt_general now = ckpt_general_of(ckpt_regs(F.now)),
-			    then = ckpt_general_of(ckpt_regs(F.clean));
+	struct ckpt_task *clean = ckpt_puppet_thread(F.clean, vt->tid);
+	struct ckpt_general now = ckpt_general_of(ckpt_regs(vt->task)),
+			    then = clean ? ckpt_general_of(ckpt_regs(clean)) : now;
 
 	return !memcmp(&now, &then, sizeof(now));
 }
@@ -599,9 +691,9 @@ static bool registers_are_back(void)
  * t is such a puppet. */
 bool fred_timeline_changing(struct ckpt_task *t)
 {
-	if (!is_puppet(t) || t != F.now)
+	if (!is_puppet(F.now) || !ckpt_vtid(t) || ckpt_puppet_thread(F.now, ckpt_vtid(t)) != t)
 		return false;
-	if (F.taint == FRED_CLEAN && !ckpt_puppet_clone(t, &F.clean)) {
+	if (F.taint == FRED_CLEAN && !ckpt_puppet_clone(F.now, &F.clean)) {
 		ckpt_overlay_remove(&F.tl->overlay, F.clean);
 		F.taint = FRED_CHANGED;
 	}
@@ -618,22 +710,82 @@ void fred_timeline_restore(void)
 }
 
 /* Whether what the debugger changed is for a function that it calls. */
-static bool calling(void)
+static bool calling(const struct vpt_thread *vt)
 {
 	struct ckpt_general then;
+	struct ckpt_task *clean;
 
 	if (F.taint == FRED_CHANGED) {
-		then = ckpt_general_of(ckpt_regs(F.clean));
-		if (ckpt_call_was_pushed(F.now, &then))
+		clean = ckpt_puppet_thread(F.clean, vt->tid);
+		if (!clean)
+			return false;
+		then = ckpt_general_of(ckpt_regs(clean));
+		if (ckpt_call_was_pushed(vt->task, &then))
 			F.taint = FRED_CALLING;
 	}
-	return F.taint == FRED_CALLING && !registers_are_back();
+	return F.taint == FRED_CALLING && !registers_are_back(vt);
+}
+
+static bool is_pending(void)
+{
+	for (struct vpt_thread *vt = vpt_first(); vt; vt = vt->next)
+		if (is_ours(vt) && vt->state == VPT_PENDING)
+			return true;
+	return false;
+}
+
+/* Those that the debugger has resumed by now, vt with its request. */
+static void resume_live(int request)
+{
+	F.live_follows = false;
+	for (size_t i = 0; i < F.tl->nthreads; i++) {
+		struct vpt_thread *vt = vpt_of(F.tl->threads[i]);
+
+		if (vt && vt->state == VPT_RUNNING && vt->task != F.tl->live)
+			ckpt_target_resume(vt->task, vt->request, 0);
+	}
+	if (stops_here())
+		ckpt_target_resume(F.tl->live, request, 0); /* a signal was the puppet's */
+}
+
+/* Threads of a puppet have been resumed: it goes on, as it did then. */
+static void go(void)
+{
+	struct vpt_thread *stepper = NULL, *any = NULL;
+
+	if (!F.going || !is_puppet(F.now) || is_pending())
+		return;
+	F.going = false;
+	for (struct vpt_thread *vt = vpt_first(); vt; vt = vt->next) {
+		if (!is_ours(vt) || vt->state != VPT_RUNNING)
+			continue;
+		any = vt;
+		if (!stepper || vt->request == PTRACE_SINGLESTEP)
+			stepper = vt;
+	}
+	if (any)
+		forward(stepper, stepper->request);
+}
+
+void fred_timeline_idle(void)
+{
+	if (!F.tl || !F.vt)
+		return;
+	if (is_puppet(F.now))
+		go();
+	else if (!F.held.waits && !F.live_follows)
+		ckpt_record_idle(F.tl);
 }
 
 bool fred_timeline_resuming(struct vpt_thread *vt, int request, int sig)
 {
 	if (!is_ours(vt))
 		return false;
+	if (F.held.waits) {
+		if (vt->state == VPT_RUNNING && !is_pending() && !fred_threads_appear(vt))
+			tell_held();
+		return true;
+	}
 	if (F.landing && F.staged) {
 		land(vt);
 		return true;
@@ -649,16 +801,24 @@ bool fred_timeline_resuming(struct vpt_thread *vt, int request, int sig)
 		vpt_report(vt, W_STOPCODE(SIGINT), &si);
 		return true;
 	}
-	if (!is_puppet(F.now))
-		return fred_threads_appear(vt);
+	if (!is_puppet(F.now)) {
+		if (F.live_follows) {
+			if (!is_pending() && !fred_threads_appear(vt))
+				resume_live(request);
+			return true;
+		}
+		return !vt->task || fred_threads_appear(vt);
+	}
 	if (sig && sig != F.now->play->sig && sig != F.now->stop.sig)
 		say_unchangeable();
-	if (calling()) {
+	if (calling(vt)) {
 		forward_calling(vt, request);
 		return true;
 	}
 	fred_timeline_restore();
-	forward(vt, request);
+	F.going = true;
+	if (!fred_threads_several())
+		go();
 	return true;
 }
 
@@ -694,12 +854,39 @@ void fred_timeline_replace(struct vpt_thread *vt, struct ckpt_task *puppet)
 
 /* ---------------------------------------------------------------- signals */
 
+/* The debugger's SIGSTOP is for its own sake: the program needn't get it. */
+static bool stop_virtually(struct vpt_thread *vt)
+{
+	siginfo_t si;
+
+	memset(&si, 0, sizeof(si));
+	si.si_signo = SIGSTOP;
+	vpt_report(vt, W_STOPCODE(SIGSTOP), &si);
+	return true;
+}
+
+static bool stop_live(struct vpt_thread *vt)
+{
+	struct ckpt_task *t = vt->task;
+
+	if (!F.tl->recording || !t->thread || t == F.tl->live || vt->state != VPT_RUNNING)
+		return false;
+	if (ckpt_record_hold(t))
+		return t->state == CKPT_DEAD;
+	t->thread->let = false;
+	return stop_virtually(vt);
+}
+
 bool fred_timeline_signalled(struct vpt_thread *vt, int sig)
 {
 	if (!vt->task)
 		return true; /* vanished: the number may be a live thread's */
-	if (!is_ours(vt) || !is_puppet(F.now))
+	if (!is_ours(vt))
 		return false;
+	if (!is_puppet(F.now))
+		return sig == SIGSTOP && F.tl && stop_live(vt);
+	if (sig == SIGSTOP && vt->state == VPT_RUNNING && fred_threads_several())
+		return stop_virtually(vt);
 	if (sig == SIGKILL) {
 		struct ckpt_task *live = F.tl->live;
 
@@ -727,7 +914,7 @@ struct vpt_thread *fred_timeline_attaching(pid_t tid, struct vpt_debugger *d)
 	F.now = F.staged;
 	F.staged = NULL;
 	F.tl->overlay.n = 0;
-	vpt_set_player(vt, F.now);
+	fred_threads_play(F.now);
 	memset(&si, 0, sizeof(si));
 	si.si_signo = SIGSTOP;
 	vpt_report(vt, W_STOPCODE(SIGSTOP), &si);

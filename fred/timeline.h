@@ -46,6 +46,15 @@ struct fred_timeline {
 	enum fred_taint taint;
 	struct ckpt_task *clean; /* unless CLEAN: the puppet as it was */
 	bool said_unchangeable;	 /* that the past can't be changed */
+	bool live_follows; /* the live process goes on when all its threads are known */
+	bool going; /* the debugger has resumed threads of a puppet, and may resume more */
+	/* A stop that is told when the threads that appear have been: */
+	struct {
+		bool waits;
+		pid_t tid;
+		int status;
+		siginfo_t siginfo;
+	} held;
 	bool verbose, no_record;
 };
 
@@ -63,6 +72,7 @@ void fred_timeline_gone(struct vpt_thread *vt, bool died);
 struct vpt_thread *fred_timeline_attaching(pid_t tid, struct vpt_debugger *d);
 bool fred_timeline_signalled(struct vpt_thread *vt, int sig);
 bool fred_timeline_changing(struct ckpt_task *t);
+void fred_timeline_idle(void);
 void fred_timeline_tick(void);
 void fred_timeline_drop_all(void);
 

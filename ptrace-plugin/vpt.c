@@ -373,7 +373,8 @@ static void tracee_forked(struct ckpt_task *t, struct ckpt_task *child, int even
 {
 	struct vpt_thread *vt = vpt_of(t), *cv;
 
-	ckpt_affinity_free(child->tid);
+	if (!child->thread)
+		ckpt_affinity_free(child->tid);
 	if (!vt || !event_wanted(vt, event)) {
 		child->ops = &vpt_plain_ops;
 		ckpt_first_stop(child);

@@ -83,6 +83,8 @@ struct vpt_control {
 	/* The debugger's own first process ended with this wait status. True:
 	 * another one has taken over its threads. */
 	bool (*ended)(int status);
+	/* The debugger waits, and nothing has happened yet. */
+	void (*idle)(void);
 	/* A target began: exec below the debugger at start, or attach. */
 	void (*target_started)(struct vpt_thread *vt);
 	/* The debugger has set vt->options. */

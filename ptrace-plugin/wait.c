@@ -146,6 +146,10 @@ void vpt_call_wait4(struct ckpt_task *t, const struct ckpt_stop *stop)
 	if (err)
 		return;
 	vt = pending(d, pid, options, &any);
+	if (!vt && any && vpt_control->idle) {
+		vpt_control->idle();
+		vt = pending(d, pid, options, &any);
+	}
 	if (vt) {
 		vpt_answer(t, take(t, vt, status, rusage));
 		return;

@@ -1,0 +1,527 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <linux/futex.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+
+#include "ckptcore/record.h"
+#include "ckptcore/replay.h"
+#include "ckptcore/sched.h"
+#include "ckptcore/threads.h"
+
+#define GRACE_NS 40000	   /* a call that takes longer lets others run */
+#define FREEZE_SECONDS 0.2 /* who doesn't stop in that time can't now */
+#define MAX_ROBUST 2048	   /* as the kernel's ROBUST_LIST_LIMIT */
+
+/* --------------------------------------------------------------- the threads */
+
+int ckpt_sched_add(struct ckpt_timeline *tl, struct ckpt_task *t)
+{
+	if (tl->nthreads == tl->threads_room) {
+		size_t room = tl->threads_room ? tl->threads_room * 2 : 8;
+		struct ckpt_task **more = realloc(tl->threads, room * sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		tl->threads = more;
+		tl->threads_room = room;
+	}
+	t->thread = calloc(1, sizeof(*t->thread));
+	if (!t->thread)
+		return -ENOMEM;
+	t->thread->request = PTRACE_CONT;
+	t->timeline = tl;
+	tl->threads[tl->nthreads++] = t;
+	return 0;
+}
+
+void ckpt_sched_born(struct ckpt_task *t, struct ckpt_task *child)
+{
+	if (!t->thread || !t->timeline->recording)
+		return;
+	if (ckpt_sched_add(t->timeline, child))
+		ckpt_record_stop(t->timeline, "no memory for one more thread");
+	else
+		child->thread->unborn = true;
+	/* The kernel has told it its number before that stop. */
+	while (child->state == CKPT_NEW)
+		if (ckpt_wait(child, NULL) && child->state == CKPT_DEAD)
+			break;
+}
+
+static void remove_thread(struct ckpt_timeline *tl, struct ckpt_task *t)
+{
+	size_t i = 0;
+
+	while (i < tl->nthreads && tl->threads[i] != t)
+		i++;
+	if (i < tl->nthreads) {
+		tl->nthreads--;
+		memmove(tl->threads + i, tl->threads + i + 1,
+			(tl->nthreads - i) * sizeof(*tl->threads));
+	}
+	free(t->thread);
+	t->thread = NULL;
+}
+
+static void hand_over(struct ckpt_timeline *tl, struct ckpt_task *to)
+{
+	struct ckpt_task *from = tl->live;
+
+	tl->live = to;
+	if (ckpt_turned)
+		ckpt_turned(tl, from, to);
+}
+
+void ckpt_sched_died(struct ckpt_task *t)
+{
+	struct ckpt_timeline *tl = t->timeline;
+
+	tl->end_status = t->stop.status;
+	remove_thread(tl, t);
+	if (tl->live == t)
+		hand_over(tl, tl->nthreads ? tl->threads[0] : NULL);
+}
+
+void ckpt_sched_forget(struct ckpt_timeline *tl)
+{
+	while (tl->nthreads) {
+		struct ckpt_task *t = tl->threads[tl->nthreads - 1];
+
+		remove_thread(tl, t);
+		t->timeline = NULL;
+	}
+	free(tl->threads);
+	tl->threads = NULL;
+	tl->threads_room = 0;
+}
+
+int ckpt_sched_others(const struct ckpt_timeline *tl, struct ckpt_task ***ret, size_t *n)
+{
+	*n = 0;
+	*ret = calloc(tl->nthreads, sizeof(**ret));
+	if (!*ret)
+		return -ENOMEM;
+	for (size_t i = 0; i < tl->nthreads; i++)
+		if (tl->threads[i] != tl->live && !tl->threads[i]->thread->gone)
+			(*ret)[(*n)++] = tl->threads[i];
+	return 0;
+}
+
+static bool is_stopped(const struct ckpt_task *t)
+{
+	return t->state != CKPT_RUNNING && t->state != CKPT_NEW && t->state != CKPT_DEAD;
+}
+
+/* ------------------------------------------------------------------- turns */
+
+struct ckpt_task *ckpt_sched_next(const struct ckpt_timeline *tl)
+{
+	size_t at = 0;
+
+	if (tl->nthreads < 2)
+		return NULL;
+	while (tl->threads[at] != tl->live)
+		at++;
+	for (size_t i = 1; i < tl->nthreads; i++) {
+		struct ckpt_task *t = tl->threads[(at + i) % tl->nthreads];
+
+		if (t->thread->let && is_stopped(t) && !t->thread->interrupted &&
+		    !t->thread->unborn)
+			return t;
+	}
+	return NULL;
+}
+
+static double turn_began;
+
+double ckpt_sched_slice(const struct ckpt_timeline *tl)
+{
+	(void)tl;
+	return ckpt_now() - turn_began;
+}
+
+/* Lets a call that we have interrupted go on. */
+static void go_on(struct ckpt_task *t)
+{
+	t->thread->interrupted = false;
+	if (t->stop.rval == -EINTR) {
+		ckpt_before_call(t, ckpt_regs(t));
+		ckpt_regs_dirty(t);
+	}
+	ckpt_resume(t, PTRACE_SYSCALL, 0);
+}
+
+/* Has the thread whose turn has come use it. */
+static void use_turn(struct ckpt_task *t)
+{
+	struct ckpt_thread *th = t->thread;
+	int sig = th->sig;
+
+	if (!is_stopped(t))
+		return; /* in its call */
+	if (th->interrupted) {
+		if (th->let)
+			go_on(t);
+	} else if (th->pending) {
+		th->pending = false;
+		t->ops->stopped(t, &t->stop);
+	} else if (th->let) {
+		th->sig = 0;
+		ckpt_record_resume(t, th->request, sig);
+	}
+}
+
+void ckpt_sched_turn(struct ckpt_timeline *tl, struct ckpt_task *to)
+{
+	struct ckpt_task *from = tl->live;
+	struct ckpt_event *ev = ckpt_log_add(tl, CKPT_EV_TURN);
+
+	if (!ev) {
+		ckpt_record_stop(tl, "no memory for the log");
+		return;
+	}
+	ev->turn = from->in_call ? CKPT_TURN_AT_CALL : CKPT_TURN_HERE;
+	ev->nr = from->in_call ? (int16_t)from->thread->nr : 0;
+	ev->result = ckpt_vtid(to);
+	turn_began = ckpt_now();
+	ckpt_record_aligned(tl);
+	hand_over(tl, to);
+	use_turn(to);
+}
+
+/* A clock that wakes the tracer up, and goes on doing so, since it may strike
+ * before the wait begins. */
+static void set_clock(long ns)
+{
+	static timer_t timer;
+	static bool made;
+	struct itimerspec it = { { 0, ns }, { 0, ns } };
+	struct sigevent ev = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM };
+
+	if (!made && timer_create(CLOCK_MONOTONIC, &ev, &timer))
+		return;
+	made = true;
+	timer_settime(timer, 0, &it, NULL);
+}
+
+/* Whether t, in the kernel, comes back soon; then it is at its stop. */
+static bool comes_back(struct ckpt_task *t)
+{
+	double end = ckpt_now() + GRACE_NS * 1e-9;
+	int err;
+
+	set_clock(GRACE_NS);
+	do
+		err = ckpt_wait(t, NULL);
+	while (err == -EINTR && ckpt_now() < end);
+	set_clock(0);
+	return !err;
+}
+
+/* Calls that wait, if they do anything. */
+static bool sleeps(const struct ckpt_thread *th)
+{
+	switch (th->nr) {
+	case SYS_futex:
+		switch (th->args[1] & FUTEX_CMD_MASK) {
+		case FUTEX_WAIT:
+		case FUTEX_WAIT_BITSET:
+		case FUTEX_LOCK_PI:
+		case FUTEX_LOCK_PI2:
+		case FUTEX_WAIT_REQUEUE_PI:
+			return true;
+		}
+		return false;
+	case SYS_nanosleep:
+	case SYS_clock_nanosleep:
+	case SYS_pause:
+	case SYS_rt_sigsuspend:
+		return true;
+	default:
+		return false;
+	}
+}
+
+void ckpt_sched_called(struct ckpt_task *t)
+{
+	struct ckpt_timeline *tl = t->timeline;
+	struct ckpt_task *to = ckpt_sched_next(tl);
+
+	if (!to || t->state != CKPT_RUNNING)
+		return;
+	if (!sleeps(t->thread) && comes_back(t)) {
+		ckpt_dispatch(t);
+		return;
+	}
+	ckpt_sched_turn(tl, to);
+}
+
+/* The turn goes to who can use it, if the one that has it can't. */
+static void reconsider(struct ckpt_timeline *tl)
+{
+	struct ckpt_task *t = tl->live, *to = ckpt_sched_next(tl);
+
+	if (!to || !t->thread->let || !t->in_call || t->state != CKPT_RUNNING)
+		return;
+	ckpt_sched_called(t);
+}
+
+void ckpt_record_idle(struct ckpt_timeline *tl)
+{
+	struct ckpt_task *t = tl->live, *to;
+
+	if (!t || !tl->recording || !(to = ckpt_sched_next(tl)))
+		return;
+	if (t->thread->let) {
+		reconsider(tl);
+		return;
+	}
+	/* The debugger has stopped it, and lets another one run. */
+	if (!is_stopped(t) && !t->in_call)
+		return;
+	if (!t->in_call && ckpt_snapshot(tl, ckpt_record_where(tl), false, 0, NULL))
+		return;
+	ckpt_sched_turn(tl, to);
+}
+
+enum ckpt_verdict ckpt_sched_stopped(struct ckpt_task *t)
+{
+	struct ckpt_thread *th = t->thread;
+
+	switch (t->state) {
+	case CKPT_DEAD:
+		ckpt_sched_died(t);
+		return CKPT_REPORT;
+	case CKPT_ENTRY: /* the call that was interrupted */
+	case CKPT_SECCOMP:
+		ckpt_resume(t, PTRACE_SYSCALL, 0);
+		return CKPT_HANDLED;
+	case CKPT_EVENT:
+		if (t->stop.event != PTRACE_EVENT_STOP)
+			break;
+		if (!th->met) {
+			th->met = true;
+			return CKPT_REPORT;
+		}
+		if (t->in_call) {
+			ckpt_resume(t, PTRACE_SYSCALL, 0);
+			return CKPT_HANDLED;
+		}
+		break;
+	default:
+		break;
+	}
+	th->pending = true;
+	reconsider(t->timeline);
+	return CKPT_HANDLED;
+}
+
+void ckpt_sched_let(struct ckpt_task *t, int request, int sig)
+{
+	t->thread->let = true;
+	t->thread->request = request;
+	t->thread->sig = sig;
+	if (t->thread->interrupted)
+		go_on(t);
+}
+
+/* ----------------------------------------------------------- all of them */
+
+static bool signal_waits(const struct ckpt_task *t)
+{
+	unsigned long pending = 0, shared = 0, blocked = 0;
+	char path[48], line[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/status", t->tgid, t->tid);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f)) {
+		sscanf(line, "SigPnd: %lx", &pending);
+		sscanf(line, "ShdPnd: %lx", &shared);
+		sscanf(line, "SigBlk: %lx", &blocked);
+	}
+	if (f)
+		fclose(f);
+	return (pending | shared) & ~blocked;
+}
+
+int ckpt_record_hold(struct ckpt_task *t)
+{
+	double deadline = ckpt_now() + FREEZE_SECONDS;
+	int err = 0;
+
+	while (!err && !is_stopped(t)) {
+		ckpt_interrupt(t);
+		err = ckpt_wait_until(t, NULL, deadline);
+		if (!err && t->state == CKPT_DEAD) {
+			ckpt_tell_later(t);
+			return -ESRCH;
+		}
+		if (!err && (t->state == CKPT_ENTRY || t->state == CKPT_SECCOMP))
+			ckpt_resume(t, PTRACE_SYSCALL, 0);
+		else if (!err && t->state == CKPT_EVENT && t->stop.event != PTRACE_EVENT_STOP)
+			ckpt_dispatch(t);
+	}
+	if (!err && !t->thread->met) {
+		ckpt_first_stop(t);
+		return 0;
+	}
+	if (err || !t->in_call || t->thread->interrupted || t->thread->pending)
+		return err;
+	if (t->state == CKPT_EXIT && (ckpt_interrupted(t->stop.rval) ||
+				      (t->stop.rval == -EINTR && !signal_waits(t))))
+		t->thread->interrupted = true;
+	else
+		t->thread->pending = true;
+	return 0;
+}
+
+int ckpt_sched_freeze(struct ckpt_timeline *tl)
+{
+	int err = 0, err2;
+
+	for (size_t i = 0; i < tl->nthreads; i++) {
+		struct ckpt_task *t = tl->threads[i];
+
+		if (t == tl->live || t->thread->gone || is_stopped(t))
+			continue;
+		err2 = ckpt_record_hold(t);
+		if (err2)
+			err = err2;
+	}
+	return err;
+}
+
+void ckpt_sched_thaw(struct ckpt_timeline *tl)
+{
+	for (size_t i = 0; i < tl->nthreads; i++) {
+		struct ckpt_task *t = tl->threads[i];
+
+		if (t != tl->live && t->thread->interrupted && t->thread->let)
+			go_on(t);
+	}
+}
+
+void ckpt_sched_release(struct ckpt_timeline *tl)
+{
+	for (size_t i = 0; i < tl->nthreads; i++) {
+		struct ckpt_task *t = tl->threads[i];
+		struct ckpt_thread *th = t->thread;
+
+		ckpt_affinity_free(t->tid);
+		if (t == tl->live || !is_stopped(t))
+			continue;
+		if (th->interrupted)
+			go_on(t);
+		else if (th->pending && !t->in_call)
+			t->ops->stopped(t, &t->stop);
+		else if (th->let)
+			ckpt_resume(t, th->request, th->sig);
+		th->pending = th->interrupted = false;
+	}
+}
+
+/* ------------------------------------------------------------ a thread's end */
+
+/* The words of memory that the kernel may write when t ends: the address for
+ * its joiner, and the mutexes that it holds. */
+static size_t find_last_words(struct ckpt_task *t, uint64_t *ret, size_t room)
+{
+	struct {
+		uint64_t next, offset, pending;
+	} head;
+	uint64_t at = 0, entry;
+	size_t n = 0, len = 0;
+
+	if (t->thread->clear_tid)
+		ret[n++] = t->thread->clear_tid;
+	if (syscall(SYS_get_robust_list, t->tid, &at, &len) || !at ||
+	    ckpt_read(t, at, &head, sizeof(head)))
+		return n;
+	if (head.pending && n < room)
+		ret[n++] = (head.pending & ~1ull) + head.offset;
+	for (entry = head.next & ~1ull; entry && entry != at && n < room; entry &= ~1ull) {
+		ret[n++] = entry + head.offset;
+		if (ckpt_read(t, entry, &entry, 8))
+			break;
+	}
+	return n;
+}
+
+static bool is_over(struct ckpt_task *t)
+{
+	char path[64], text[256], *p;
+	size_t n = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", t->tgid, t->tid);
+	f = fopen(path, "re");
+	if (f) {
+		n = fread(text, 1, sizeof(text) - 1, f);
+		fclose(f);
+	}
+	text[n] = 0;
+	p = strrchr(text, ')');
+	return !p || p[2] == 'Z' || p[2] == 'X';
+}
+
+/* Runs t to its end. A leader's isn't told before the others' ends. */
+static void let_end(struct ckpt_task *t)
+{
+	double end = ckpt_now() + 5;
+
+	ckpt_resume(t, PTRACE_SYSCALL, 0);
+	while (t->state != CKPT_DEAD && ckpt_now() < end) {
+		if (ckpt_wait_until(t, NULL, ckpt_now() + 0.0005)) {
+			if (t->tid == t->tgid && is_over(t)) {
+				t->thread->gone = true;
+				return;
+			}
+		} else if (t->state != CKPT_DEAD) {
+			ckpt_resume(t, PTRACE_SYSCALL, 0);
+		}
+	}
+}
+
+static struct ckpt_task *survivor(struct ckpt_timeline *tl, const struct ckpt_task *dead)
+{
+	struct ckpt_task *next = ckpt_sched_next(tl);
+
+	for (size_t i = 0; !next && i < tl->nthreads; i++)
+		if (tl->threads[i] != dead && !tl->threads[i]->thread->gone)
+			next = tl->threads[i];
+	return next;
+}
+
+void ckpt_sched_exit(struct ckpt_task *t)
+{
+	static uint64_t words[MAX_ROBUST + 2];
+	struct ckpt_timeline *tl = t->timeline;
+	struct ckpt_event *ev = ckpt_log_add(tl, CKPT_EV_END);
+	size_t n = find_last_words(t, words, MAX_ROBUST + 2);
+	struct ckpt_task *to;
+
+	if (ev) {
+		ev->nr = SYS_exit;
+		memcpy(ev->args, t->thread->args, sizeof(ev->args));
+		ev->ip = ckpt_regs(t)->rip;
+	} else {
+		ckpt_record_stop(tl, "no memory for the log");
+	}
+	let_end(t);
+	t->in_call = false;
+	to = survivor(tl, t);
+	for (size_t i = 0; ev && to && i < n; i++)
+		if (ckpt_log_data(tl, to, words[i], 4))
+			ckpt_record_stop(tl, "no memory for the log");
+	if (to && tl->recording)
+		ckpt_sched_turn(tl, to);
+	if (t->state == CKPT_DEAD)
+		t->ops->stopped(t, &t->stop);
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The live target's threads take turns: one at a time runs the program's code,
+ * so that the order in which they ran is a short list of events (TURN), and
+ * replays exactly. A call that takes long lets another thread run; its results
+ * are recorded once its thread's turn has come.
+ *
+ * Files of the engine only.
+ */
+#ifndef CKPT_SCHED_H
+#define CKPT_SCHED_H
+
+#include "ckptcore/internal.h"
+
+/* What is known of one thread of the live target. */
+struct ckpt_thread {
+	bool let;	  /* the debugger lets it run */
+	bool pending;	  /* stands at a stop that nobody has dealt with, until its turn */
+	bool interrupted; /* a call of its was ended by us and is to go on */
+	bool met;	  /* its first stop was seen */
+	bool unborn;	  /* the call that makes it isn't over */
+	bool gone;	  /* a leader that has ended before its threads */
+	bool step_call;	  /* the debugger single-steps over its call */
+	bool barrier;	  /* nothing but a snapshot describes its call */
+	bool births;	  /* its call starts a thread */
+	int request, sig; /* how the debugger resumed it last */
+	siginfo_t siginfo; /* at a signal's stop, as the kernel gave it */
+	int redeliver;	   /* comes once more, to be given with siginfo */
+	uint64_t clear_tid; /* where the kernel writes 0 and wakes, at its end */
+	/* Its call: */
+	long nr;
+	uint64_t args[6];
+	const struct ckpt_call *call;
+	enum ckpt_call_class class;
+	struct ckpt_call_entry entry;
+};
+
+/* Makes t, or t's new thread child, one of the live target's. */
+int ckpt_sched_add(struct ckpt_timeline *tl, struct ckpt_task *t) __must_check;
+void ckpt_sched_born(struct ckpt_task *t, struct ckpt_task *child);
+/* t died, and is none any more. */
+void ckpt_sched_died(struct ckpt_task *t);
+/* The recording ends, or the timeline: all run as the debugger says. */
+void ckpt_sched_release(struct ckpt_timeline *tl);
+/* Forgets all threads. */
+void ckpt_sched_forget(struct ckpt_timeline *tl);
+
+/* A stop of a thread that hasn't the turn. */
+enum ckpt_verdict ckpt_sched_stopped(struct ckpt_task *t);
+/* The debugger lets t, which hasn't the turn, run. */
+void ckpt_sched_let(struct ckpt_task *t, int request, int sig);
+/* The thread that would run if t's turn was over, or NULL. */
+struct ckpt_task *ckpt_sched_next(const struct ckpt_timeline *tl);
+/* How long it has been the current thread's turn, in seconds. */
+double ckpt_sched_slice(const struct ckpt_timeline *tl);
+/* From now on it is to's turn. */
+void ckpt_sched_turn(struct ckpt_timeline *tl, struct ckpt_task *to);
+/* t has just been let into the kernel: when that takes long another's turn
+ * comes; its stop, if it comes soon, is dealt with. */
+void ckpt_sched_called(struct ckpt_task *t);
+/* t, whose turn it is, is at the entry of its exit, and others live on. */
+void ckpt_sched_exit(struct ckpt_task *t);
+
+/* Stops what is in the kernel / lets it go on there. -EBUSY: one can't. */
+int ckpt_sched_freeze(struct ckpt_timeline *tl) __must_check;
+void ckpt_sched_thaw(struct ckpt_timeline *tl);
+/* All living threads but the current one; *ret is the caller's to free(). */
+int ckpt_sched_others(const struct ckpt_timeline *tl, struct ckpt_task ***ret,
+		      size_t *n) __must_check;
+
+#endif
