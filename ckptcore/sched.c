@@ -146,14 +146,18 @@ double ckpt_sched_slice(const struct ckpt_timeline *tl)
 	return ckpt_now() - turn_began;
 }
 
-/* Lets a call that we have interrupted go on. */
+/* Lets a call that we have interrupted go on. The kernel would make it again by
+ * itself, had no call been injected meanwhile. */
 static void go_on(struct ckpt_task *t)
 {
+	struct user_regs_struct *r = ckpt_regs(t);
+	bool timed = t->stop.rval == -516; /* the kernel knows how much is left */
+
 	t->thread->interrupted = false;
-	if (t->stop.rval == -EINTR) {
-		ckpt_before_call(t, ckpt_regs(t));
-		ckpt_regs_dirty(t);
-	}
+	ckpt_before_call(t, r);
+	if (timed)
+		r->rax = SYS_restart_syscall;
+	ckpt_regs_dirty(t);
 	ckpt_resume(t, PTRACE_SYSCALL, 0);
 }
 
@@ -374,8 +378,8 @@ int ckpt_record_hold(struct ckpt_task *t)
 	}
 	if (err || !t->in_call || t->thread->interrupted || t->thread->pending)
 		return err;
-	if (t->state == CKPT_EXIT && (ckpt_interrupted(t->stop.rval) ||
-				      (t->stop.rval == -EINTR && !signal_waits(t))))
+	if (t->state == CKPT_EXIT &&
+	    (ckpt_interrupted(t->stop.rval) || t->stop.rval == -EINTR) && !signal_waits(t))
 		t->thread->interrupted = true;
 	else
 		t->thread->pending = true;
