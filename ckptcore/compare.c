@@ -68,6 +68,8 @@ static bool same_page(uint64_t a, uint64_t b)
 	return a & PRESENT && b & PRESENT && (a & PFN) && (a & PFN) == (b & PFN);
 }
 
+#define MAX_DEAD 64 /* threads beyond that have their dead stacks compared */
+
 struct pair {
 	struct ckpt_task *a, *b;
 	const struct ckpt_overlay *overlay;
@@ -76,36 +78,52 @@ struct pair {
 	bool dead_known;
 	struct {
 		uint64_t lo, hi;
-	} dead[2];
+	} dead[MAX_DEAD];
+	size_t ndead;
 };
 
 #define RED_ZONE 128
 #define SCRATCH (CKPT_PAGE + 2048)
 
+static void add_dead(struct pair *p, uint64_t lo, uint64_t hi)
+{
+	if (lo >= hi || p->ndead == MAX_DEAD)
+		return;
+	p->dead[p->ndead].lo = lo;
+	p->dead[p->ndead++].hi = hi;
+}
+
+/* Below the stack pointer of a thread. */
+static void add_stack(struct pair *p, struct ckpt_task *t)
+{
+	uint64_t rsp = ckpt_regs(t)->rsp;
+
+	for (size_t i = 0; i < p->nmaps; i++)
+		if (rsp > p->maps[i].lo && rsp <= p->maps[i].hi && rsp - RED_ZONE > p->maps[i].lo)
+			add_dead(p, p->maps[i].lo, rsp - RED_ZONE);
+}
+
 static void find_dead(struct pair *p)
 {
-	uint64_t rsp = ckpt_regs(p->a)->rsp;
+	const struct ckpt_play *play = p->a->play;
 	stack_t alt;
 	long res;
 
 	p->dead_known = true;
-	for (size_t i = 0; i < p->nmaps; i++)
-		if (rsp > p->maps[i].lo && rsp <= p->maps[i].hi && rsp - RED_ZONE > p->maps[i].lo) {
-			p->dead[0].lo = p->maps[i].lo;
-			p->dead[0].hi = rsp - RED_ZONE;
-		}
+	add_stack(p, p->a);
+	for (size_t i = 0; play && i < play->nothers; i++)
+		add_stack(p, play->others[i]);
 	if (ckpt_inject(p->a, &res, SYS_sigaltstack, 0, SCRATCH, 0, 0, 0, 0) || res ||
 	    ckpt_read(p->a, SCRATCH, &alt, sizeof(alt)) || alt.ss_flags & (SS_DISABLE | SS_ONSTACK))
 		return;
-	p->dead[1].lo = (uintptr_t)alt.ss_sp;
-	p->dead[1].hi = (uintptr_t)alt.ss_sp + alt.ss_size;
+	add_dead(p, (uintptr_t)alt.ss_sp, (uintptr_t)alt.ss_sp + alt.ss_size);
 }
 
 static bool is_dead(struct pair *p, uint64_t addr)
 {
 	if (!p->dead_known)
 		find_dead(p);
-	for (int i = 0; i < 2; i++)
+	for (size_t i = 0; i < p->ndead; i++)
 		if (addr >= p->dead[i].lo && addr + 8 <= p->dead[i].hi)
 			return true;
 	return false;

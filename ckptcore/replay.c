@@ -6,6 +6,7 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -329,6 +330,19 @@ static bool is_birth(struct ckpt_task *p, const struct ckpt_event *ev)
 	return flags & CLONE_THREAD;
 }
 
+/* Watched memory is watched in a new thread as well. */
+static void copy_debug_registers(struct ckpt_task *from, struct ckpt_task *to)
+{
+	const size_t at = offsetof(struct user, u_debugreg), control = at + 7 * sizeof(long);
+	long dr7 = ptrace(PTRACE_PEEKUSER, from->tid, control, 0L);
+
+	for (size_t i = 0; dr7 && i < 4; i++)
+		ptrace(PTRACE_POKEUSER, to->tid, at + i * sizeof(long),
+		       ptrace(PTRACE_PEEKUSER, from->tid, at + i * sizeof(long), 0L));
+	if (dr7)
+		ptrace(PTRACE_POKEUSER, to->tid, control, dr7);
+}
+
 /* A thread is born: p's clone was recorded with the result vtid. */
 static int birth(struct ckpt_task *p, const struct ckpt_event *ev)
 {
@@ -356,6 +370,7 @@ static int birth(struct ckpt_task *p, const struct ckpt_event *ev)
 	if (err)
 		return err;
 	t->vtid = (pid_t)ev->result;
+	copy_debug_registers(p, t);
 	return add_other(play, t);
 }
 

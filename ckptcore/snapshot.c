@@ -306,8 +306,10 @@ int ckpt_snapshot_insert(struct ckpt_timeline *tl, size_t i, struct ckpt_task *p
 	struct ckpt_task *single;
 	int err = s ? append(tl, s) : -ENOMEM;
 
-	if (!err && p->play->nothers) {
-		err = ckpt_puppet_save(p, &s->others);
+	if (!err && (p->play->nothers || p->play->nspare)) {
+		/* Parked is one thread only. */
+		if (p->play->nothers)
+			err = ckpt_puppet_save(p, &s->others);
 		if (!err)
 			err = ckpt_fork(p, false, &parked_ops, &single);
 		if (err) {

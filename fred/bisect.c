@@ -207,6 +207,7 @@ void fred_op_bisect(json_object *in, json_object *out)
 	(void)in;
 	fred_timeline_unstage();
 	finish();
+	b.m.thread = 0; /* whatever thread makes it bad */
 	err = fred_timeline_moment(&b.m.goal, &b.m.interval);
 	if (err) {
 		fail(out, err);

@@ -108,6 +108,7 @@ static void op_status(json_object *in, json_object *out)
 	(void)in;
 	put_string(out, "state", !F.tl ? "none" : !F.vt ? "ended" : puppet ? "past" : "live");
 	put_number(out, "tid", (uint64_t)F.tid);
+	put_number(out, "thread", (uint64_t)(F.staged ? ckpt_vtid(F.staged) : F.tid));
 	put_bool(out, "verbose", F.verbose);
 	put_bool(out, "running", F.now && F.now->state == CKPT_RUNNING);
 	if (F.staged)
@@ -232,11 +233,13 @@ static void stage_last_stop(const struct fred_moment *m, json_object *out)
 {
 	struct ckpt_task *written = NULL, *hit;
 	size_t which = 0, slot = 0;
-	int err =
-		fred_seek_write(m, search.floor, search.watches, search.nwatches, &written, &slot);
+	struct fred_moment any = *m; /* other threads stop at breakpoints, too */
+	int err;
 
+	any.thread = 0;
+	err = fred_seek_write(m, search.floor, search.watches, search.nwatches, &written, &slot);
 	if (err >= 0)
-		err = fred_seek_last(m, written ? written : search.floor, search.stops,
+		err = fred_seek_last(&any, written ? written : search.floor, search.stops,
 				     search.nstops, &hit, &which);
 	if (err > 0) {
 		stage(out, hit, FRED_ARRIVE_BREAKPOINT, 0, "breakpoint");
@@ -258,8 +261,10 @@ static void stage_last_stop(const struct fred_moment *m, json_object *out)
 	}
 }
 
-static int moment(struct fred_moment *m, bool chain)
+static int moment(struct fred_moment *m, bool chain, pid_t thread)
 {
+	int err;
+
 	memset(m, 0, sizeof(*m));
 	if (chain && F.staged && F.staged->play) {
 		m->owned = F.staged; /* it is about to be replaced */
@@ -269,7 +274,11 @@ static int moment(struct fred_moment *m, bool chain)
 		return 0;
 	}
 	fred_timeline_unstage();
-	return fred_timeline_moment(&m->goal, &m->interval);
+	err = fred_timeline_moment(&m->goal, &m->interval);
+	m->thread = thread ? thread : F.now ? ckpt_vtid(F.now) : 0;
+	if (!err && F.now && ckpt_vtid(F.now) != m->thread)
+		err = fred_moment_in_thread(m, m->thread);
+	return err < 0 ? err : 0;
 }
 
 /* Frames that watched variables belong to: where they begin the search ends. */
@@ -319,7 +328,8 @@ static void op_reverse(json_object *in, json_object *out)
 	struct fred_moment m;
 	struct ckpt_task *p = NULL;
 	double begin = ckpt_now();
-	int err = moment(&m, json_object_object_get(in, "chain") != NULL);
+	int err = moment(&m, json_object_object_get(in, "chain") != NULL,
+			 (pid_t)get_number(in, "thread", 0));
 	size_t i = 0;
 
 	drop_floor();
@@ -368,7 +378,7 @@ static void op_again(json_object *in, json_object *out)
 
 	(void)in;
 	fred_timeline_peek(false);
-	err = moment(&m, true);
+	err = moment(&m, true, 0);
 	if (err)
 		fail(out, err);
 	else
@@ -429,6 +439,7 @@ static void op_reattach(json_object *in, json_object *out)
 	fred_timeline_stage(p, FRED_ARRIVE_STEP);
 	put_string(out, "status", "ok");
 	put_number(out, "tid", (uint64_t)F.tid);
+	put_number(out, "thread", (uint64_t)(F.staged ? ckpt_vtid(F.staged) : F.tid));
 }
 
 static void op_prompt(json_object *in, json_object *out)

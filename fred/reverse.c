@@ -435,7 +435,8 @@ int fred_reverse_scope(const struct fred_moment *m, struct ckpt_task *from, unsi
 
 /* ------------------------------------------------------------- watchpoints */
 
-static int arm(struct ckpt_task *p, const struct fred_watch *w, size_t n)
+/* Sets the debug registers of p's thread t. */
+static int arm_thread(struct ckpt_task *p, const struct fred_watch *w, size_t n)
 {
 	static const unsigned int lens[] = { [1] = 0, [2] = 1, [4] = 3, [8] = 2 };
 	unsigned long dr7 = 0;
@@ -451,6 +452,15 @@ static int arm(struct ckpt_task *p, const struct fred_watch *w, size_t n)
 	return ptrace(PTRACE_POKEUSER, p->tid, offsetof(struct user, u_debugreg[7]), dr7) < 0 ?
 		       -EINVAL :
 		       0;
+}
+
+static int arm(struct ckpt_task *p, const struct fred_watch *w, size_t n)
+{
+	int err = arm_thread(p, w, n);
+
+	for (size_t i = 0; !err && i < p->play->nothers; i++)
+		err = arm_thread(p->play->others[i], w, n);
+	return err;
 }
 
 static uint64_t value_of(struct ckpt_task *p, const struct fred_watch *w)
@@ -514,9 +524,8 @@ static int run_changes(size_t interval, struct ckpt_task *from, const struct ckp
 		}
 		if (stop && *count >= stop) {
 			ckpt_leg_end(&leg);
-			ptrace(PTRACE_POKEUSER, p->tid, offsetof(struct user, u_debugreg[7]), 0L);
 			*ret = p;
-			return 1;
+			return arm(p, NULL, 0) ? -ESRCH : 1;
 		}
 	}
 	ckpt_puppet_destroy(p);

@@ -27,9 +27,86 @@ void fred_moment_of(struct ckpt_task *p, struct fred_moment *ret)
 	memset(ret, 0, sizeof(*ret));
 	ret->interval = p->play->interval;
 	ret->goal.event = p->play->event;
-	ret->goal.how = CKPT_END_MATCH;
+	ret->goal.how = p->state == CKPT_ENTRY ? CKPT_END_CALL : CKPT_END_MATCH;
 	ret->goal.ref = p;
 	ret->goal.regs = ckpt_canonical(p);
+	ret->thread = p->vtid;
+}
+
+/* The number of the event that gave the turn in whose course m's interval has
+ * come to m; false: it is the turn with which the interval began. */
+static bool turn_of(const struct fred_moment *m, uint64_t *ret)
+{
+	for (uint64_t e = m->goal.event; e > F.tl->snaps[m->interval]->event; e--)
+		if (F.tl->events[e - 1].kind == CKPT_EV_TURN) {
+			*ret = e - 1;
+			return true;
+		}
+	return false;
+}
+
+static pid_t thread_of(const struct fred_moment *m)
+{
+	const struct ckpt_snap *s = F.tl->snaps[m->interval];
+	uint64_t e;
+
+	if (turn_of(m, &e))
+		return (pid_t)F.tl->events[e].result;
+	return s->copy ? s->copy->vtid : 0;
+}
+
+/* Makes m the end of the turn before the one that m is in; false: there is none
+ * in recorded history. */
+static bool turn_before(struct fred_moment *m)
+{
+	uint64_t e;
+
+	m->owned = NULL;
+	if (turn_of(m, &e) && (e > F.tl->snaps[m->interval]->event ||
+			       F.tl->events[e].turn == CKPT_TURN_AT_CALL)) {
+		memset(&m->goal, 0, sizeof(m->goal));
+		m->goal.event = e;
+		m->goal.how = F.tl->events[e].turn == CKPT_TURN_AT_CALL ? CKPT_END_CALL :
+									  CKPT_END_EVENT;
+		return true;
+	}
+	if (m->interval == 0)
+		return false;
+	m->interval--;
+	ckpt_goal_of(F.tl, m->interval, &m->goal);
+	return true;
+}
+
+int fred_moment_in_thread(struct fred_moment *m, pid_t tid)
+{
+	struct ckpt_task *p;
+	struct ckpt_leg leg;
+	enum ckpt_halt halt;
+	int err;
+
+	if (!tid || thread_of(m) == tid)
+		return 1;
+	fred_moment_deinit(m);
+	do
+		if (!turn_before(m))
+			return 0;
+	while (thread_of(m) != tid);
+	err = ckpt_puppet_create(F.tl, m->interval, &p);
+	if (err)
+		return err;
+	err = ckpt_leg_begin(&leg, p, &m->goal, NULL, 0);
+	if (!err) {
+		halt = ckpt_leg_run(&leg);
+		err = fred_seek_failure(halt, &leg);
+		ckpt_leg_end(&leg);
+	}
+	if (err) {
+		ckpt_puppet_destroy(p);
+		return err;
+	}
+	fred_moment_of(p, m);
+	m->owned = p;
+	return 1;
 }
 
 /* ---------------------------------------------------------------- symbols */
@@ -106,24 +183,33 @@ static int start(size_t interval, struct ckpt_task *from, struct ckpt_task **ret
 	return from ? ckpt_puppet_clone(from, ret) : ckpt_puppet_create(F.tl, interval, ret);
 }
 
+/* What is run: an interval up to a goal; the rules count in a thread, or (0) in
+ * all of them. */
+struct span {
+	size_t interval;
+	struct ckpt_goal goal;
+	pid_t thread;
+};
+
 /* How often the rules held between the start and the goal; -errno. */
-static int count(size_t interval, struct ckpt_task *from, const struct ckpt_goal *goal,
-		 const struct ckpt_rule *rules, size_t n, uint64_t *ret)
+static int count(const struct span *at, struct ckpt_task *from, const struct ckpt_rule *rules,
+		 size_t n, uint64_t *ret)
 {
 	struct ckpt_leg leg;
 	struct ckpt_task *p;
 	enum ckpt_halt halt = CKPT_HALT_DEAD;
-	int err = start(interval, from, &p);
+	int err = start(at->interval, from, &p);
 
 	if (err)
 		return err;
-	err = ckpt_leg_begin(&leg, p, goal, rules, n);
+	err = ckpt_leg_begin(&leg, p, &at->goal, rules, n);
 	if (!err) {
+		leg.run.only = at->thread;
 		if (ckpt_cell_set(p, CKPT_CELL_FREE, CKPT_NEVER))
 			err = -ESRCH;
 		halt = ckpt_leg_run(&leg);
 		if (halt == CKPT_HALT_GOAL || halt == CKPT_HALT_EXIT ||
-		    (halt == CKPT_HALT_DEAD && !F.tl->live && interval + 1 == F.tl->nsnaps))
+		    (halt == CKPT_HALT_DEAD && !F.tl->live && at->interval + 1 == F.tl->nsnaps))
 			*ret = halt == CKPT_HALT_DEAD ?
 				       0 :
 				       CKPT_NEVER - ckpt_cell_get(p, CKPT_CELL_FREE);
@@ -136,18 +222,18 @@ static int count(size_t interval, struct ckpt_task *from, const struct ckpt_goal
 }
 
 /* A puppet at the nth time that the rules hold. */
-static int stop_at(size_t interval, struct ckpt_task *from, const struct ckpt_goal *goal,
-		   const struct ckpt_rule *rules, size_t n, uint64_t nth, struct ckpt_task **ret,
-		   size_t *which)
+static int stop_at(const struct span *at, struct ckpt_task *from, const struct ckpt_rule *rules,
+		   size_t n, uint64_t nth, struct ckpt_task **ret, size_t *which)
 {
 	struct ckpt_leg leg;
 	struct ckpt_task *p;
 	enum ckpt_halt halt = CKPT_HALT_DEAD;
-	int err = start(interval, from, &p);
+	int err = start(at->interval, from, &p);
 
 	if (err)
 		return err;
-	err = ckpt_leg_begin(&leg, p, goal, rules, n);
+	err = ckpt_leg_begin(&leg, p, &at->goal, rules, n);
+	leg.run.only = at->thread;
 	if (!err && ckpt_cell_set(p, CKPT_CELL_FREE, nth))
 		err = -ESRCH;
 	if (!err) {
@@ -174,8 +260,8 @@ static int stop_at(size_t interval, struct ckpt_task *from, const struct ckpt_go
 int fred_seek_last(const struct fred_moment *m, struct ckpt_task *from,
 		   const struct ckpt_rule *rules, size_t n, struct ckpt_task **ret, size_t *which)
 {
-	struct ckpt_goal goal = m->goal;
-	size_t i = m->interval, lowest = from ? from->play->interval : 0;
+	struct span at = { m->interval, m->goal, m->thread };
+	size_t lowest = from ? from->play->interval : 0;
 	struct ckpt_rule *r;
 	uint64_t hits = 0;
 	int err;
@@ -185,18 +271,28 @@ int fred_seek_last(const struct fred_moment *m, struct ckpt_task *from,
 	r = with_cell(rules, n);
 	if (!r)
 		return -ENOMEM;
-	for (;; i--) {
-		struct ckpt_task *begin = from && i == lowest ? from : NULL;
+	for (;; at.interval--) {
+		struct ckpt_task *begin = from && at.interval == lowest ? from : NULL;
 
-		err = count(i, begin, &goal, r, n, &hits);
+		err = count(&at, begin, r, n, &hits);
 		if (!err && hits)
-			err = stop_at(i, begin, &goal, r, n, hits, ret, which);
-		if (err || hits || i == lowest)
+			err = stop_at(&at, begin, r, n, hits, ret, which);
+		if (err || hits || at.interval == lowest)
 			break;
-		ckpt_goal_of(F.tl, i - 1, &goal);
+		ckpt_goal_of(F.tl, at.interval - 1, &at.goal);
 	}
 	free(r);
 	return err;
+}
+
+/* The i-th interval on the way to m. */
+static struct span span_to(const struct fred_moment *m, size_t i)
+{
+	struct span at = { i, m->goal, m->thread };
+
+	if (i < m->interval)
+		ckpt_goal_of(F.tl, i, &at.goal);
+	return at;
 }
 
 int fred_seek_first(struct ckpt_task *from, const struct fred_moment *m,
@@ -209,13 +305,11 @@ int fred_seek_first(struct ckpt_task *from, const struct fred_moment *m,
 
 	for (size_t i = from->play->interval; !err && i <= m->interval; i++) {
 		struct ckpt_task *begin = i == from->play->interval ? from : NULL;
-		struct ckpt_goal goal = m->goal;
+		struct span at = span_to(m, i);
 
-		if (i < m->interval)
-			ckpt_goal_of(F.tl, i, &goal);
-		err = count(i, begin, &goal, r, n, &hits);
+		err = count(&at, begin, r, n, &hits);
 		if (!err && hits >= nth) {
-			err = stop_at(i, begin, &goal, r, n, nth, ret, which);
+			err = stop_at(&at, begin, r, n, nth, ret, which);
 			break;
 		}
 		nth -= hits;
@@ -233,11 +327,9 @@ int fred_seek_count(struct ckpt_task *from, const struct fred_moment *m,
 
 	*ret = 0;
 	for (size_t i = from->play->interval; !err && i <= m->interval; i++) {
-		struct ckpt_goal goal = m->goal;
+		struct span at = span_to(m, i);
 
-		if (i < m->interval)
-			ckpt_goal_of(F.tl, i, &goal);
-		err = count(i, i == from->play->interval ? from : NULL, &goal, r, n, &hits);
+		err = count(&at, i == from->play->interval ? from : NULL, r, n, &hits);
 		if (!err)
 			*ret += hits;
 	}
@@ -458,52 +550,114 @@ static bool is_empty(const struct fred_moment *m)
 	       ckpt_same_memory(s->copy, m->goal.ref, &F.tl->overlay, &where);
 }
 
-/* A place near the end of the span to begin at: the last visit of the moment's
- * own address, which in a loop is one round ago. */
-static int near(const struct fred_moment *m, struct ckpt_task **ret)
+/* Brings *begin, a puppet from which m is reached, near to it: the last visit of
+ * the moment's own address, which in a loop is one round ago. */
+static int near(const struct fred_moment *m, struct ckpt_task **begin)
 {
-	struct fred_moment only = *m;
 	struct ckpt_rule rule = { .site = m->goal.regs.rip, .cheap = true };
-	struct ckpt_task *begin;
+	struct ckpt_task *p;
 	size_t which;
-	int err = ckpt_puppet_create(F.tl, m->interval, &begin);
+	int err;
 
+	if (m->goal.how != CKPT_END_MATCH)
+		return 0;
+	err = fred_seek_last(m, *begin, &rule, 1, &p, &which);
+	if (err > 0) {
+		ckpt_puppet_destroy(*begin);
+		*begin = p;
+	}
+	return err < 0 ? err : 0;
+}
+
+/* A puppet where the turn in which m lies begins. */
+static int begin_turn(const struct fred_moment *m, struct ckpt_task **ret)
+{
+	struct ckpt_run run = { 0 };
+	enum ckpt_halt halt;
+	uint64_t e;
+	int err = ckpt_puppet_create(F.tl, m->interval, ret);
+
+	if (err || !turn_of(m, &e))
+		return err;
+	run.stop_event = e + 1;
+	halt = ckpt_puppet_run(*ret, &run);
+	if (halt == CKPT_HALT_EVENT)
+		return 0;
+	ckpt_puppet_destroy(*ret);
+	snprintf(fred_seek_error, sizeof(fred_seek_error), "replay diverged at event %llu: %s",
+		 (unsigned long long)run.expected_event, run.seen);
+	return halt == CKPT_HALT_CANCELLED ? -EINTR : -EPROTO;
+}
+
+/* Whether m is where p, which stands at the beginning of its turn, is already:
+ * its thread has done nothing in that turn. 1, 0 or an error. */
+static int is_idle(const struct fred_moment *m, struct ckpt_task *p)
+{
+	struct ckpt_leg leg;
+	struct ckpt_general g = ckpt_canonical(p);
+	struct ckpt_task *end;
+	bool same;
+	int err;
+
+	if (m->goal.event > p->play->event)
+		return 0;
+	if (m->goal.how == CKPT_END_EVENT)
+		return 1;
+	if (m->goal.how == CKPT_END_MATCH)
+		return is_moment(p, m);
+	/* The call at which its turn ended may be the one that it had begun with. */
+	err = ckpt_puppet_clone(p, &end);
 	if (err)
 		return err;
-	if (m->goal.how != CKPT_END_MATCH) {
-		*ret = begin;
-		return 0;
+	err = ckpt_leg_begin(&leg, end, &m->goal, NULL, 0);
+	if (!err) {
+		err = fred_seek_failure(ckpt_leg_run(&leg), &leg);
+		ckpt_leg_end(&leg);
 	}
-	err = fred_seek_last(&only, begin, &rule, 1, ret, &which);
-	if (err == 0) {
-		*ret = begin;
-		return 0;
+	same = !err && end->state == CKPT_ENTRY && ckpt_regs(end)->rip == g.rip + 2 &&
+	       ckpt_regs(end)->rsp == g.r[PROBE_RSP];
+	ckpt_puppet_destroy(end);
+	return err ? err : same;
+}
+
+/* Makes at a moment before which its thread has done something in the same
+ * turn, and *ret a puppet where that turn begins. 0: there is none. */
+static int last_turn(struct fred_moment *at, struct ckpt_task **ret)
+{
+	uint64_t e;
+	int err;
+
+	for (;;) {
+		if (!at->thread || thread_of(at) == at->thread) {
+			if (turn_of(at, &e) || !is_empty(at)) {
+				err = begin_turn(at, ret);
+				if (err)
+					return err;
+				err = turn_of(at, &e) ? is_idle(at, *ret) : 0;
+				if (!err)
+					return 1;
+				ckpt_puppet_destroy(*ret);
+				if (err < 0)
+					return err;
+			}
+		}
+		if (!turn_before(at))
+			return 0;
 	}
-	ckpt_puppet_destroy(begin);
-	return err < 0 ? err : 0;
 }
 
 int fred_seek_instruction(const struct fred_moment *m, struct ckpt_task **ret)
 {
 	struct fred_moment at = *m;
-	struct ckpt_task *p;
-	int err;
+	int err = last_turn(&at, ret);
 
-	at.owned = NULL;
-	while (is_empty(&at)) {
-		if (at.interval == 0)
-			return 0;
-		at.interval--;
-		ckpt_goal_of(F.tl, at.interval, &at.goal);
-	}
-	err = near(&at, &p);
-	if (err)
+	if (err <= 0)
 		return err;
-	err = descend(&p, &at);
-	if (err <= 0) {
-		ckpt_puppet_destroy(p);
-		return err < 0 ? err : -EPROTO;
-	}
-	*ret = p;
-	return 1;
+	err = near(&at, ret);
+	if (!err)
+		err = descend(ret, &at);
+	if (err > 0)
+		return 1;
+	ckpt_puppet_destroy(*ret);
+	return err < 0 ? err : -EPROTO;
 }

@@ -14,15 +14,24 @@
 struct fred_moment {
 	struct ckpt_goal goal;
 	size_t interval;
+	pid_t thread; /* whose past is looked at; 0: all threads' */
 	struct ckpt_task *owned; /* the goal's ref, if it is the moment's to destroy */
 };
 
 void fred_moment_deinit(struct fred_moment *m);
-/* The moment at which the puppet p stands; p must outlive it. */
+/* The moment at which the puppet p stands, in its current thread's past; p must
+ * outlive it. */
 void fred_moment_of(struct ckpt_task *p, struct fred_moment *ret);
+/*
+ * Makes m the last moment up to it at which thread tid ran: where it stands at
+ * m. 1: it is; 0: the thread hasn't run since the beginning of history (then m
+ * is undefined); others as fred_seek_last().
+ */
+int fred_moment_in_thread(struct fred_moment *m, pid_t tid) __must_check;
 
 /*
- * The last point before m at which a rule held, as a puppet standing there.
+ * The last point before m at which a rule held, in m's thread, as a puppet
+ * standing there.
  * @from: look no further back than this puppet's point; NULL: to the beginning
  * of history
  * @which: index of the rule that held
@@ -39,7 +48,7 @@ int fred_seek_first(struct ckpt_task *from, const struct fred_moment *m,
 		    const struct ckpt_rule *rules, size_t n, uint64_t nth, struct ckpt_task **ret,
 		    size_t *which) __must_check;
 
-/* The point one instruction before m; as fred_seek_last(). */
+/* The point one instruction of m's thread before m; as fred_seek_last(). */
 int fred_seek_instruction(const struct fred_moment *m, struct ckpt_task **ret) __must_check;
 
 /* How often the rules hold from where `from` stands up to m. */

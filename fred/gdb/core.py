@@ -123,11 +123,19 @@ def say_once(key, text):
         gdb.write("fred: %s.\n" % text)
 
 
-def select_leader(tid):
-    """Only the process's first thread has a past."""
-    for t in gdb.selected_inferior().threads():
-        if t.ptid[1] == tid:
-            t.switch()
+def selected_tid():
+    """The number of the user's thread, 0 without one."""
+    t = gdb.selected_thread()
+    return t.ptid[1] if t is not None and t.is_valid() else 0
+
+
+def select_thread(*tids):
+    """Selects the first of these threads that there is."""
+    for tid in tids:
+        for t in gdb.selected_inferior().threads():
+            if t.ptid[1] == tid:
+                t.switch()
+                return
 
 
 def reattach():
@@ -153,7 +161,7 @@ def land(kind, code=True):
     clear_signal()
     s = fred.ask("status")
     exe = s.get("exe")
-    select_leader(s["tid"])
+    select_thread(s["thread"], s["tid"])
     if exe and gdb.current_progspace().filename and os.path.realpath(gdb.current_progspace().filename) != exe:
         land_in_program(exe)
         return
@@ -174,6 +182,11 @@ def land(kind, code=True):
         raise
     if code and not stay:
         refresh_libraries()
+    if selected_tid() != s["thread"]:
+        # The thread was unknown before: gdb has met it on the way.
+        select_thread(s["thread"])
+        if selected_tid() == s["thread"]:
+            gdb.execute("frame")
 
 
 def arm_landing(**how):

@@ -81,7 +81,7 @@ def go_back(how, count=1, to=(), **request):
     r = None
     for i in range(count):
         more = dict(request, chain=1) if i else request
-        r = settle(fred.ask("reverse", how=how, **stops.request(), **more), stops)
+        r = settle(fred.ask("reverse", how=how, thread=selected_tid(), **stops.request(), **more), stops)
         if r["status"] != "found":
             fail(r)
         if r["kind"] != "step":
