@@ -333,6 +333,8 @@ void ckpt_sched_let(struct ckpt_task *t, int request, int sig)
 	t->thread->sig = sig;
 	if (t->thread->interrupted)
 		go_on(t);
+	else if (t->in_call && !t->thread->pending && is_stopped(t))
+		ckpt_resume(t, PTRACE_SYSCALL, sig); /* into the kernel, or on in it */
 }
 
 /* ----------------------------------------------------------- all of them */
@@ -360,6 +362,8 @@ int ckpt_record_hold(struct ckpt_task *t)
 	double deadline = ckpt_now() + FREEZE_SECONDS;
 	int err = 0;
 
+	if (is_stopped(t))
+		return 0;
 	while (!err && !is_stopped(t)) {
 		ckpt_interrupt(t);
 		err = ckpt_wait_until(t, NULL, deadline);

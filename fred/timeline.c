@@ -471,6 +471,15 @@ static bool at_goal(const struct ckpt_goal *goal)
 	       ckpt_same_memory(p, goal->ref, &F.tl->overlay, &where);
 }
 
+/* Whether the debugger has resumed the thread whose turn it is: others run as
+ * they did then, but don't stop at its breakpoints. */
+static bool stops_here(void)
+{
+	const struct vpt_thread *vt = fred_threads_current();
+
+	return !vt || vt->state == VPT_RUNNING;
+}
+
 /* One leg to the interval's end, stopping at the debugger's breakpoints. */
 static enum ckpt_halt forward_leg(const struct ckpt_goal *goal, bool calls, pid_t turn,
 				  struct ckpt_run *ret)
@@ -487,8 +496,10 @@ static enum ckpt_halt forward_leg(const struct ckpt_goal *goal, bool calls, pid_
 	if (!ckpt_leg_begin(&leg, F.now, goal, rules, o->n)) {
 		leg.run.calls = calls;
 		leg.run.turn = turn;
-		ckpt_cell_set(F.now, CKPT_CELL_FREE, 1);
-		halt = ckpt_leg_run(&leg);
+		do {
+			ckpt_cell_set(F.now, CKPT_CELL_FREE, 1);
+			halt = ckpt_leg_run(&leg);
+		} while (halt == CKPT_HALT_PROBE && !stops_here());
 		ckpt_leg_end(&leg);
 		*ret = leg.run;
 	}
@@ -555,15 +566,6 @@ static void report_halt(struct vpt_thread *vt, enum ckpt_halt halt, const struct
 	}
 }
 
-/* Whether the debugger has resumed the thread whose turn it is: others run as
- * they did then, but don't stop at its breakpoints. */
-static bool stops_here(void)
-{
-	const struct vpt_thread *vt = fred_threads_current();
-
-	return !vt || vt->state == VPT_RUNNING;
-}
-
 /* One instruction of vt's thread, and what others did meanwhile. */
 static enum ckpt_halt step_thread(const struct vpt_thread *vt, const struct ckpt_goal *goal,
 				  struct ckpt_run *ret)
@@ -603,8 +605,6 @@ static void forward(struct vpt_thread *vt, int request)
 			halt = step_thread(vt, &goal, &run);
 		else
 			halt = forward_leg(&goal, request == PTRACE_SYSCALL, 0, &run);
-		if (halt == CKPT_HALT_PROBE && !stops_here())
-			continue;
 		if (halt != CKPT_HALT_GOAL)
 			break;
 		if (cross()) {
