@@ -88,6 +88,8 @@ int ckpt_file_keep(struct ckpt_task *t, int fd);
 /* record.c */
 void ckpt_record_resume(struct ckpt_task *t, int request, int sig);
 enum ckpt_verdict ckpt_record_stopped(struct ckpt_task *t);
+/* t is at the end of a clone whose event is told now. */
+void ckpt_record_cloned(struct ckpt_task *t);
 /* No instruction was run since the last event. */
 void ckpt_record_aligned(struct ckpt_timeline *tl);
 void ckpt_record_exec(struct ckpt_task *t);

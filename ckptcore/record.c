@@ -164,12 +164,10 @@ enum ckpt_end ckpt_record_where(const struct ckpt_timeline *tl)
 
 	if (!tl->live || !tl->recording || tl->live->in_call)
 		return CKPT_END_CALL;
-	if (tl->record->aligned)
-		return CKPT_END_EVENT;
 	r = ckpt_regs(tl->live);
 	if ((int64_t)r->orig_rax >= 0 && ckpt_interrupted((int64_t)r->rax))
 		return CKPT_END_CALL;
-	return CKPT_END_MATCH;
+	return tl->record->aligned ? CKPT_END_EVENT : CKPT_END_MATCH;
 }
 
 void ckpt_record_aligned(struct ckpt_timeline *tl)
@@ -384,9 +382,9 @@ static void note_effects(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t 
 		th->clear_tid = th->args[0];
 }
 
-static enum ckpt_verdict at_exit(struct ckpt_timeline *tl, struct ckpt_task *t)
+/* The end of t's call, which is recorded if it wasn't interrupted. */
+static void end_call(struct ckpt_timeline *tl, struct ckpt_task *t)
 {
-	struct ckpt_record *rec = tl->record;
 	struct ckpt_thread *th = t->thread;
 	int64_t result = t->stop.rval;
 
@@ -397,27 +395,32 @@ static enum ckpt_verdict at_exit(struct ckpt_timeline *tl, struct ckpt_task *t)
 		result = th->nr == SYS_madvise ? 0 : e ? -e : -ENOSYS;
 		ckpt_set_result(t, result);
 	}
-	if (ckpt_interrupted(result)) {
-		/* A signal follows, and then the call again, or its EINTR. */
-		if (!th->step_call) {
-			run_on(t, PTRACE_SYSCALL, 0);
-			return CKPT_HANDLED;
-		}
-	} else {
-		note_effects(tl, t, result);
-		if (!th->barrier)
-			record_outputs(tl, t, result);
-		if (th->births && result > 0)
-			note_birth(tl, t, result);
-		rec->aligned = true;
-		if (th->barrier)
-			snapshot_if_due(t, CKPT_END_CALL, true);
-		else
-			snapshot_if_due(t, CKPT_END_EVENT, false);
-	}
+	if (ckpt_interrupted(result))
+		return; /* a signal follows, and then the call again, or its EINTR */
+	note_effects(tl, t, result);
+	if (!th->barrier)
+		record_outputs(tl, t, result);
+	if (th->births && result > 0)
+		note_birth(tl, t, result);
+	tl->record->aligned = true;
+	if (th->barrier)
+		snapshot_if_due(t, CKPT_END_CALL, true);
+	else
+		snapshot_if_due(t, CKPT_END_EVENT, false);
+}
+
+static enum ckpt_verdict at_exit(struct ckpt_timeline *tl, struct ckpt_task *t)
+{
+	struct ckpt_thread *th = t->thread;
+
+	end_call(tl, t);
 	if (th->step_call) {
 		th->step_call = false;
 		return CKPT_REPORT_TRACE;
+	}
+	if (ckpt_interrupted(t->stop.rval)) {
+		run_on(t, PTRACE_SYSCALL, 0);
+		return CKPT_HANDLED;
 	}
 	if (th->request == PTRACE_SYSCALL)
 		return CKPT_REPORT;
@@ -427,6 +430,13 @@ static enum ckpt_verdict at_exit(struct ckpt_timeline *tl, struct ckpt_task *t)
 	}
 	go_on(t, yields(t));
 	return CKPT_HANDLED;
+}
+
+void ckpt_record_cloned(struct ckpt_task *t)
+{
+	end_call(t->timeline, t);
+	t->thread->step_call = false;
+	t->thread->let = false;
 }
 
 /* ----------------------------------------------------------------- rdtsc */

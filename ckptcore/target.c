@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Who runs a target's task: the recorder, or nobody but the debugger. */
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/ptrace.h>
 
 #include "ckptcore/internal.h"
+#include "ckptcore/plugin.h"
 #include "ckptcore/record.h"
 #include "ckptcore/replay.h"
 #include "ckptcore/sched.h"
 #include "ckptcore/target.h"
 
-static bool recorded(const struct ckpt_task *t)
+bool ckpt_target_recorded(const struct ckpt_task *t)
 {
 	return t->thread && t->timeline->recording;
 }
@@ -17,7 +19,7 @@ static bool recorded(const struct ckpt_task *t)
 void ckpt_target_resume(struct ckpt_task *t, int request, int sig)
 {
 	t->request = request;
-	if (recorded(t))
+	if (ckpt_target_recorded(t))
 		ckpt_record_resume(t, request, sig);
 	else
 		ckpt_resume(t, request, sig);
@@ -31,7 +33,7 @@ bool ckpt_free_tsc(struct ckpt_task *t)
 
 enum ckpt_verdict ckpt_target_stopped(struct ckpt_task *t)
 {
-	if (recorded(t))
+	if (ckpt_target_recorded(t))
 		return ckpt_record_stopped(t);
 	if (t->state == CKPT_DEAD && t->thread)
 		ckpt_sched_died(t);
@@ -47,15 +49,23 @@ enum ckpt_verdict ckpt_target_stopped(struct ckpt_task *t)
 	return CKPT_REPORT;
 }
 
+int ckpt_target_cloned(struct ckpt_task *t)
+{
+	if (ckpt_call_through(t))
+		return -ESRCH;
+	ckpt_record_cloned(t);
+	return 0;
+}
+
 void ckpt_target_exec(struct ckpt_task *t)
 {
-	if (recorded(t))
+	if (ckpt_target_recorded(t))
 		ckpt_record_exec(t);
 }
 
 void ckpt_target_changed(struct ckpt_task *t)
 {
-	if (recorded(t))
+	if (ckpt_target_recorded(t))
 		ckpt_record_changed(t);
 }
 

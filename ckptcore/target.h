@@ -18,6 +18,10 @@ enum ckpt_verdict {
 void ckpt_target_resume(struct ckpt_task *t, int request, int sig);
 /* A stop of a target's task: what to do about it. */
 enum ckpt_verdict ckpt_target_stopped(struct ckpt_task *t);
+/* Whether what t does is recorded. */
+bool ckpt_target_recorded(const struct ckpt_task *t);
+/* t, recorded, is at the event of a clone: has that call end. -ESRCH: it died. */
+int ckpt_target_cloned(struct ckpt_task *t) __must_check;
 /* t is at its exec event: the old program ends. */
 void ckpt_target_exec(struct ckpt_task *t);
 /* The debugger changed registers or memory of t (its breakpoints apart). */

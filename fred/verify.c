@@ -12,6 +12,27 @@ struct difference {
 	char text[300];
 };
 
+/* Which registers differ. */
+static void describe(const struct ckpt_general *mine, const struct ckpt_general *recorded,
+		     struct difference *d)
+{
+	static const char *const names[] = { "rax", "rcx", "rdx",    "rbx",	"rsp",
+					     "rbp", "rsi", "rdi",    "r8",	"r9",
+					     "r10", "r11", "r12",    "r13",	"r14",
+					     "r15", "rip", "eflags", "fs_base", "gs_base" };
+	const uint64_t *a = (const uint64_t *)mine, *b = (const uint64_t *)recorded;
+	size_t n = 0;
+
+	_Static_assert(sizeof(*mine) == sizeof(names) / sizeof(*names) * sizeof(*a), "all");
+	snprintf(d->text, sizeof(d->text), "the extended state differs");
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names) && n < sizeof(d->text); i++)
+		if (a[i] != b[i])
+			n += (size_t)snprintf(d->text + n, sizeof(d->text) - n,
+					      "%s%s is %#llx, recorded %#llx", n ? ", " : "",
+					      names[i], (unsigned long long)a[i],
+					      (unsigned long long)b[i]);
+}
+
 /* Compares p, which has come to the end of its interval, with ref, which stands
  * there. 0 or -EPROTO. */
 static int compare(struct ckpt_task *p, struct ckpt_task *ref, struct difference *d)
@@ -19,9 +40,16 @@ static int compare(struct ckpt_task *p, struct ckpt_task *ref, struct difference
 	struct ckpt_general mine = ckpt_general_of(ckpt_regs(p)), other = ckpt_canonical(ref);
 	uint64_t where;
 
+	if (p->vtid != ckpt_vtid(ref)) {
+		snprintf(d->text, sizeof(d->text), "thread %d runs, recorded %d", p->vtid,
+			 ckpt_vtid(ref));
+		return -EPROTO;
+	}
+	/* At the call that was interrupted there, it has no result yet. */
+	if ((int64_t)ckpt_regs(ref)->orig_rax >= 0 && p->state == CKPT_ENTRY)
+		other.r[PROBE_RAX] = mine.r[PROBE_RAX];
 	if (!ckpt_same_registers(p, ref, &other)) {
-		snprintf(d->text, sizeof(d->text), "registers differ (pc %#llx, recorded %#llx)",
-			 (unsigned long long)mine.rip, (unsigned long long)other.rip);
+		describe(&mine, &other, d);
 		return -EPROTO;
 	}
 	if (!ckpt_same_memory(p, ref, &F.tl->overlay, &where)) {

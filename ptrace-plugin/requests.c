@@ -297,13 +297,13 @@ static long req_resume(const struct request *q)
 	vt->dr6_ours = false;
 	if (vpt_control->resuming && vpt_control->resuming(vt, (int)q->nr, sig))
 		return 0;
-	if (vt->execed && !sig && q->nr != PTRACE_CONT) {
-		/* It stands at the end of its execve already, see tracee_execed(). */
-		vt->execed = false;
+	if (vt->past_event && !sig && q->nr != PTRACE_CONT) {
+		/* It stands at the end of its call already, see tracee_execed(). */
+		vt->past_event = false;
 		vpt_report_trap(vt, (int)q->nr);
 		return 0;
 	}
-	vt->execed = false;
+	vt->past_event = false;
 	if (vt->siginfo_ours && sig) /* the kernel's own info is another stop's */
 		ptrace(PTRACE_SETSIGINFO, vt->task->tid, 0, &vt->siginfo);
 	ckpt_target_resume(vt->task, (int)q->nr, sig);

@@ -459,7 +459,22 @@ static void tracee_execed(struct vpt_thread *vt)
 	vt->dr_used = false;
 	if (vpt_control->target_started)
 		vpt_control->target_started(vt);
-	vt->execed = event_wanted(vt, PTRACE_EVENT_EXEC);
+	vt->past_event = event_wanted(vt, PTRACE_EVENT_EXEC);
+	tracee_event(vt, &event);
+}
+
+/* So is the event of a recorded clone: others run before the debugger resumes
+ * the thread, and its call must be over then. */
+static void tracee_cloned(struct vpt_thread *vt)
+{
+	struct ckpt_task *t = vt->task;
+	struct ckpt_stop event = t->stop;
+
+	if (ckpt_target_cloned(t)) {
+		t->ops->stopped(t, &t->stop);
+		return;
+	}
+	vt->past_event = true;
 	tracee_event(vt, &event);
 }
 
@@ -492,6 +507,11 @@ static void tracee_stopped(struct ckpt_task *t, const struct ckpt_stop *stop)
 	if (stop->state == CKPT_EVENT && stop->event == PTRACE_EVENT_EXEC && vt) {
 		ckpt_target_exec(t);
 		tracee_execed(vt);
+		return;
+	}
+	if (stop->state == CKPT_EVENT && stop->event == PTRACE_EVENT_CLONE && vt &&
+	    ckpt_target_recorded(t) && event_wanted(vt, stop->event)) {
+		tracee_cloned(vt);
 		return;
 	}
 	verdict = ckpt_target_stopped(t);

@@ -43,7 +43,7 @@ struct vpt_thread {
 	bool dr6_ours;	  /* DR6 reads as dr[6], not the task's */
 	bool attached;	  /* by PTRACE_ATTACH, not by TRACEME */
 	bool stop_wanted; /* attach or first stop: report as SIGSTOP */
-	bool execed;	  /* at the event of an exec whose end was not told */
+	bool past_event;  /* at the event of a call whose end was not told */
 	struct vpt_thread *next;
 };
 
