@@ -751,8 +751,6 @@ void ckpt_record_tick(struct ckpt_timeline *tl)
 
 	if (!t || !tl->recording)
 		return;
-	ckpt_record_idle(tl);
-	t = tl->live;
 	if (t->state != CKPT_RUNNING || tl->record->due)
 		return;
 	tl->record->preempt = ckpt_sched_slice(tl) > SLICE_SECONDS && ckpt_sched_next(tl);

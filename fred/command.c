@@ -18,6 +18,7 @@
 #include "fred/checkpoint.h"
 #include "fred/command.h"
 #include "fred/reverse.h"
+#include "fred/threads.h"
 #include "fred/undo.h"
 #include "fred/verify.h"
 
@@ -108,6 +109,7 @@ static void op_status(json_object *in, json_object *out)
 	(void)in;
 	put_string(out, "state", !F.tl ? "none" : !F.vt ? "ended" : puppet ? "past" : "live");
 	put_number(out, "tid", (uint64_t)F.tid);
+	put_bool(out, "strangers", F.staged && fred_threads_strange(F.staged));
 	put_number(out, "thread", (uint64_t)(F.staged ? ckpt_vtid(F.staged) : F.tid));
 	put_bool(out, "verbose", F.verbose);
 	put_bool(out, "running", F.now && F.now->state == CKPT_RUNNING);
@@ -408,7 +410,20 @@ static void op_land(json_object *in, json_object *out)
 	}
 	F.landing = true;
 	F.other_program = get_number(in, "exec", 0);
+	F.met = F.arrival;
+	if (get_number(in, "meet", 0))
+		F.arrival = FRED_ARRIVE_STEP;
 	put_string(out, "status", "ok");
+}
+
+/* The debugger stands at the staged point, to meet its threads, and is to arrive
+ * there once more, as was found. */
+static void op_met(json_object *in, json_object *out)
+{
+	(void)in;
+	if (F.now && F.vt)
+		fred_timeline_stage(F.now, F.met);
+	put_string(out, "status", F.now && F.vt ? "ok" : "error");
 }
 
 static void op_drop(json_object *in, json_object *out)
@@ -439,6 +454,7 @@ static void op_reattach(json_object *in, json_object *out)
 	fred_timeline_stage(p, FRED_ARRIVE_STEP);
 	put_string(out, "status", "ok");
 	put_number(out, "tid", (uint64_t)F.tid);
+	put_bool(out, "strangers", F.staged && fred_threads_strange(F.staged));
 	put_number(out, "thread", (uint64_t)(F.staged ? ckpt_vtid(F.staged) : F.tid));
 }
 
@@ -461,7 +477,7 @@ static const struct {
 	{ "reverse", op_reverse },
 	{ "again", op_again },
 	{ "peek", op_peek },
-	{ "land", op_land },
+	{ "land", op_land }, { "met", op_met },
 	{ "drop", op_drop },
 	{ "reattach", op_reattach },
 	{ "checkpoint", fred_op_checkpoint },

@@ -13,11 +13,9 @@ static bool is_ours(const struct vpt_thread *vt)
 	return F.vt && vt->tgid == F.vt->tgid && vt->state != VPT_EXITED;
 }
 
-/* The i-th thread of the process that plays; NULL: there are no more. */
-static struct ckpt_task *nth(size_t i)
+/* The i-th thread of p's process; NULL: there are no more. */
+static struct ckpt_task *nth(struct ckpt_task *p, size_t i)
 {
-	struct ckpt_task *p = F.now;
-
 	if (p && p->play)
 		return i == 0 ? p : i <= p->play->nothers ? p->play->others[i - 1] : NULL;
 	return i < F.tl->nthreads ? F.tl->threads[i] : NULL;
@@ -58,19 +56,29 @@ void fred_threads_vanish(void)
 			vpt_report_exit(vt, 0);
 }
 
+static struct ckpt_task *stranger(struct ckpt_task *p)
+{
+	struct ckpt_task *t;
+
+	for (size_t i = 0; (t = nth(p, i)); i++)
+		if (!vpt_find(ckpt_vtid(t)))
+			return t;
+	return NULL;
+}
+
+bool fred_threads_strange(struct ckpt_task *p)
+{
+	return stranger(p);
+}
+
 bool fred_threads_appear(struct vpt_thread *vt)
 {
+	struct ckpt_task *t = stranger(F.now);
 	struct vpt_thread *new;
-	struct ckpt_task *t;
 	siginfo_t si;
 
-	for (size_t i = 0;; i++) {
-		t = nth(i);
-		if (!t)
-			return false;
-		if (!vpt_find(ckpt_vtid(t)))
-			break;
-	}
+	if (!t)
+		return false;
 	new = vpt_thread_new(ckpt_vtid(t), vt->tgid, vt->debugger);
 	new->options = vt->options;
 	new->attached = vt->attached;
@@ -94,5 +102,5 @@ struct vpt_thread *fred_threads_current(void)
 
 bool fred_threads_several(void)
 {
-	return F.vt && F.tl && (vpt_count(F.vt->tgid) > 1 || nth(1));
+	return F.vt && F.tl && (vpt_count(F.vt->tgid) > 1 || nth(F.now, 1));
 }

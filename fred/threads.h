@@ -13,6 +13,8 @@
 void fred_threads_play(struct ckpt_task *to);
 /* Tells the debugger of the ends of threads that nobody plays. */
 void fred_threads_vanish(void);
+/* Whether the process of p has threads that the debugger doesn't know. */
+bool fred_threads_strange(struct ckpt_task *p);
 /* Tells it of a thread that it doesn't know, as one that vt made; false: there
  * is none. */
 bool fred_threads_appear(struct vpt_thread *vt);

@@ -249,10 +249,9 @@ void fred_timeline_gone(struct vpt_thread *vt, bool died)
 
 void fred_timeline_tick(void)
 {
+	fred_timeline_idle();
 	if (F.tl && F.now == F.tl->live)
 		ckpt_record_tick(F.tl);
-	else
-		fred_timeline_idle();
 }
 
 /* ------------------------------------------------------------- where we are */
@@ -748,12 +747,24 @@ static void resume_live(int request)
 		ckpt_target_resume(F.tl->live, request, 0); /* a signal was the puppet's */
 }
 
+/*
+ * Whether the debugger has resumed all that it wants to. It does so one by one,
+ * and waits in between; when the thread whose turn it is isn't among them, it
+ * may come yet.
+ */
+static bool has_resumed(void)
+{
+	const double patience = 0.005; /* seconds */
+
+	return stops_here() || ckpt_now() - F.last_resume > patience;
+}
+
 /* Threads of a puppet have been resumed: it goes on, as it did then. */
 static void go(void)
 {
 	struct vpt_thread *stepper = NULL, *any = NULL;
 
-	if (!F.going || !is_puppet(F.now) || is_pending())
+	if (!F.going || !is_puppet(F.now) || is_pending() || !has_resumed())
 		return;
 	F.going = false;
 	for (struct vpt_thread *vt = vpt_first(); vt; vt = vt->next) {
@@ -773,7 +784,7 @@ void fred_timeline_idle(void)
 		return;
 	if (is_puppet(F.now))
 		go();
-	else if (!F.held.waits && !F.live_follows)
+	else if (!F.held.waits && !F.live_follows && has_resumed())
 		ckpt_record_idle(F.tl);
 }
 
@@ -781,6 +792,7 @@ bool fred_timeline_resuming(struct vpt_thread *vt, int request, int sig)
 {
 	if (!is_ours(vt))
 		return false;
+	F.last_resume = ckpt_now();
 	if (F.held.waits) {
 		if (vt->state == VPT_RUNNING && !is_pending() && !fred_threads_appear(vt))
 			tell_held();

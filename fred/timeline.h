@@ -35,7 +35,7 @@ struct fred_timeline {
 	struct ckpt_task *now; /* its player: tl->live or a puppet; NULL: ended */
 	/* A point found, not arrived at yet: */
 	struct ckpt_task *staged; /* tl->live or a puppet */
-	enum fred_arrival arrival;
+	enum fred_arrival arrival, met;
 	uint64_t watch_addr;	  /* ARRIVE_WATCH: what changed */
 	bool landing;		  /* the next resume arrives there */
 	bool other_program;	  /* ... by way of an exec event, as the debugger
@@ -46,6 +46,7 @@ struct fred_timeline {
 	enum fred_taint taint;
 	struct ckpt_task *clean; /* unless CLEAN: the puppet as it was */
 	bool said_unchangeable;	 /* that the past can't be changed */
+	double last_resume;
 	bool live_follows; /* the live process goes on when all its threads are known */
 	bool going; /* the debugger has resumed threads of a puppet, and may resume more */
 	/* A stop that is told when the threads that appear have been: */

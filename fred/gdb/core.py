@@ -129,6 +129,12 @@ def selected_tid():
     return t.ptid[1] if t is not None and t.is_valid() else 0
 
 
+def target_id():
+    """The selected thread as gdb calls it: Thread 0x7ffff7d8a6c0 (LWP 1234)."""
+    text = gdb.execute("thread", to_string=True)
+    return re.sub(r"^.Current thread is \S+ \((.*)\)\]$", r"\1", text.splitlines()[0])
+
+
 def select_thread(*tids):
     """Selects the first of these threads that there is."""
     for tid in tids:
@@ -161,10 +167,16 @@ def land(kind, code=True):
     clear_signal()
     s = fred.ask("status")
     exe = s.get("exe")
+    former = selected_tid()
     select_thread(s["thread"], s["tid"])
     if exe and gdb.current_progspace().filename and os.path.realpath(gdb.current_progspace().filename) != exe:
         land_in_program(exe)
         return
+    if s["strangers"]:
+        meet_threads()
+        select_thread(s["thread"])
+    if selected_tid() not in (former, 0):
+        gdb.write("[Switching to %s]\n" % target_id())
     stay = kind in ("breakpoint", "watch") and code
     if stay:
         # gdb must know the libraries there before it is told of a breakpoint in one of them.
@@ -172,9 +184,8 @@ def land(kind, code=True):
         flush_caches()
         refresh_libraries()
     arm_landing(stay=int(stay))
-    alone = len(gdb.selected_inferior().threads()) == 1
     try:
-        with contextlib.nullcontext() if alone else Setting("scheduler-locking", "on"):
+        with alone():
             gdb.execute(direction.gdbs("continue" if kind in ("breakpoint", "watch") else "stepi"))
     except BaseException:
         fred.ask("drop")
@@ -182,11 +193,28 @@ def land(kind, code=True):
         raise
     if code and not stay:
         refresh_libraries()
-    if selected_tid() != s["thread"]:
-        # The thread was unknown before: gdb has met it on the way.
-        select_thread(s["thread"])
-        if selected_tid() == s["thread"]:
-            gdb.execute("frame")
+
+
+def meet_threads():
+    """gdb is told of threads that are there and that it doesn't know. That can't be while it steps over a breakpoint: it
+    trips on the new threads; so it arrives twice, first by a step without breakpoints."""
+    before = [b for b in gdb.breakpoints() if b.is_valid() and b.enabled]
+    try:
+        for b in before:
+            b.enabled = False
+        arm_landing(meet=1)
+        with Mute(), alone():
+            gdb.execute(direction.gdbs("stepi"), to_string=True)
+    finally:
+        for b in before:
+            b.enabled = True
+    fred.ask("met")
+
+
+def alone():
+    """Only the selected thread runs, as long as the block lasts."""
+    several = len(gdb.selected_inferior().threads()) > 1
+    return Setting("scheduler-locking", "on") if several else contextlib.nullcontext()
 
 
 def arm_landing(**how):
