@@ -191,6 +191,8 @@ def land(kind, code=True):
         fred.ask("drop")
         flush_caches()
         raise
+    if s["threads"] > 1:
+        flush_caches()  # the other threads weren't resumed, as far as gdb knows
     if code and not stay:
         refresh_libraries()
 
