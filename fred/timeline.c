@@ -249,7 +249,9 @@ void fred_timeline_gone(struct vpt_thread *vt, bool died)
 
 void fred_timeline_tick(void)
 {
+	F.ticked = true;
 	fred_timeline_idle();
+	F.ticked = false;
 	if (F.tl && F.now == F.tl->live)
 		ckpt_record_tick(F.tl);
 }
@@ -747,16 +749,31 @@ static void resume_live(int request)
 		ckpt_target_resume(F.tl->live, request, 0); /* a signal was the puppet's */
 }
 
+static bool debugger_sleeps(void)
+{
+	char path[32], text[256], *p;
+	size_t n = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", F.debugger->tgid);
+	f = fopen(path, "re");
+	if (f) {
+		n = fread(text, 1, sizeof(text) - 1, f);
+		fclose(f);
+	}
+	text[n] = 0;
+	p = strrchr(text, ')');
+	return F.debugger->waiter || (p && p[2] == 'S');
+}
+
 /*
- * Whether the debugger has resumed all that it wants to. It does so one by one,
- * and waits in between; when the thread whose turn it is isn't among them, it
- * may come yet.
+ * Whether the debugger has resumed all that it wants to. It does so one by one
+ * and waits in between; when the thread whose turn it is isn't among them, that
+ * one may come yet, or the others may be about to be stopped: until it sleeps.
  */
 static bool has_resumed(void)
 {
-	const double patience = 0.005; /* seconds */
-
-	return stops_here() || ckpt_now() - F.last_resume > patience;
+	return stops_here() || (F.ticked && debugger_sleeps());
 }
 
 /* Threads of a puppet have been resumed: it goes on, as it did then. */
@@ -792,7 +809,6 @@ bool fred_timeline_resuming(struct vpt_thread *vt, int request, int sig)
 {
 	if (!is_ours(vt))
 		return false;
-	F.last_resume = ckpt_now();
 	if (F.held.waits) {
 		if (vt->state == VPT_RUNNING && !is_pending() && !fred_threads_appear(vt))
 			tell_held();
@@ -828,7 +844,7 @@ bool fred_timeline_resuming(struct vpt_thread *vt, int request, int sig)
 		return true;
 	}
 	fred_timeline_restore();
-	F.going = true;
+	F.going |= !is_pending(); /* or this was before that stop, as it were */
 	if (!fred_threads_several())
 		go();
 	return true;
@@ -903,6 +919,7 @@ bool fred_timeline_signalled(struct vpt_thread *vt, int sig)
 		struct ckpt_task *live = F.tl->live;
 
 		drop_puppet();
+		fred_threads_vanish();
 		if (live) {
 			kill(live->tgid, SIGKILL); /* its death is reported as usual */
 		} else {

@@ -200,7 +200,8 @@ def land(kind, code=True):
 def meet_threads():
     """gdb is told of threads that are there and that it doesn't know. That can't be while it steps over a breakpoint: it
     trips on the new threads; so it arrives twice, first by a step without breakpoints."""
-    before = [b for b in gdb.breakpoints() if b.is_valid() and b.enabled]
+    # (A watchpoint would have its old value read anew.)
+    before = [b for b in gdb.breakpoints() if b.is_valid() and b.enabled and b.expression is None]
     try:
         for b in before:
             b.enabled = False
