@@ -95,7 +95,7 @@ struct ckpt_task {
 	bool tsc_trapped;		      /* its rdtsc faults, see ckpt_trap_tsc() */
 	bool drop_stop;			      /* a SIGSTOP that nobody waits for is pending */
 	int request;			      /* targets: how the debugger resumed it last */
-	struct ckpt_thread *thread;	      /* of the live target: see sched.h */
+	struct ckpt_thread *thread;	      /* of the live target: see turns.h */
 	bool in_call;			      /* targets: between a call's entry and its end */
 	bool shown;			      /* puppets: its call was reported, not answered yet */
 	bool ours;			      /* a copy: a child of fred, without descriptors */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Recording the live target, whose threads take turns (sched.c). It stops at the entry and the exit
+ * Recording the live target, whose threads take turns (turns.c). It stops at the entry and the exit
  * of its calls; at the exit the table says what the kernel wrote, which goes
  * into the log. What can't be described (an exec, a vfork's child writing our
  * memory, a call that the table doesn't know) is a barrier: a snapshot is taken
@@ -25,7 +25,7 @@
 
 #include "ckptcore/record.h"
 #include "ckptcore/replay.h"
-#include "ckptcore/sched.h"
+#include "ckptcore/turns.h"
 
 /* How long a thread runs while others could. */
 #define SLICE_SECONDS 0.02
@@ -123,7 +123,7 @@ int ckpt_record_start(struct ckpt_timeline *tl)
 	tl->record = calloc(1, sizeof(*tl->record));
 	if (!tl->record)
 		return -ENOMEM;
-	if (ckpt_sched_add(tl, tl->live))
+	if (ckpt_turns_add(tl, tl->live))
 		return -ENOMEM;
 	tl->live->thread->met = true;
 	tl->record->direct = any_direct(tl->live);
@@ -140,7 +140,7 @@ static void stop_recording(struct ckpt_timeline *tl, const char *why)
 	tl->recording = false;
 	free(tl->broken);
 	tl->broken = strdup(why);
-	ckpt_sched_release(tl);
+	ckpt_turns_release(tl);
 }
 
 void ckpt_record_stop(struct ckpt_timeline *tl, const char *why)
@@ -266,7 +266,7 @@ static void enter(struct ckpt_task *t, int sig)
 {
 	t->timeline->record->aligned = false;
 	ckpt_resume(t, PTRACE_SYSCALL, sig);
-	ckpt_sched_called(t);
+	ckpt_turns_called(t);
 }
 
 static enum ckpt_verdict at_entry(struct ckpt_timeline *tl, struct ckpt_task *t)
@@ -288,7 +288,7 @@ static enum ckpt_verdict at_entry(struct ckpt_timeline *tl, struct ckpt_task *t)
 		note_direct(rec, t);
 	}
 	if (th->nr == SYS_exit && tl->nthreads > 1) {
-		ckpt_sched_exit(t);
+		ckpt_turns_exit(t);
 		return CKPT_HANDLED;
 	}
 	if (th->class == CKPT_CALL_EXIT) {
@@ -347,7 +347,7 @@ static int snapshot_if_due(struct ckpt_task *t, enum ckpt_end before, bool dead)
 static bool yields(const struct ckpt_task *t)
 {
 	return t->timeline->record->preempt || t->thread->nr == SYS_sched_yield ||
-	       ckpt_sched_slice(t->timeline) > SLICE_SECONDS;
+	       ckpt_turns_slice(t->timeline) > SLICE_SECONDS;
 }
 
 /* t, which stands behind an event or at the clock's interrupt, goes on, or
@@ -355,11 +355,11 @@ static bool yields(const struct ckpt_task *t)
 static void go_on(struct ckpt_task *t, bool yield)
 {
 	struct ckpt_timeline *tl = t->timeline;
-	struct ckpt_task *to = yield && t->thread->let ? ckpt_sched_next(tl) : NULL;
+	struct ckpt_task *to = yield && t->thread->let ? ckpt_turns_next(tl) : NULL;
 
 	tl->record->preempt = false;
 	if (to)
-		ckpt_sched_turn(tl, to);
+		ckpt_turns_turn(tl, to);
 	else
 		run_on(t, t->thread->request == PTRACE_SINGLESTEP ? PTRACE_SINGLESTEP :
 								    PTRACE_SYSCALL, 0);
@@ -525,7 +525,7 @@ static enum ckpt_verdict stopped(struct ckpt_timeline *tl, struct ckpt_task *t)
 	switch (t->state) {
 	case CKPT_DEAD:
 		rec->aligned = false;
-		ckpt_sched_died(t);
+		ckpt_turns_died(t);
 		return CKPT_REPORT;
 	case CKPT_SECCOMP: /* its entry was seen already */
 		run_on(t, PTRACE_SYSCALL, 0);
@@ -585,7 +585,7 @@ enum ckpt_verdict ckpt_record_stopped(struct ckpt_task *t)
 	struct ckpt_timeline *tl = t->timeline;
 	enum ckpt_verdict verdict;
 
-	verdict = t == tl->live ? stopped(tl, t) : ckpt_sched_stopped(t);
+	verdict = t == tl->live ? stopped(tl, t) : ckpt_turns_stopped(t);
 	if (verdict != CKPT_HANDLED && t->thread)
 		t->thread->let = false;
 	return verdict;
@@ -679,7 +679,7 @@ void ckpt_record_resume(struct ckpt_task *t, int request, int sig)
 	uint8_t insn[2];
 
 	if (t != tl->live) {
-		ckpt_sched_let(t, request, sig);
+		ckpt_turns_let(t, request, sig);
 		return;
 	}
 	th->let = true;
@@ -753,7 +753,7 @@ void ckpt_record_tick(struct ckpt_timeline *tl)
 		return;
 	if (t->state != CKPT_RUNNING || tl->record->due)
 		return;
-	tl->record->preempt = ckpt_sched_slice(tl) > SLICE_SECONDS && ckpt_sched_next(tl);
+	tl->record->preempt = ckpt_turns_slice(tl) > SLICE_SECONDS && ckpt_turns_next(tl);
 	if (!tl->record->preempt && ckpt_now() - tl->last_snap < ckpt_snapshot_spacing(tl))
 		return;
 	tl->record->due = true;

@@ -17,7 +17,7 @@
 
 #include "ckptcore/record.h"
 #include "ckptcore/replay.h"
-#include "ckptcore/sched.h"
+#include "ckptcore/turns.h"
 #include "ckptcore/thin.h"
 #include "ckptcore/threads.h"
 
@@ -156,7 +156,7 @@ static int save_others(struct ckpt_timeline *tl, struct ckpt_snap *s)
 {
 	struct ckpt_task **others;
 	size_t n;
-	int err = ckpt_sched_others(tl, &others, &n);
+	int err = ckpt_turns_others(tl, &others, &n);
 
 	if (!err && n)
 		err = ckpt_threads_save(others, n, tl->live, &s->others);
@@ -166,13 +166,13 @@ static int save_others(struct ckpt_timeline *tl, struct ckpt_snap *s)
 
 static int copy_live(struct ckpt_timeline *tl, struct ckpt_snap *s)
 {
-	int err = ckpt_sched_freeze(tl);
+	int err = ckpt_turns_freeze(tl);
 
 	if (!err)
 		err = save_others(tl, s);
 	if (!err)
 		err = ckpt_fork(tl->live, false, &parked_ops, &s->copy);
-	ckpt_sched_thaw(tl);
+	ckpt_turns_thaw(tl);
 	if (err) {
 		ckpt_threads_destroy(s->others);
 		s->others = NULL;
@@ -374,7 +374,7 @@ void ckpt_timeline_destroy(struct ckpt_timeline *tl)
 		return;
 	for (size_t i = 0; i < tl->nsnaps; i++)
 		ckpt_snap_destroy(tl->snaps[i]);
-	ckpt_sched_forget(tl);
+	ckpt_turns_forget(tl);
 	free(tl->snaps);
 	free(tl->events);
 	free(tl->data);

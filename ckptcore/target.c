@@ -8,7 +8,7 @@
 #include "ckptcore/plugin.h"
 #include "ckptcore/record.h"
 #include "ckptcore/replay.h"
-#include "ckptcore/sched.h"
+#include "ckptcore/turns.h"
 #include "ckptcore/target.h"
 
 bool ckpt_target_recorded(const struct ckpt_task *t)
@@ -36,7 +36,7 @@ enum ckpt_verdict ckpt_target_stopped(struct ckpt_task *t)
 	if (ckpt_target_recorded(t))
 		return ckpt_record_stopped(t);
 	if (t->state == CKPT_DEAD && t->thread)
-		ckpt_sched_died(t);
+		ckpt_turns_died(t);
 	if (t->state == CKPT_SECCOMP) {
 		/* Amid a call: whoever steps, or traces calls, waits for its end. */
 		ckpt_resume(t, t->request ? t->request : PTRACE_CONT, 0);

@@ -18,7 +18,7 @@
 
 #include "ckptcore/internal.h"
 #include "ckptcore/plugin.h"
-#include "ckptcore/sched.h"
+#include "ckptcore/turns.h"
 
 #define HASH_SIZE 4096
 
@@ -343,7 +343,7 @@ static void adopt(struct ckpt_task *t)
 	child->tsc_trapped = t->tsc_trapped; /* the kernel's inherits, too */
 	child->ops = t->ops;
 	if (thread)
-		ckpt_sched_born(t, child);
+		ckpt_turns_born(t, child);
 	if (t->ops->forked)
 		t->ops->forked(t, child, t->stop.event);
 }

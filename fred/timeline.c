@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 
 #include "ckptcore/arch/x86_64/vdso.h"
-#include "ckptcore/sched.h"
+#include "ckptcore/turns.h"
 #include "ckptcore/target.h"
 #include "fred/checkpoint.h"
 #include "fred/command.h"
@@ -801,7 +801,7 @@ void fred_timeline_idle(void)
 		return;
 	if (is_puppet(F.now))
 		go();
-	else if (!F.held.waits && !F.live_follows && has_resumed())
+	else if (F.tl->nthreads > 1 && !F.held.waits && !F.live_follows && has_resumed())
 		ckpt_record_idle(F.tl);
 }
 

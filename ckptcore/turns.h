@@ -7,8 +7,8 @@
  *
  * Files of the engine only.
  */
-#ifndef CKPT_SCHED_H
-#define CKPT_SCHED_H
+#ifndef CKPT_TURNS_H
+#define CKPT_TURNS_H
 
 #include "ckptcore/internal.h"
 
@@ -36,36 +36,36 @@ struct ckpt_thread {
 };
 
 /* Makes t, or t's new thread child, one of the live target's. */
-int ckpt_sched_add(struct ckpt_timeline *tl, struct ckpt_task *t) __must_check;
-void ckpt_sched_born(struct ckpt_task *t, struct ckpt_task *child);
+int ckpt_turns_add(struct ckpt_timeline *tl, struct ckpt_task *t) __must_check;
+void ckpt_turns_born(struct ckpt_task *t, struct ckpt_task *child);
 /* t died, and is none any more. */
-void ckpt_sched_died(struct ckpt_task *t);
+void ckpt_turns_died(struct ckpt_task *t);
 /* The recording ends, or the timeline: all run as the debugger says. */
-void ckpt_sched_release(struct ckpt_timeline *tl);
+void ckpt_turns_release(struct ckpt_timeline *tl);
 /* Forgets all threads. */
-void ckpt_sched_forget(struct ckpt_timeline *tl);
+void ckpt_turns_forget(struct ckpt_timeline *tl);
 
 /* A stop of a thread that hasn't the turn. */
-enum ckpt_verdict ckpt_sched_stopped(struct ckpt_task *t);
+enum ckpt_verdict ckpt_turns_stopped(struct ckpt_task *t);
 /* The debugger lets t, which hasn't the turn, run. */
-void ckpt_sched_let(struct ckpt_task *t, int request, int sig);
+void ckpt_turns_let(struct ckpt_task *t, int request, int sig);
 /* The thread that would run if t's turn was over, or NULL. */
-struct ckpt_task *ckpt_sched_next(const struct ckpt_timeline *tl);
+struct ckpt_task *ckpt_turns_next(const struct ckpt_timeline *tl);
 /* How long it has been the current thread's turn, in seconds. */
-double ckpt_sched_slice(const struct ckpt_timeline *tl);
+double ckpt_turns_slice(const struct ckpt_timeline *tl);
 /* From now on it is to's turn. */
-void ckpt_sched_turn(struct ckpt_timeline *tl, struct ckpt_task *to);
+void ckpt_turns_turn(struct ckpt_timeline *tl, struct ckpt_task *to);
 /* t has just been let into the kernel: when that takes long another's turn
  * comes; its stop, if it comes soon, is dealt with. */
-void ckpt_sched_called(struct ckpt_task *t);
+void ckpt_turns_called(struct ckpt_task *t);
 /* t, whose turn it is, is at the entry of its exit, and others live on. */
-void ckpt_sched_exit(struct ckpt_task *t);
+void ckpt_turns_exit(struct ckpt_task *t);
 
 /* Stops what is in the kernel / lets it go on there. -EBUSY: one can't. */
-int ckpt_sched_freeze(struct ckpt_timeline *tl) __must_check;
-void ckpt_sched_thaw(struct ckpt_timeline *tl);
+int ckpt_turns_freeze(struct ckpt_timeline *tl) __must_check;
+void ckpt_turns_thaw(struct ckpt_timeline *tl);
 /* All living threads but the current one; *ret is the caller's to free(). */
-int ckpt_sched_others(const struct ckpt_timeline *tl, struct ckpt_task ***ret,
+int ckpt_turns_others(const struct ckpt_timeline *tl, struct ckpt_task ***ret,
 		      size_t *n) __must_check;
 
 #endif

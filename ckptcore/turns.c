@@ -11,7 +11,7 @@
 
 #include "ckptcore/record.h"
 #include "ckptcore/replay.h"
-#include "ckptcore/sched.h"
+#include "ckptcore/turns.h"
 #include "ckptcore/threads.h"
 
 #define GRACE_NS 40000	   /* a call that takes longer lets others run */
@@ -20,7 +20,7 @@
 
 /* --------------------------------------------------------------- the threads */
 
-int ckpt_sched_add(struct ckpt_timeline *tl, struct ckpt_task *t)
+int ckpt_turns_add(struct ckpt_timeline *tl, struct ckpt_task *t)
 {
 	if (tl->nthreads == tl->threads_room) {
 		size_t room = tl->threads_room ? tl->threads_room * 2 : 8;
@@ -40,11 +40,11 @@ int ckpt_sched_add(struct ckpt_timeline *tl, struct ckpt_task *t)
 	return 0;
 }
 
-void ckpt_sched_born(struct ckpt_task *t, struct ckpt_task *child)
+void ckpt_turns_born(struct ckpt_task *t, struct ckpt_task *child)
 {
 	if (!t->thread || !t->timeline->recording)
 		return;
-	if (ckpt_sched_add(t->timeline, child))
+	if (ckpt_turns_add(t->timeline, child))
 		ckpt_record_stop(t->timeline, "no memory for one more thread");
 	else
 		child->thread->unborn = true;
@@ -78,7 +78,7 @@ static void hand_over(struct ckpt_timeline *tl, struct ckpt_task *to)
 		ckpt_turned(tl, from, to);
 }
 
-void ckpt_sched_died(struct ckpt_task *t)
+void ckpt_turns_died(struct ckpt_task *t)
 {
 	struct ckpt_timeline *tl = t->timeline;
 
@@ -88,7 +88,7 @@ void ckpt_sched_died(struct ckpt_task *t)
 		hand_over(tl, tl->nthreads ? tl->threads[0] : NULL);
 }
 
-void ckpt_sched_forget(struct ckpt_timeline *tl)
+void ckpt_turns_forget(struct ckpt_timeline *tl)
 {
 	while (tl->nthreads) {
 		struct ckpt_task *t = tl->threads[tl->nthreads - 1];
@@ -101,7 +101,7 @@ void ckpt_sched_forget(struct ckpt_timeline *tl)
 	tl->threads_room = 0;
 }
 
-int ckpt_sched_others(const struct ckpt_timeline *tl, struct ckpt_task ***ret, size_t *n)
+int ckpt_turns_others(const struct ckpt_timeline *tl, struct ckpt_task ***ret, size_t *n)
 {
 	*n = 0;
 	*ret = calloc(tl->nthreads, sizeof(**ret));
@@ -120,7 +120,7 @@ static bool is_stopped(const struct ckpt_task *t)
 
 /* ------------------------------------------------------------------- turns */
 
-struct ckpt_task *ckpt_sched_next(const struct ckpt_timeline *tl)
+struct ckpt_task *ckpt_turns_next(const struct ckpt_timeline *tl)
 {
 	size_t at = 0;
 
@@ -140,7 +140,7 @@ struct ckpt_task *ckpt_sched_next(const struct ckpt_timeline *tl)
 
 static double turn_began;
 
-double ckpt_sched_slice(const struct ckpt_timeline *tl)
+double ckpt_turns_slice(const struct ckpt_timeline *tl)
 {
 	(void)tl;
 	return ckpt_now() - turn_began;
@@ -181,7 +181,7 @@ static void use_turn(struct ckpt_task *t)
 	}
 }
 
-void ckpt_sched_turn(struct ckpt_timeline *tl, struct ckpt_task *to)
+void ckpt_turns_turn(struct ckpt_timeline *tl, struct ckpt_task *to)
 {
 	struct ckpt_task *from = tl->live;
 	struct ckpt_event *ev = ckpt_log_add(tl, CKPT_EV_TURN);
@@ -252,10 +252,10 @@ static bool sleeps(const struct ckpt_thread *th)
 	}
 }
 
-void ckpt_sched_called(struct ckpt_task *t)
+void ckpt_turns_called(struct ckpt_task *t)
 {
 	struct ckpt_timeline *tl = t->timeline;
-	struct ckpt_task *to = ckpt_sched_next(tl);
+	struct ckpt_task *to = ckpt_turns_next(tl);
 
 	if (!to || t->state != CKPT_RUNNING)
 		return;
@@ -263,24 +263,24 @@ void ckpt_sched_called(struct ckpt_task *t)
 		ckpt_dispatch(t);
 		return;
 	}
-	ckpt_sched_turn(tl, to);
+	ckpt_turns_turn(tl, to);
 }
 
 /* The turn goes to who can use it, if the one that has it can't. */
 static void reconsider(struct ckpt_timeline *tl)
 {
-	struct ckpt_task *t = tl->live, *to = ckpt_sched_next(tl);
+	struct ckpt_task *t = tl->live, *to = ckpt_turns_next(tl);
 
 	if (!to || !t->thread->let || !t->in_call || t->state != CKPT_RUNNING)
 		return;
-	ckpt_sched_called(t);
+	ckpt_turns_called(t);
 }
 
 void ckpt_record_idle(struct ckpt_timeline *tl)
 {
 	struct ckpt_task *t = tl->live, *to;
 
-	if (!t || !tl->recording || !(to = ckpt_sched_next(tl)))
+	if (!t || !tl->recording || !(to = ckpt_turns_next(tl)))
 		return;
 	if (t->thread->let) {
 		reconsider(tl);
@@ -291,16 +291,16 @@ void ckpt_record_idle(struct ckpt_timeline *tl)
 		return;
 	if (!t->in_call && ckpt_snapshot(tl, ckpt_record_where(tl), false, 0, NULL))
 		return;
-	ckpt_sched_turn(tl, to);
+	ckpt_turns_turn(tl, to);
 }
 
-enum ckpt_verdict ckpt_sched_stopped(struct ckpt_task *t)
+enum ckpt_verdict ckpt_turns_stopped(struct ckpt_task *t)
 {
 	struct ckpt_thread *th = t->thread;
 
 	switch (t->state) {
 	case CKPT_DEAD:
-		ckpt_sched_died(t);
+		ckpt_turns_died(t);
 		return CKPT_REPORT;
 	case CKPT_ENTRY: /* the call that was interrupted */
 	case CKPT_SECCOMP:
@@ -326,7 +326,7 @@ enum ckpt_verdict ckpt_sched_stopped(struct ckpt_task *t)
 	return CKPT_HANDLED;
 }
 
-void ckpt_sched_let(struct ckpt_task *t, int request, int sig)
+void ckpt_turns_let(struct ckpt_task *t, int request, int sig)
 {
 	t->thread->let = true;
 	t->thread->request = request;
@@ -390,7 +390,7 @@ int ckpt_record_hold(struct ckpt_task *t)
 	return 0;
 }
 
-int ckpt_sched_freeze(struct ckpt_timeline *tl)
+int ckpt_turns_freeze(struct ckpt_timeline *tl)
 {
 	int err = 0, err2;
 
@@ -406,7 +406,7 @@ int ckpt_sched_freeze(struct ckpt_timeline *tl)
 	return err;
 }
 
-void ckpt_sched_thaw(struct ckpt_timeline *tl)
+void ckpt_turns_thaw(struct ckpt_timeline *tl)
 {
 	for (size_t i = 0; i < tl->nthreads; i++) {
 		struct ckpt_task *t = tl->threads[i];
@@ -416,7 +416,7 @@ void ckpt_sched_thaw(struct ckpt_timeline *tl)
 	}
 }
 
-void ckpt_sched_release(struct ckpt_timeline *tl)
+void ckpt_turns_release(struct ckpt_timeline *tl)
 {
 	for (size_t i = 0; i < tl->nthreads; i++) {
 		struct ckpt_task *t = tl->threads[i];
@@ -499,7 +499,7 @@ static void let_end(struct ckpt_task *t)
 
 static struct ckpt_task *survivor(struct ckpt_timeline *tl, const struct ckpt_task *dead)
 {
-	struct ckpt_task *next = ckpt_sched_next(tl);
+	struct ckpt_task *next = ckpt_turns_next(tl);
 
 	for (size_t i = 0; !next && i < tl->nthreads; i++)
 		if (tl->threads[i] != dead && !tl->threads[i]->thread->gone)
@@ -507,7 +507,7 @@ static struct ckpt_task *survivor(struct ckpt_timeline *tl, const struct ckpt_ta
 	return next;
 }
 
-void ckpt_sched_exit(struct ckpt_task *t)
+void ckpt_turns_exit(struct ckpt_task *t)
 {
 	static uint64_t words[MAX_ROBUST + 2];
 	struct ckpt_timeline *tl = t->timeline;
@@ -529,7 +529,7 @@ void ckpt_sched_exit(struct ckpt_task *t)
 		if (ckpt_log_data(tl, to, words[i], 4))
 			ckpt_record_stop(tl, "no memory for the log");
 	if (to && tl->recording)
-		ckpt_sched_turn(tl, to);
+		ckpt_turns_turn(tl, to);
 	if (t->state == CKPT_DEAD)
 		t->ops->stopped(t, &t->stop);
 }
