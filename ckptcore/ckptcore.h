@@ -286,6 +286,7 @@ enum ckpt_event_kind {
 	CKPT_EV_RDTSC, /* rdtsc or rdtscp; result: the counter */
 	CKPT_EV_EXIT,  /* the program's end: exit_group, or its last thread's exit */
 	CKPT_EV_END,   /* a thread's exit; a turn follows */
+	CKPT_EV_WRITE, /* outputs of a call of a thread whose turn it isn't; result: whose */
 	CKPT_EV_TURN,  /* from here on another thread runs; result: which */
 };
 

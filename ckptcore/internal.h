@@ -88,6 +88,9 @@ int ckpt_file_keep(struct ckpt_task *t, int fd);
 /* record.c */
 void ckpt_record_resume(struct ckpt_task *t, int request, int sig);
 enum ckpt_verdict ckpt_record_stopped(struct ckpt_task *t);
+/* t, whose turn it isn't, is at the end of its call: what that wrote is recorded
+ * now, since it is in memory now. */
+void ckpt_record_write(struct ckpt_task *t);
 /* t is at the end of a clone whose event is told now. */
 void ckpt_record_cloned(struct ckpt_task *t);
 /* No instruction was run since the last event. */

@@ -112,6 +112,7 @@ enum ckpt_halt ckpt_leg_run(struct ckpt_leg *leg)
 		}
 		if (halt == CKPT_HALT_SIGNAL)
 			return halt;
+		leg->differs = where ? where : leg->differs;
 		if (ckpt_cell_set(leg->p, CKPT_CELL_END, 1) || learn(leg, where))
 			return CKPT_HALT_DEAD;
 	}

@@ -191,22 +191,29 @@ static void run_on(struct ckpt_task *t, int request, int sig)
 	ckpt_resume(t, request, sig);
 }
 
-static void record_outputs(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t result)
+/* Appends what the kernel wrote in t's call to the newest event. */
+static int add_outputs(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t result)
 {
 	static struct ckpt_range out[CKPT_CALL_MAX_RANGES];
 	struct ckpt_thread *th = t->thread;
 	struct ckpt_call_reader reader = ckpt_reader(t);
-	struct ckpt_event *ev;
 	size_t n = 0;
+	int err;
 
-	if (th->class == CKPT_CALL_ANSWER || th->class == CKPT_CALL_RESTART || th->births) {
-		if (ckpt_call_outputs(th->call, th->args, result, &reader, &th->entry, out,
-				      CKPT_CALL_MAX_RANGES, &n) < 0) {
-			th->barrier = true;
-			return;
-		}
-	}
-	ev = ckpt_log_add(tl, CKPT_EV_CALL);
+	if (th->class != CKPT_CALL_ANSWER && th->class != CKPT_CALL_RESTART && !th->births)
+		return 0;
+	err = ckpt_call_outputs(th->call, th->args, result, &reader, &th->entry, out,
+				CKPT_CALL_MAX_RANGES, &n);
+	for (size_t i = 0; !err && i < n; i++)
+		err = ckpt_log_data(tl, t, out[i].addr, out[i].len);
+	return err;
+}
+
+static void record_call(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t result)
+{
+	struct ckpt_thread *th = t->thread;
+	struct ckpt_event *ev = ckpt_log_add(tl, CKPT_EV_CALL);
+
 	if (!ev) {
 		th->barrier = true;
 		return;
@@ -220,12 +227,31 @@ static void record_outputs(struct ckpt_timeline *tl, struct ckpt_task *t, int64_
 		if (ev->file < 0)
 			th->barrier = true;
 	}
-	for (size_t i = 0; i < n; i++)
-		if (ckpt_log_data(tl, t, out[i].addr, out[i].len)) {
-			tl->nevents--;
-			th->barrier = true;
-			return;
-		}
+	if (!th->wrote && add_outputs(tl, t, result)) {
+		tl->nevents--;
+		th->barrier = true;
+	}
+}
+
+void ckpt_record_write(struct ckpt_task *t)
+{
+	struct ckpt_timeline *tl = t->timeline;
+	struct ckpt_thread *th = t->thread;
+	struct ckpt_event *ev;
+
+	if (!tl->recording || th->wrote || th->barrier)
+		return;
+	ev = ckpt_log_add(tl, CKPT_EV_WRITE);
+	if (ev)
+		ev->result = ckpt_vtid(t);
+	if (!ev || add_outputs(tl, t, t->stop.rval)) {
+		tl->nevents -= ev != NULL;
+		th->barrier = true;
+		return;
+	}
+	th->wrote = !ckpt_interrupted(t->stop.rval);
+	if (!ev->data_len) /* nothing but its result */
+		tl->nevents--;
 }
 
 static uint64_t clone_flags(struct ckpt_task *t, long nr, const uint64_t args[6])
@@ -277,6 +303,7 @@ static enum ckpt_verdict at_entry(struct ckpt_timeline *tl, struct ckpt_task *t)
 	const struct ckpt_stop *stop = &t->stop;
 
 	t->in_call = true;
+	th->wrote = false;
 	rec->aligned = false;
 	if (stop->nr != SYS_restart_syscall) { /* that goes on with the former */
 		th->nr = stop->nr;
@@ -399,7 +426,7 @@ static void end_call(struct ckpt_timeline *tl, struct ckpt_task *t)
 		return; /* a signal follows, and then the call again, or its EINTR */
 	note_effects(tl, t, result);
 	if (!th->barrier)
-		record_outputs(tl, t, result);
+		record_call(tl, t, result);
 	if (th->births && result > 0)
 		note_birth(tl, t, result);
 	tl->record->aligned = true;

@@ -515,14 +515,34 @@ static int after_event(struct ckpt_task *p, struct ckpt_run *run)
 	return -1;
 }
 
-/* Turns that come before p runs any further. */
-static int turns_here(struct ckpt_task *p, struct ckpt_run *run)
+static bool is_write(const struct ckpt_task *p)
+{
+	const struct ckpt_timeline *tl = p->timeline;
+
+	return p->play->event < tl->nevents && tl->events[p->play->event].kind == CKPT_EV_WRITE;
+}
+
+/* What the kernel wrote for other threads. It came a little later then. */
+static int take_write(struct ckpt_task *p, struct ckpt_run *run)
+{
+	if (give_outputs(p, &p->timeline->events[p->play->event])) {
+		diverged(p, run, "the kernel's writes for another thread can't be given");
+		return -EPROTO;
+	}
+	p->play->event++;
+	return 0;
+}
+
+/* Events that come before p runs any further: turns, other threads' writes. */
+static int events_here(struct ckpt_task *p, struct ckpt_run *run)
 {
 	int halt = -1;
+	bool write;
 
-	while (halt < 0 && is_turn(p, CKPT_TURN_HERE) &&
-	       !(run->goal && p->play->event >= run->goal->event)) {
-		if (take_turn(p, run))
+	while (halt < 0 && ((write = is_write(p)) || is_turn(p, CKPT_TURN_HERE)) &&
+	       !(run->goal && p->play->event >= run->goal->event) &&
+	       !(run->arm_count && p->play->event == run->arm_event)) {
+		if (write ? take_write(p, run) : take_turn(p, run))
 			return CKPT_HALT_DIVERGED;
 		halt = after_event(p, run);
 		if (halt < 0 && run->turn && p->vtid == run->turn)
@@ -536,10 +556,13 @@ static int at_call(struct ckpt_task *p, struct ckpt_run *run)
 {
 	struct ckpt_timeline *tl = p->timeline;
 	const struct ckpt_goal *goal = run->goal;
-	uint64_t at = p->play->event;
-	bool exits = at < tl->nevents && tl->events[at].kind == CKPT_EV_EXIT;
+	uint64_t at;
 
-	if (exits)
+	while (is_write(p) && !(goal && p->play->event >= goal->event))
+		if (take_write(p, run))
+			return CKPT_HALT_DIVERGED;
+	at = p->play->event;
+	if (at < tl->nevents && tl->events[at].kind == CKPT_EV_EXIT)
 		return CKPT_HALT_EXIT;
 	if (goal && at >= goal->event) {
 		if (goal->how == CKPT_END_CALL)
@@ -774,7 +797,7 @@ enum ckpt_halt ckpt_puppet_run(struct ckpt_task *p, struct ckpt_run *run)
 		halt = at_call(p, run);
 	else
 		halt = leave_site(p, run);
-	while (halt < 0 && (halt = turns_here(p, run)) < 0) {
+	while (halt < 0 && (halt = events_here(p, run)) < 0) {
 		over = run_once(p, PTRACE_SYSEMU, sig);
 		sig = 0;
 		if (over < 0 || p->state == CKPT_DEAD)
@@ -808,7 +831,7 @@ enum ckpt_halt ckpt_puppet_step(struct ckpt_task *p, struct ckpt_run *run)
 	uint8_t insn[2] = { 0 };
 	int sig = 0;
 
-	int turned = turns_here(p, run);
+	int turned = events_here(p, run);
 
 	assert(!p->play->probes);
 	if (turned >= 0)

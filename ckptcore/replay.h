@@ -161,7 +161,8 @@ struct ckpt_leg {
 	struct ckpt_run run; /* run.site, run.cell: see HALT_PROBE */
 	struct probe_cond conds[PROBE_MAX_CONDS];
 	size_t nconds;
-	uint64_t hits; /* at the goal: its arrivals since the event */
+	uint64_t hits;	  /* at the goal: its arrivals since the event */
+	uint64_t differs; /* a word of memory that differed where registers were equal */
 };
 
 int ckpt_leg_begin(struct ckpt_leg *leg, struct ckpt_task *p, const struct ckpt_goal *goal,

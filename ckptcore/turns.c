@@ -257,7 +257,9 @@ void ckpt_turns_called(struct ckpt_task *t)
 	struct ckpt_timeline *tl = t->timeline;
 	struct ckpt_task *to = ckpt_turns_next(tl);
 
-	if (!to || t->state != CKPT_RUNNING)
+	/* What shapes the process happens in one's own turn. */
+	if (!to || t->state != CKPT_RUNNING ||
+	    (t->thread->class != CKPT_CALL_ANSWER && t->thread->class != CKPT_CALL_RESTART))
 		return;
 	if (!sleeps(t->thread) && comes_back(t)) {
 		ckpt_dispatch(t);
@@ -294,6 +296,14 @@ void ckpt_record_idle(struct ckpt_timeline *tl)
 	ckpt_turns_turn(tl, to);
 }
 
+/* t's stop is for its turn. */
+static void set_pending(struct ckpt_task *t)
+{
+	t->thread->pending = true;
+	if (t->state == CKPT_EXIT && t->in_call)
+		ckpt_record_write(t);
+}
+
 enum ckpt_verdict ckpt_turns_stopped(struct ckpt_task *t)
 {
 	struct ckpt_thread *th = t->thread;
@@ -321,7 +331,7 @@ enum ckpt_verdict ckpt_turns_stopped(struct ckpt_task *t)
 	default:
 		break;
 	}
-	th->pending = true;
+	set_pending(t);
 	reconsider(t->timeline);
 	return CKPT_HANDLED;
 }
@@ -383,10 +393,13 @@ int ckpt_record_hold(struct ckpt_task *t)
 	if (err || !t->in_call || t->thread->interrupted || t->thread->pending)
 		return err;
 	if (t->state == CKPT_EXIT &&
-	    (ckpt_interrupted(t->stop.rval) || t->stop.rval == -EINTR) && !signal_waits(t))
+	    (ckpt_interrupted(t->stop.rval) || t->stop.rval == -EINTR) && !signal_waits(t)) {
 		t->thread->interrupted = true;
-	else
-		t->thread->pending = true;
+		ckpt_record_write(t); /* how much time is left, for instance */
+		t->thread->wrote = false;
+	} else {
+		set_pending(t);
+	}
 	return 0;
 }
 

@@ -20,6 +20,7 @@ struct ckpt_thread {
 	bool met;	  /* its first stop was seen */
 	bool unborn;	  /* the call that makes it isn't over */
 	bool gone;	  /* a leader that has ended before its threads */
+	bool wrote;	  /* what its call wrote is in the log already */
 	bool step_call;	  /* the debugger single-steps over its call */
 	bool barrier;	  /* nothing but a snapshot describes its call */
 	bool births;	  /* its call starts a thread */

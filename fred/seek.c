@@ -147,14 +147,20 @@ int fred_seek_failure(enum ckpt_halt halt, const struct ckpt_leg *leg)
 		[CKPT_HALT_SIGNAL] = "a signal", [CKPT_HALT_DEAD] = "its death",
 	};
 
+	char memory[96] = "";
+
 	if (halt == CKPT_HALT_GOAL || halt == CKPT_HALT_EXIT)
 		return 0;
 	if (halt == CKPT_HALT_CANCELLED)
 		return -EINTR;
+	if (leg->differs)
+		snprintf(memory, sizeof(memory),
+			 " (the registers were as recorded once, but memory at %#llx wasn't)",
+			 (unsigned long long)leg->differs);
 	if (halt == CKPT_HALT_DIVERGED)
 		snprintf(fred_seek_error, sizeof(fred_seek_error),
-			 "replay diverged at event %llu: %s",
-			 (unsigned long long)leg->run.expected_event, leg->run.seen);
+			 "replay diverged at event %llu: %s%s",
+			 (unsigned long long)leg->run.expected_event, leg->run.seen, memory);
 	else
 		snprintf(
 			fred_seek_error, sizeof(fred_seek_error),
