@@ -446,7 +446,10 @@ static enum ckpt_verdict at_exit(struct ckpt_timeline *tl, struct ckpt_task *t)
 		return CKPT_REPORT_TRACE;
 	}
 	if (ckpt_interrupted(t->stop.rval)) {
-		run_on(t, PTRACE_SYSCALL, 0);
+		if (tl->nthreads == 1 || ckpt_turns_signal(t))
+			run_on(t, PTRACE_SYSCALL, 0);
+		else
+			ckpt_turns_again(t);
 		return CKPT_HANDLED;
 	}
 	if (th->request == PTRACE_SYSCALL)

@@ -146,9 +146,7 @@ double ckpt_turns_slice(const struct ckpt_timeline *tl)
 	return ckpt_now() - turn_began;
 }
 
-/* Lets a call that we have interrupted go on. The kernel would make it again by
- * itself, had no call been injected meanwhile. */
-static void go_on(struct ckpt_task *t)
+void ckpt_turns_again(struct ckpt_task *t)
 {
 	struct user_regs_struct *r = ckpt_regs(t);
 	bool timed = t->stop.rval == -516; /* the kernel knows how much is left */
@@ -171,7 +169,7 @@ static void use_turn(struct ckpt_task *t)
 		return; /* in its call */
 	if (th->interrupted) {
 		if (th->let)
-			go_on(t);
+			ckpt_turns_again(t);
 	} else if (th->pending) {
 		th->pending = false;
 		t->ops->stopped(t, &t->stop);
@@ -342,14 +340,14 @@ void ckpt_turns_let(struct ckpt_task *t, int request, int sig)
 	t->thread->request = request;
 	t->thread->sig = sig;
 	if (t->thread->interrupted)
-		go_on(t);
+		ckpt_turns_again(t);
 	else if (t->in_call && !t->thread->pending && is_stopped(t))
 		ckpt_resume(t, PTRACE_SYSCALL, sig); /* into the kernel, or on in it */
 }
 
 /* ----------------------------------------------------------- all of them */
 
-static bool signal_waits(const struct ckpt_task *t)
+bool ckpt_turns_signal(const struct ckpt_task *t)
 {
 	unsigned long pending = 0, shared = 0, blocked = 0;
 	char path[48], line[128];
@@ -393,7 +391,7 @@ int ckpt_record_hold(struct ckpt_task *t)
 	if (err || !t->in_call || t->thread->interrupted || t->thread->pending)
 		return err;
 	if (t->state == CKPT_EXIT &&
-	    (ckpt_interrupted(t->stop.rval) || t->stop.rval == -EINTR) && !signal_waits(t)) {
+	    (ckpt_interrupted(t->stop.rval) || t->stop.rval == -EINTR) && !ckpt_turns_signal(t)) {
 		t->thread->interrupted = true;
 		ckpt_record_write(t); /* how much time is left, for instance */
 		t->thread->wrote = false;
@@ -425,7 +423,7 @@ void ckpt_turns_thaw(struct ckpt_timeline *tl)
 		struct ckpt_task *t = tl->threads[i];
 
 		if (t != tl->live && t->thread->interrupted && t->thread->let)
-			go_on(t);
+			ckpt_turns_again(t);
 	}
 }
 
@@ -439,7 +437,7 @@ void ckpt_turns_release(struct ckpt_timeline *tl)
 		if (t == tl->live || !is_stopped(t))
 			continue;
 		if (th->interrupted)
-			go_on(t);
+			ckpt_turns_again(t);
 		else if (th->pending && !t->in_call)
 			t->ops->stopped(t, &t->stop);
 		else if (th->let)

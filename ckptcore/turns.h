@@ -62,6 +62,12 @@ void ckpt_turns_called(struct ckpt_task *t);
 /* t, whose turn it is, is at the entry of its exit, and others live on. */
 void ckpt_turns_exit(struct ckpt_task *t);
 
+/* Makes the call of t again, at whose end it stands, interrupted. The kernel
+ * would do so itself, had no call been injected meanwhile. */
+void ckpt_turns_again(struct ckpt_task *t);
+/* Whether a signal waits that t will get when it goes on. */
+bool ckpt_turns_signal(const struct ckpt_task *t);
+
 /* Stops what is in the kernel / lets it go on there. -EBUSY: one can't. */
 int ckpt_turns_freeze(struct ckpt_timeline *tl) __must_check;
 void ckpt_turns_thaw(struct ckpt_timeline *tl);
