@@ -306,12 +306,37 @@ void fred_timeline_peek(bool in)
 	fred_threads_play(F.now);
 }
 
+static siginfo_t trap_info(int code)
+{
+	siginfo_t si;
+
+	memset(&si, 0, sizeof(si));
+	si.si_signo = SIGTRAP;
+	si.si_code = code;
+	return si;
+}
+
 static void tell_held(void)
 {
 	struct vpt_thread *vt = vpt_find(F.held.tid);
 
 	F.held.waits = false;
+	/* Only now: as long as it is announced, it stands before the int3. */
+	if (F.held.at_int3 && ckpt_overlay_at(&F.tl->overlay, ckpt_regs(F.now)->rip, NULL)) {
+		ckpt_regs(F.now)->rip++;
+		ckpt_regs_dirty(F.now);
+		F.held.siginfo = trap_info(SI_KERNEL);
+	}
+	F.held.at_int3 = false;
 	vpt_report(vt ? vt : F.vt, F.held.status, &F.held.siginfo);
+}
+
+/* A thread that the debugger has stopped can't stop once more. */
+static bool can_tell_held(void)
+{
+	const struct vpt_thread *vt = vpt_find(F.held.tid);
+
+	return !vt || vt->state == VPT_RUNNING;
 }
 
 /* Tells the debugger that the thread tid has stopped; before that, which
@@ -326,16 +351,6 @@ static void tell(struct vpt_thread *vt, pid_t tid, int status, const siginfo_t *
 	F.held.siginfo = *si;
 	if (!fred_threads_appear(vt))
 		tell_held();
-}
-
-static siginfo_t trap_info(int code)
-{
-	siginfo_t si;
-
-	memset(&si, 0, sizeof(si));
-	si.si_signo = SIGTRAP;
-	si.si_code = code;
-	return si;
 }
 
 /* The debugger's register that watches addr. */
@@ -357,12 +372,7 @@ static void announce(struct vpt_thread *vt, enum fred_arrival arrival)
 	struct vpt_thread *own = fred_threads_current();
 	siginfo_t si = trap_info(TRAP_TRACE);
 
-	if (arrival == FRED_ARRIVE_BREAKPOINT &&
-	    ckpt_overlay_at(&F.tl->overlay, ckpt_regs(t)->rip, NULL)) {
-		ckpt_regs(t)->rip++;
-		ckpt_regs_dirty(t);
-		si = trap_info(SI_KERNEL);
-	}
+	F.held.at_int3 = arrival == FRED_ARRIVE_BREAKPOINT;
 	if (arrival == FRED_ARRIVE_WATCH) {
 		if (!own)
 			own = vt;
@@ -799,9 +809,14 @@ void fred_timeline_idle(void)
 {
 	if (!F.tl || !F.vt)
 		return;
+	if (F.held.waits) {
+		if (!is_pending() && F.ticked && debugger_sleeps())
+			tell_held(); /* it doesn't mean to resume that thread */
+		return;
+	}
 	if (is_puppet(F.now))
 		go();
-	else if (F.tl->nthreads > 1 && !F.held.waits && !F.live_follows && has_resumed())
+	else if (F.tl->nthreads > 1 && !F.live_follows && has_resumed())
 		ckpt_record_idle(F.tl);
 }
 
@@ -810,7 +825,7 @@ bool fred_timeline_resuming(struct vpt_thread *vt, int request, int sig)
 	if (!is_ours(vt))
 		return false;
 	if (F.held.waits) {
-		if (vt->state == VPT_RUNNING && !is_pending() && !fred_threads_appear(vt))
+		if (!is_pending() && !fred_threads_appear(vt) && can_tell_held())
 			tell_held();
 		return true;
 	}

@@ -55,6 +55,7 @@ struct fred_timeline {
 		pid_t tid;
 		int status;
 		siginfo_t siginfo;
+		bool at_int3; /* of the debugger's, if it has one there */
 	} held;
 	bool verbose, no_record;
 };

@@ -11,6 +11,7 @@
 
 #include "ckptcore/plugin.h"
 #include "fred/seek.h"
+#include "fred/threads.h"
 #include "fred/undo.h"
 
 #define F fred_tl
@@ -23,7 +24,8 @@ struct session {
 	uint64_t reply, room;	/* where it expects the answer */
 	struct vpt_debugger debugger;
 	bool has_target;
-	struct vpt_thread thread;
+	struct vpt_thread *threads; /* as the debugger has them, the leader's first */
+	size_t nthreads;
 	struct ckpt_task *target; /* a puppet at its point */
 	unsigned int checkpoint;  /* whose session it is, or 0 */
 };
@@ -67,6 +69,7 @@ static void session_free(struct session *s)
 	if (s->copy)
 		ckpt_kill(s->copy);
 	ckpt_puppet_destroy(s->target);
+	free(s->threads);
 	free(s);
 }
 
@@ -101,14 +104,27 @@ void fred_undo_cutting(size_t n)
 
 /* ----------------------------------------------------------------- taking */
 
+static int take_threads(struct session *s)
+{
+	s->threads = calloc(vpt_count(F.vt->tgid) + 1, sizeof(*s->threads));
+	if (!s->threads)
+		return -ENOMEM;
+	s->threads[s->nthreads++] = *F.vt;
+	for (struct vpt_thread *vt = vpt_first(); vt; vt = vt->next)
+		if (vt != F.vt && vt->tgid == F.vt->tgid && vt->state != VPT_EXITED)
+			s->threads[s->nthreads++] = *vt;
+	return 0;
+}
+
 /* A puppet where the target stands. */
 static int take_target(struct session *s)
 {
 	struct ckpt_goal goal;
 	size_t interval;
-	int err;
+	int err = take_threads(s);
 
-	s->thread = *F.vt;
+	if (err)
+		return err;
 	s->has_target = true;
 	if (F.now->play) {
 		err = ckpt_puppet_clone(F.now, &s->target);
@@ -251,18 +267,19 @@ static int hand_over(struct session *s, struct ckpt_task *t)
 	fred_timeline_replace(NULL, puppet);
 	if (!s->has_target)
 		return 0;
-	vt = vpt_thread_new(s->thread.tid, s->thread.tgid, d);
-	next = d->next;
-	{
-		struct vpt_thread *link = vt->next;
+	for (size_t i = 0; i < s->nthreads; i++) {
+		struct vpt_thread *link;
 
-		*vt = s->thread;
+		vt = vpt_thread_new(s->threads[i].tid, s->threads[i].tgid, d);
+		link = vt->next;
+		*vt = s->threads[i];
 		vt->next = link;
 		vt->debugger = d;
 		vt->task = NULL;
+		if (i == 0)
+			fred_timeline_replace(vt, puppet);
 	}
-	vpt_set_player(vt, puppet);
-	fred_timeline_replace(vt, puppet);
+	fred_threads_play(puppet);
 	return 0;
 }
 

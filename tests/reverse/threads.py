@@ -1,0 +1,111 @@
+"""Programs of several threads, going back: the order in which they ran, their stops, births and ends."""
+import re
+
+from tests import *
+
+ROUNDS = 5
+
+
+def nth(i):
+    """`last' after the i-th hit: threads 0, 1, 2, 0, 1 ..."""
+    return i % 3 * 1000 + i // 3
+
+
+def hits(b, command, order):
+    """one stop at the breakpoint in hit() for each of order, the values known"""
+    for i in order:
+        b.expect(command, r"hit Breakpoint \d+, hit \(id=%d, i=%d\)" % (i % 3, i // 3))
+
+
+def at_first_hit(b):
+    b.expect("break hit", r"Breakpoint")
+    b.expect("run", r"hit Breakpoint \d+, hit \(id=0, i=0\)")
+
+
+def test_breakpoints_both_ways():
+    with Backward("turns") as b:
+        b.only_fred("threads")
+        at_first_hit(b)
+        hits(b, "continue", range(1, 12))
+        hits(b, "reverse-continue", range(10, -1, -1))
+        b.expect("reverse-continue", END)
+        b.check(len(re.findall(r"^[* ] \d", b.cmd("info threads"), re.M)), 1, "threads at the beginning")
+        hits(b, "continue", range(0, 3 * ROUNDS))
+        b.cmd("delete")
+        b.expect("continue", r"last 2004, sums 10 10 10\n.*exited normally")
+
+
+def test_lines_of_a_thread():
+    """other threads run in between; stepping stays in its own"""
+    with Backward("turns", watch=["i", "id"]) as b:
+        b.only_fred("threads")
+        at_first_hit(b)
+        hits(b, "continue", range(1, 8))
+        b.cmd("delete")
+        b.cmd("up")
+        me = re.search(r"Current thread is (\d+)", b.cmd("thread"))[1]
+        b.cmd("tbreak turns.c:%d thread %s" % (b.mark("the call"), me))
+        b.expect("continue", r"work")
+        stops = b.forward("next", 8)
+        b.back("reverse-next", stops)
+        stops = b.forward("stepi", 40)
+        b.back("reverse-stepi", stops)
+
+
+def test_watchpoint_in_other_threads():
+    with Backward("turns") as b:
+        b.only_fred("threads")
+        b.expect("break done", r"Breakpoint")
+        b.expect("run", r"hit Breakpoint \d+, done")
+        b.cmd("watch last")
+        for i in range(3 * ROUNDS - 1, 3 * ROUNDS - 7, -1):
+            out = b.cmd("reverse-continue")
+            m = re.search(r"Old value = (\d+)\s+New value = (\d+)\s+hit \(id=(\d), i=(\d+)\)", out)
+            b.check(m and tuple(map(int, m.groups())), (nth(i), nth(i - 1), i % 3, i // 3), "the change before %d" % i)
+
+
+def test_reverse_watch():
+    with Backward("turns", "300") as b:
+        b.only_fred("threads")
+        b.expect("break done", r"Breakpoint")
+        b.expect("run", r"hit Breakpoint \d+, done")
+        b.cmd("reverse-watch sum[1] < 20000")
+        b.check(b.value("sum[1] < 20000"), 1, "before it changes")
+        b.check(b.value("id"), 1, "the thread that changes it")
+        b.cmd("next")
+        b.check(b.value("sum[1] < 20000"), 0, "behind the change")
+
+
+def test_checkpoint_and_undo():
+    with Backward("turns") as b:
+        b.only_fred("threads")
+        at_first_hit(b)
+        hits(b, "continue", range(1, 5))
+        b.expect("checkpoint", r"Checkpoint 1")
+        hits(b, "continue", range(5, 8))
+        b.expect("restart 1", r"hit \(id=1, i=1\)")
+        hits(b, "continue", range(5, 7))
+        b.cmd("undo 2")
+        b.expect("frame", r"hit \(id=1, i=1\)")
+        b.check(len(re.findall(r"^[* ] \d", b.cmd("info threads"), re.M)), 4, "threads")
+        hits(b, "continue", range(5, 8))
+
+
+def test_signals_and_waits():
+    """nothing to see on the way, but replay is compared with it at the end"""
+    with Backward("busythreads", timeout=60) as b:
+        b.only_fred("threads")
+        b.cmd("handle SIGUSR1 SIGALRM nostop noprint pass")
+        b.expect("break done", r"Breakpoint")
+        b.expect("run", r"hit Breakpoint \d+, done \(letters=3993\)")
+        b.check(b.value("total"), 1000820, "total")
+        b.check(b.value("asked"), 8, "asked")
+        b.cmd("tbreak main")
+        b.expect("reverse-continue", r"main \(\) at")
+        b.cmd("tbreak poller")
+        b.expect("continue", r"poller")
+        b.expect("continue", r"hit Breakpoint \d+, done \(letters=3993\)")
+        b.check(b.value("total"), 1000820, "total, again")
+
+
+run(globals())
