@@ -179,7 +179,8 @@ void ckpt_record_aligned(struct ckpt_timeline *tl)
 
 void ckpt_before_call(const struct ckpt_task *t, struct user_regs_struct *r)
 {
-	r->rip -= 2;
+	if ((int64_t)r->orig_rax >= 0) /* else it is before it already */
+		r->rip -= 2;
 	r->rax = (uint64_t)t->thread->nr;
 	r->orig_rax = (uint64_t)-1;
 }
@@ -303,7 +304,7 @@ static enum ckpt_verdict at_entry(struct ckpt_timeline *tl, struct ckpt_task *t)
 	const struct ckpt_stop *stop = &t->stop;
 
 	t->in_call = true;
-	th->wrote = false;
+	th->wrote = th->again = false;
 	rec->aligned = false;
 	if (stop->nr != SYS_restart_syscall) { /* that goes on with the former */
 		th->nr = stop->nr;
@@ -410,10 +411,9 @@ static void note_effects(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t 
 }
 
 /* The end of t's call, which is recorded if it wasn't interrupted. */
-static void end_call(struct ckpt_timeline *tl, struct ckpt_task *t)
+static void end_call(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t result)
 {
 	struct ckpt_thread *th = t->thread;
-	int64_t result = t->stop.rval;
 
 	t->in_call = false;
 	if (th->class == CKPT_CALL_REFUSE) {
@@ -440,7 +440,7 @@ static enum ckpt_verdict at_exit(struct ckpt_timeline *tl, struct ckpt_task *t)
 {
 	struct ckpt_thread *th = t->thread;
 
-	end_call(tl, t);
+	end_call(tl, t, t->stop.rval);
 	if (th->step_call) {
 		th->step_call = false;
 		return CKPT_REPORT_TRACE;
@@ -464,7 +464,7 @@ static enum ckpt_verdict at_exit(struct ckpt_timeline *tl, struct ckpt_task *t)
 
 void ckpt_record_cloned(struct ckpt_task *t)
 {
-	end_call(t->timeline, t);
+	end_call(t->timeline, t, t->stop.rval);
 	t->thread->step_call = false;
 	t->thread->let = false;
 }
@@ -565,6 +565,8 @@ static enum ckpt_verdict stopped(struct ckpt_timeline *tl, struct ckpt_task *t)
 	case CKPT_EXIT:
 		return at_exit(tl, t);
 	case CKPT_SIGNAL:
+		if (t->in_call && th->again)
+			end_call(tl, t, ckpt_turns_ended(t));
 		t->in_call = false; /* what was interrupted comes again */
 		if (th->redeliver && t->stop.sig == th->redeliver) {
 			th->redeliver = 0;

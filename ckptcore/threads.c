@@ -238,7 +238,7 @@ static int save_thread(struct ckpt_task *t, struct thread *s, const struct room 
 
 	s->vtid = ckpt_vtid(t);
 	s->regs = *ckpt_regs(t);
-	if (t->in_call && (int64_t)s->regs.orig_rax >= 0) /* else it is before it already */
+	if (t->in_call)
 		ckpt_before_call(t, &s->regs);
 	else if (t->timeline)
 		s->regs.rip = ckpt_canonical(t).rip;

@@ -148,15 +148,31 @@ double ckpt_turns_slice(const struct ckpt_timeline *tl)
 
 void ckpt_turns_again(struct ckpt_task *t)
 {
+	struct ckpt_thread *th = t->thread;
 	struct user_regs_struct *r = ckpt_regs(t);
-	bool timed = t->stop.rval == -516; /* the kernel knows how much is left */
 
-	t->thread->interrupted = false;
-	ckpt_before_call(t, r);
-	if (timed)
-		r->rax = SYS_restart_syscall;
-	ckpt_regs_dirty(t);
+	th->interrupted = false;
+	if (!th->again) {
+		th->code = t->stop.rval;
+		ckpt_before_call(t, r);
+		if (th->code == -516) /* the kernel knows how much time is left */
+			r->rax = SYS_restart_syscall;
+		ckpt_regs_dirty(t);
+	}
+	th->again = true;
 	ckpt_resume(t, PTRACE_SYSCALL, 0);
+}
+
+int64_t ckpt_turns_ended(struct ckpt_task *t)
+{
+	struct user_regs_struct *r = ckpt_regs(t);
+
+	r->rip += 2;
+	r->orig_rax = (uint64_t)t->thread->nr;
+	r->rax = (uint64_t)t->thread->code;
+	ckpt_regs_dirty(t);
+	t->thread->again = false;
+	return t->thread->code;
 }
 
 /* Has the thread whose turn has come use it. */
@@ -312,6 +328,7 @@ enum ckpt_verdict ckpt_turns_stopped(struct ckpt_task *t)
 		return CKPT_REPORT;
 	case CKPT_ENTRY: /* the call that was interrupted */
 	case CKPT_SECCOMP:
+		th->again = false;
 		ckpt_resume(t, PTRACE_SYSCALL, 0);
 		return CKPT_HANDLED;
 	case CKPT_EVENT:
@@ -379,9 +396,10 @@ int ckpt_record_hold(struct ckpt_task *t)
 			ckpt_tell_later(t);
 			return -ESRCH;
 		}
-		if (!err && (t->state == CKPT_ENTRY || t->state == CKPT_SECCOMP))
+		if (!err && (t->state == CKPT_ENTRY || t->state == CKPT_SECCOMP)) {
+			t->thread->again = false;
 			ckpt_resume(t, PTRACE_SYSCALL, 0);
-		else if (!err && t->state == CKPT_EVENT && t->stop.event != PTRACE_EVENT_STOP)
+		} else if (!err && t->state == CKPT_EVENT && t->stop.event != PTRACE_EVENT_STOP)
 			ckpt_dispatch(t);
 	}
 	if (!err && !t->thread->met) {
@@ -390,7 +408,9 @@ int ckpt_record_hold(struct ckpt_task *t)
 	}
 	if (err || !t->in_call || t->thread->interrupted || t->thread->pending)
 		return err;
-	if (t->state == CKPT_EXIT &&
+	if (t->state == CKPT_EVENT && t->thread->again) {
+		t->thread->interrupted = true; /* just before its call */
+	} else if (t->state == CKPT_EXIT &&
 	    (ckpt_interrupted(t->stop.rval) || t->stop.rval == -EINTR) && !ckpt_turns_signal(t)) {
 		t->thread->interrupted = true;
 		ckpt_record_write(t); /* how much time is left, for instance */

@@ -17,6 +17,8 @@ struct ckpt_thread {
 	bool let;	  /* the debugger lets it run */
 	bool pending;	  /* stands at a stop that nobody has dealt with, until its turn */
 	bool interrupted; /* a call of its was ended by us and is to go on */
+	bool again;	  /* ... and is about to be made again; code: what it had ended with */
+	int64_t code;
 	bool met;	  /* its first stop was seen */
 	bool unborn;	  /* the call that makes it isn't over */
 	bool gone;	  /* a leader that has ended before its threads */
@@ -65,6 +67,9 @@ void ckpt_turns_exit(struct ckpt_task *t);
 /* Makes the call of t again, at whose end it stands, interrupted. The kernel
  * would do so itself, had no call been injected meanwhile. */
 void ckpt_turns_again(struct ckpt_task *t);
+/* A signal came to t before it made its call again: that ended as it had, which
+ * is returned; t's registers are those of the call's end. */
+int64_t ckpt_turns_ended(struct ckpt_task *t);
 /* Whether a signal waits that t will get when it goes on. */
 bool ckpt_turns_signal(const struct ckpt_task *t);
 
