@@ -159,7 +159,7 @@ void ckpt_turns_again(struct ckpt_task *t)
 			r->rax = SYS_restart_syscall;
 		ckpt_regs_dirty(t);
 	}
-	th->again = true;
+	th->again = t->in_call = true;
 	ckpt_resume(t, PTRACE_SYSCALL, 0);
 }
 

@@ -32,7 +32,7 @@ def test_breakpoints_both_ways():
         b.check(len(re.findall(r"^[* ] \d", b.cmd("info threads"), re.M)), 1, "threads at the beginning")
         hits(b, "continue", range(0, 3 * ROUNDS))
         b.cmd("delete")
-        b.expect("continue", r"last 2004, sums 10 10 10\n.*exited normally")
+        b.expect("continue", r"last 2004, sums 10 10 10$", r"exited normally")
 
 
 def test_lines_of_a_thread():
@@ -99,7 +99,6 @@ def test_signals_and_waits():
         b.expect("break done", r"Breakpoint")
         b.expect("run", r"hit Breakpoint \d+, done \(letters=3993\)")
         b.check(b.value("total"), 1000820, "total")
-        b.check(b.value("asked"), 8, "asked")
         b.cmd("tbreak main")
         b.expect("reverse-continue", r"main \(\) at")
         b.cmd("tbreak poller")
