@@ -45,6 +45,8 @@ enum ckpt_state {
 	CKPT_DEAD,    /* reaped by us */
 };
 
+#define CKPT_CALL_32_BIT 0x20000000
+
 /* One stop of a task, decoded from its wait status. */
 struct ckpt_stop {
 	enum ckpt_state state;
@@ -52,7 +54,8 @@ struct ckpt_stop {
 	int sig;	   /* SIGNAL and GROUP: the signal */
 	int event;	   /* EVENT: PTRACE_EVENT_* */
 	unsigned long msg; /* EVENT: the event message */
-	long nr;	   /* ENTRY, SECCOMP: number of the call */
+	long nr;	   /* ENTRY, SECCOMP: number of the call; by int $0x80:
+			    * with CKPT_CALL_32_BIT, which no table has */
 	uint64_t args[6];  /* ENTRY, SECCOMP */
 	int64_t rval;	   /* EXIT: result */
 };
@@ -352,6 +355,7 @@ struct ckpt_timeline {
 	unsigned int next_id;
 	struct ckpt_overlay overlay;
 	struct ckpt_record *record;
+	struct ckpt_shared *shared; /* see shared.h */
 	double last_snap;
 	double snap_cost;	  /* seconds that the last snapshots cost, faults included */
 	uint64_t kept;		  /* bytes: sum over the snapshots */

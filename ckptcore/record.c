@@ -25,6 +25,7 @@
 
 #include "ckptcore/record.h"
 #include "ckptcore/replay.h"
+#include "ckptcore/shared.h"
 
 struct ckpt_record {
 	bool in_call;	/* between a call's entry and its exit */
@@ -134,6 +135,7 @@ int ckpt_record_start(struct ckpt_timeline *tl)
 	if (!tl->live->no_exitkill) /* an attached one outlives us */
 		ckpt_affinity_share(tl->live->tid);
 	tl->recording = true;
+	ckpt_shared_look(tl, tl->live);
 	return 0;
 }
 
@@ -221,6 +223,11 @@ static void record_outputs(struct ckpt_timeline *tl, struct ckpt_task *t, int64_
 			rec->barrier = true;
 			return;
 		}
+	if (ckpt_shared_after_call(tl, t, rec->nr, rec->args, ckpt_call_flags(rec->call, rec->args),
+				   true)) {
+		tl->nevents--;
+		rec->barrier = true;
+	}
 }
 
 static uint64_t clone_flags(struct ckpt_task *t, long nr, const uint64_t args[6])
@@ -302,6 +309,19 @@ static void snapshot_if_due(struct ckpt_timeline *tl, enum ckpt_end before, bool
 	rec->due = rec->barrier = false;
 }
 
+/* A call that gets no event but a snapshot behind it. */
+static void at_barrier(struct ckpt_timeline *tl, struct ckpt_task *t)
+{
+	struct ckpt_record *rec = tl->record;
+
+	/* Mappings have messages of their own. */
+	if (rec->class == CKPT_CALL_BARRIER && rec->nr != SYS_mmap && rec->nr != SYS_shmat &&
+	    rec->nr != SYS_shmdt)
+		ckpt_tell_unknown(rec->nr, rec->args);
+	if (ckpt_shared_after_call(tl, t, rec->nr, rec->args, 0, false))
+		ckpt_record_stop(tl, "out of memory");
+}
+
 static enum ckpt_verdict at_exit(struct ckpt_timeline *tl, struct ckpt_task *t)
 {
 	struct ckpt_record *rec = tl->record;
@@ -328,8 +348,12 @@ static enum ckpt_verdict at_exit(struct ckpt_timeline *tl, struct ckpt_task *t)
 		rec->own_cores |= rec->nr == SYS_sched_setaffinity && !result;
 		if (rec->nr == SYS_sched_getaffinity && !rec->own_cores)
 			ckpt_affinity_hide(t, rec->args, result);
+		if (rec->class == CKPT_CALL_BARRIER && (result == -ENOSYS || result == -ENOTTY))
+			rec->barrier = false; /* unknown to the kernel, too: it did nothing */
 		if (!rec->barrier)
 			record_outputs(tl, t, result);
+		if (rec->barrier)
+			at_barrier(tl, t);
 		if (rec->nr == SYS_munmap && result == 0)
 			ckpt_overlay_forget(&tl->overlay, rec->args[0], rec->args[1]);
 		rec->aligned = true;
@@ -624,6 +648,7 @@ void ckpt_record_exec(struct ckpt_task *t)
 	rec->changed = false;
 	rec->aligned = true;
 	t->timeline->overlay.n = 0; /* gone with the old program */
+	ckpt_shared_look(t->timeline, t);
 }
 
 void ckpt_record_changed(struct ckpt_task *t)

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include <linux/audit.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>
@@ -234,6 +235,8 @@ static void decode_call(struct ckpt_task *t, struct ckpt_stop *s)
 	case PTRACE_SYSCALL_INFO_SECCOMP:
 		s->state = info.op == PTRACE_SYSCALL_INFO_ENTRY ? CKPT_ENTRY : CKPT_SECCOMP;
 		s->nr = info.entry.nr;
+		if (info.arch == AUDIT_ARCH_I386)
+			s->nr |= CKPT_CALL_32_BIT;
 		memcpy(s->args, info.entry.args, sizeof(s->args));
 		break;
 	case PTRACE_SYSCALL_INFO_EXIT:
