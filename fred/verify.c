@@ -53,8 +53,8 @@ static int verify(size_t i, struct difference *d)
 	ckpt_goal_of(F.tl, i, &goal);
 	if (goal.how == CKPT_END_NOW)
 		return 0;
-	if (!F.tl->live && i + 1 == F.tl->nsnaps && F.tl->snaps[i]->sig)
-		return 0; /* it died of that signal, there */
+	if (fred_seek_died_at_once(i))
+		return 0;
 	err = ckpt_puppet_create(F.tl, i, &p);
 	if (err)
 		return err;

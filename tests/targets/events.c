@@ -95,18 +95,20 @@ void on_alarm(int sig)
 void timers(void)
 {
 	struct sigaction sa = { .sa_handler = on_alarm, .sa_flags = SA_RESTART };
-	struct itimerval it = { { 0, 1500 }, { 0, 1500 } };
+	struct itimerval it = { { 0, 20000 }, { 0, 20000 } };
 	struct timeval tv;
-	volatile unsigned long n = 0;
+	static char big[65536];
+	unsigned long n = 0;
 	fd_set fds;
 
 	sigaction(SIGALRM, &sa, NULL);
 	setitimer(ITIMER_REAL, &it, NULL);
-	while (ticks < 4)
-		n++;	/* signals at any instruction */
+	while (ticks < 4)	/* signals at any instruction */
+		memset(big, (int)n++, sizeof(big));
+	add(big, 100);
 	while (ticks < 10) {
 		FD_ZERO(&fds);
-		tv = (struct timeval){ 0, 3000 };
+		tv = (struct timeval){ 0, 30000 };
 		add(&(int){ select(0, &fds, NULL, NULL, &tv) }, 4);
 		add(&tv, sizeof(tv));
 	}
