@@ -58,6 +58,7 @@ struct ckpt_stop {
 			    * with CKPT_CALL_32_BIT, which no table has */
 	uint64_t args[6];  /* ENTRY, SECCOMP */
 	int64_t rval;	   /* EXIT: result */
+	uint64_t ip;	   /* ENTRY, SECCOMP, EXIT: address behind the call */
 };
 
 struct ckpt_task;
@@ -168,6 +169,13 @@ int ckpt_wait_until(struct ckpt_task *t, struct ckpt_stop *stop, double deadline
  * after a signal of our own, or -ECHILD when there is nothing to wait for.
  */
 int ckpt_wait_any(void) __must_check;
+/*
+ * t, running, will most likely be the next to stop: ckpt_wait_any() waits for it
+ * alone, which costs the same however many copies there are, when nobody but t
+ * and a debugger is there. Others are looked at every now and then. Holds until
+ * somebody else stops or a signal comes.
+ */
+void ckpt_expect(struct ckpt_task *t);
 /* The same, without waiting: -EAGAIN when nothing has happened. */
 int ckpt_poll_any(void) __must_check;
 

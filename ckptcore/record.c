@@ -211,7 +211,7 @@ static void record_outputs(struct ckpt_timeline *tl, struct ckpt_task *t, int64_
 	ev->nr = (int16_t)rec->nr;
 	ev->result = result;
 	memcpy(ev->args, rec->args, sizeof(ev->args));
-	ev->ip = ckpt_regs(t)->rip;
+	ev->ip = t->stop.ip;
 	if (rec->class == CKPT_CALL_MMAP && result >= 0 && !(rec->args[3] & MAP_ANONYMOUS)) {
 		ev->file = ckpt_file_keep(t, (int)rec->args[4]);
 		if (ev->file < 0)
@@ -296,6 +296,8 @@ static enum ckpt_verdict at_entry(struct ckpt_timeline *tl, struct ckpt_task *t)
 	if (rec->request == PTRACE_SYSCALL)
 		return CKPT_REPORT;
 	ckpt_resume(t, PTRACE_SYSCALL, 0);
+	if (!(ckpt_call_flags(rec->call, rec->args) & CKPT_CALL_BLOCKS))
+		ckpt_expect(t);
 	return CKPT_HANDLED;
 }
 
@@ -373,6 +375,7 @@ static enum ckpt_verdict at_exit(struct ckpt_timeline *tl, struct ckpt_task *t)
 		return CKPT_HANDLED;
 	}
 	run_on(t, PTRACE_SYSCALL, 0);
+	ckpt_expect(t);
 	return CKPT_HANDLED;
 }
 
@@ -380,7 +383,16 @@ static enum ckpt_verdict at_exit(struct ckpt_timeline *tl, struct ckpt_task *t)
 
 uint64_t ckpt_rdtsc(void)
 {
-	return __rdtsc();
+	uint64_t counter;
+	int trapped = PR_TSC_ENABLE;
+
+	prctl(PR_GET_TSC, &trapped);
+	if (trapped == PR_TSC_ENABLE)
+		return __rdtsc();
+	prctl(PR_SET_TSC, PR_TSC_ENABLE);
+	counter = __rdtsc();
+	prctl(PR_SET_TSC, PR_TSC_SIGSEGV);
+	return counter;
 }
 
 int ckpt_rdtsc_at(struct ckpt_task *t)
