@@ -22,6 +22,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "ckptcore/arch/x86_64/tsc.h"
 #include "ckptcore/arch/x86_64/vdso.h"
 #include "ckptcore/inject.h"
 
@@ -246,26 +247,13 @@ int ckpt_inject(struct ckpt_task *t, long *ret, long nr, uint64_t a0, uint64_t a
 	return err ? err : ckpt_guest_leave(&g);
 }
 
-/*
- * The kernel writes the processor's control register at each switch between two
- * tasks of which only one may read the counter: 28 us of the 52 that a call cost
- * in a virtual machine. So we may not read it either.
- */
-static void trap_our_own(void)
-{
-	static bool done;
-
-	if (!done && !prctl(PR_SET_TSC, PR_TSC_SIGSEGV))
-		done = true;
-}
-
 int ckpt_trap_tsc(struct ckpt_task *t, bool trap)
 {
 	long res;
 	int err;
 
 	if (trap)
-		trap_our_own();
+		ckpt_tsc_forgo();
 	err = ckpt_inject(t, &res, SYS_prctl, PR_SET_TSC, trap ? PR_TSC_SIGSEGV : PR_TSC_ENABLE, 0,
 			  0, 0, 0);
 

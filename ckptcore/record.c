@@ -383,16 +383,7 @@ static enum ckpt_verdict at_exit(struct ckpt_timeline *tl, struct ckpt_task *t)
 
 uint64_t ckpt_rdtsc(void)
 {
-	uint64_t counter;
-	int trapped = PR_TSC_ENABLE;
-
-	prctl(PR_GET_TSC, &trapped);
-	if (trapped == PR_TSC_ENABLE)
-		return __rdtsc();
-	prctl(PR_SET_TSC, PR_TSC_ENABLE);
-	counter = __rdtsc();
-	prctl(PR_SET_TSC, PR_TSC_SIGSEGV);
-	return counter;
+	return __rdtsc();
 }
 
 int ckpt_rdtsc_at(struct ckpt_task *t)

@@ -45,7 +45,7 @@ double ckpt_now(void)
 {
 	struct timespec ts;
 
-	/* Not the vdso's: it reads the counter, see ckpt_trap_tsc(). */
+	/* Not the vdso's: it reads the counter, which costs a fault here, see tsc.h. */
 	syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec + ts.tv_nsec / 1e9;
 }
