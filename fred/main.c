@@ -13,17 +13,16 @@
 
 #define VERSION "0.1"
 
-static const char help[] =
-	"Usage: fred [OPTIONS] gdb [GDB-OPTIONS]\n"
-	"       fred-gdb [--no-record] [GDB-OPTIONS]\n"
-	"Runs gdb so that the program can also go back in time.\n"
-	"\n"
-	"  -v, --verbose   say what fred does\n"
-	"      --no-record do not record: forward debugging only\n"
-	"      --version   print fred's version\n"
-	"  -h, --help      print this\n"
-	"\n"
-	"Inside gdb: `help fred', or fred-gdb(1).\n";
+static const char help[] = "Usage: fred [OPTIONS] gdb [GDB-OPTIONS]\n"
+			   "       fred-gdb [--no-record] [GDB-OPTIONS]\n"
+			   "Runs gdb so that the program can also go back in time.\n"
+			   "\n"
+			   "  -v, --verbose   say what fred does\n"
+			   "      --no-record do not record: forward debugging only\n"
+			   "      --version   print fred's version\n"
+			   "  -h, --help      print this\n"
+			   "\n"
+			   "Inside gdb: `help fred', or fred-gdb(1).\n";
 
 static int usage(const char *what, const char *arg)
 {

@@ -2,7 +2,10 @@
 
 test-timeout: 240
 """
+import os
 import re
+import shutil
+import subprocess
 
 from tests import *
 
@@ -51,6 +54,55 @@ def test_events():
 
 def test_maps():
     there_and_back("maps", count=6)
+
+
+def whole(argv, says=r"exited normally", **more):
+    """a program without symbols: to its end, back to its first instruction, to its end again; all verified"""
+    with Session(["-q", "-nx", "--args", *argv], fred(), cwd=tmp(), timeout=100, **more) as s:
+        s.wait()
+        s.cmd("set confirm off")
+        s.expect("run", says)
+        s.expect("reverse-continue", "^" + re.escape(END) + "$")
+        s.expect("continue", says)
+        s.expect("reverse-stepi", r"0x|in ")
+        s.expect("fred-verify", r"^\d+ snapshots verified")
+
+
+def test_cc1():
+    cc1 = subprocess.run(["gcc", "-print-prog-name=cc1"], stdout=subprocess.PIPE, text=True).stdout.strip()
+    out = os.path.join(tmp(), "jumps.s")
+    whole([cc1, "-quiet", "-O1", "-imultiarch", "x86_64-linux-gnu", source("jumps"), "-o", out])
+    plain_out = os.path.join(tmp(), "plain.s")
+    subprocess.run([cc1, "-quiet", "-O1", "-imultiarch", "x86_64-linux-gnu", source("jumps"), "-o", plain_out], check=True)
+    if open(out).read() != open(plain_out).read():
+        raise Failure("cc1 wrote something else")
+
+
+SQL = """
+pragma journal_mode = %s;
+create table t(a integer primary key, b, c);
+begin;
+with recursive n(i) as (select 1 union all select i + 1 from n where i < 2000)
+insert into t select i, random(), hex(randomblob(20)) from n;
+commit;
+create index i on t(b);
+update t set c = datetime('now') where a %% 7 = 0;
+delete from t where b < 0;
+select count(*), sum(a) > 0, max(c) from t;
+"""
+
+
+def test_sqlite3():
+    sqlite3 = shutil.which("sqlite3")
+    if not sqlite3:
+        print("no sqlite3 here: skipped")
+        return
+    for mode in ("delete", "wal"):  # a journal; a log whose index is memory mapped shared
+        db = os.path.join(tmp(), mode + ".db")
+        whole([sqlite3, db, " ".join((SQL % mode).split())])
+        n = subprocess.run([sqlite3, db, "pragma integrity_check"], stdout=subprocess.PIPE, text=True).stdout.strip()
+        if n != "ok":
+            raise Failure("the database: " + n)
 
 
 run(globals())
