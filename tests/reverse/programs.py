@@ -56,6 +56,24 @@ def test_maps():
     there_and_back("maps", count=6)
 
 
+def test_what_cannot_be_recorded_is_named():
+    with Backward("strange", watch=["n", "results[0]", "results[1]", "results[3]"]) as b:
+        b.only_fred("messages")
+        b.start()
+        first = b.where()
+        b.cmd("break mark")
+        stops = [first] + [(b.cmd("continue"), b.where())[1] for _ in range(7)]
+        b.cmd("break main")
+        b.back("reverse-continue", stops)
+        b.again("continue", stops)
+        said = b.text(0)
+        for what in (r"system call 157 \(prctl, request 0x1267\) can't be replayed",
+                     r"system call 20 \(of 32-bit programs\) can't be replayed",
+                     r"/tmp/strange\w+ \(deleted\) is mapped shared|\(deleted\) is mapped shared"):
+            b.check(len(re.findall("fred: .*" + what, said)), 1, what)
+        b.check(len(re.findall("^fred: ", said, re.M)), 3, "messages in all")
+
+
 def whole(argv, says=r"exited normally", **more):
     """a program without symbols: to its end, back to its first instruction, to its end again; all verified"""
     with Session(["-q", "-nx", "--args", *argv], fred(), cwd=tmp(), timeout=100, **more) as s:
