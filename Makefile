@@ -40,7 +40,7 @@ build/compiled.stamp: $(wildcard fred/gdb/*.py)
 	-@$(call COMPILE,fred/gdb,$(CURDIR)/fred/gdb)
 	@touch $@
 
-$(B)/calls.gen.c: ckptcore/gen-calls.py ckptcore/calls.tbl
+$(B)/calls.gen.c: ckptcore/gen-calls.py ckptcore/calls.tbl ckptcore/ioctls.tbl
 	@mkdir -p $(@D)
 	python3 $^ > $@.new && mv -f $@.new $@
 

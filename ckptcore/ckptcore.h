@@ -45,6 +45,8 @@ enum ckpt_state {
 	CKPT_DEAD,    /* reaped by us */
 };
 
+#define CKPT_CALL_32_BIT 0x20000000
+
 /* One stop of a task, decoded from its wait status. */
 struct ckpt_stop {
 	enum ckpt_state state;
@@ -52,9 +54,11 @@ struct ckpt_stop {
 	int sig;	   /* SIGNAL and GROUP: the signal */
 	int event;	   /* EVENT: PTRACE_EVENT_* */
 	unsigned long msg; /* EVENT: the event message */
-	long nr;	   /* ENTRY, SECCOMP: number of the call */
+	long nr;	   /* ENTRY, SECCOMP: number of the call; by int $0x80:
+			    * with CKPT_CALL_32_BIT, which no table has */
 	uint64_t args[6];  /* ENTRY, SECCOMP */
 	int64_t rval;	   /* EXIT: result */
+	uint64_t ip;	   /* ENTRY, SECCOMP, EXIT: address behind the call */
 };
 
 struct ckpt_task;
@@ -179,6 +183,13 @@ int ckpt_wait_until(struct ckpt_task *t, struct ckpt_stop *stop, double deadline
  * after a signal of our own, or -ECHILD when there is nothing to wait for.
  */
 int ckpt_wait_any(void) __must_check;
+/*
+ * t, running, will most likely be the next to stop: ckpt_wait_any() waits for it
+ * alone, which costs the same however many copies there are, when nobody but t
+ * and a debugger is there. Others are looked at every now and then. Holds until
+ * somebody else stops or a signal comes.
+ */
+void ckpt_expect(struct ckpt_task *t);
 /* The same, without waiting: -EAGAIN when nothing has happened. */
 int ckpt_poll_any(void) __must_check;
 
@@ -380,6 +391,7 @@ struct ckpt_timeline {
 	unsigned int next_id;
 	struct ckpt_overlay overlay;
 	struct ckpt_record *record;
+	struct ckpt_shared *shared; /* see shared.h */
 	double last_snap;
 	double snap_cost;	  /* seconds that the last snapshots cost, faults included */
 	uint64_t kept;		  /* bytes: sum over the snapshots */

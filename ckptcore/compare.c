@@ -18,6 +18,7 @@
 #include <sys/syscall.h>
 
 #include "ckptcore/replay.h"
+#include "ckptcore/shared.h"
 
 #define PAGE 4096ull
 #define BATCH 64 /* pages compared at once */
@@ -136,18 +137,20 @@ static bool same_bytes(struct pair *p, uint64_t at, size_t n, uint64_t *where)
 	size_t len = n * PAGE;
 	ssize_t la = ckpt_read_some(p->a, at, ba, len), lb = ckpt_read_some(p->b, at, bb, len);
 
-	if (la != lb) {
+	if (la != lb && !ckpt_shared_at(p->a->timeline ?: p->b->timeline, at)) {
 		*where = at;
 		return false;
 	}
-	if (la <= 0)
+	if (la <= 0 || lb <= 0)
 		return true; /* neither is readable (a guard, a file's end) */
 	ckpt_overlay_mask(p->overlay, at, ba, len);
 	ckpt_overlay_mask(p->overlay, at, bb, len);
+	la = la < lb ? la : lb;
 	if (!memcmp(ba, bb, (size_t)la))
 		return true;
 	for (size_t i = 0; i < (size_t)la; i += 8)
-		if (memcmp(ba + i, bb + i, 8) && !is_dead(p, at + i)) {
+		if (memcmp(ba + i, bb + i, 8) && !is_dead(p, at + i) &&
+		    !ckpt_shared_at(p->a->timeline ?: p->b->timeline, at + i)) {
 			*where = at + i;
 			return false;
 		}

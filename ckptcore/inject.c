@@ -22,6 +22,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "ckptcore/arch/x86_64/tsc.h"
 #include "ckptcore/arch/x86_64/vdso.h"
 #include "ckptcore/inject.h"
 
@@ -249,8 +250,12 @@ int ckpt_inject(struct ckpt_task *t, long *ret, long nr, uint64_t a0, uint64_t a
 int ckpt_trap_tsc(struct ckpt_task *t, bool trap)
 {
 	long res;
-	int err = ckpt_inject(t, &res, SYS_prctl, PR_SET_TSC, trap ? PR_TSC_SIGSEGV : PR_TSC_ENABLE,
-			      0, 0, 0, 0);
+	int err;
+
+	if (trap)
+		ckpt_tsc_forgo();
+	err = ckpt_inject(t, &res, SYS_prctl, PR_SET_TSC, trap ? PR_TSC_SIGSEGV : PR_TSC_ENABLE, 0,
+			  0, 0, 0);
 
 	if (err || res < 0)
 		return err ? err : (int)res;

@@ -70,6 +70,9 @@ void ckpt_before_call(const struct ckpt_task *t, struct user_regs_struct *r);
 /* A reader of t's memory for the table of calls. */
 struct ckpt_call_reader ckpt_reader(struct ckpt_task *t);
 
+/* unknown.c: says once that this call, or request, can't be described. */
+void ckpt_tell_unknown(long nr, const uint64_t args[6]);
+
 /* affinity.c: at the end of t's sched_getaffinity: its cores as without us. */
 void ckpt_affinity_hide(struct ckpt_task *t, const uint64_t args[6], int64_t result);
 

@@ -25,6 +25,7 @@
 
 #include "ckptcore/record.h"
 #include "ckptcore/replay.h"
+#include "ckptcore/shared.h"
 #include "ckptcore/turns.h"
 
 /* How long a thread runs while others could. */
@@ -130,6 +131,7 @@ int ckpt_record_start(struct ckpt_timeline *tl)
 	if (!tl->live->no_exitkill) /* an attached one outlives us */
 		ckpt_affinity_share(tl->live->tid);
 	tl->recording = true;
+	ckpt_shared_look(tl, tl->live);
 	return 0;
 }
 
@@ -222,13 +224,15 @@ static void record_call(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t r
 	ev->nr = (int16_t)th->nr;
 	ev->result = result;
 	memcpy(ev->args, th->args, sizeof(ev->args));
-	ev->ip = ckpt_regs(t)->rip;
+	ev->ip = t->stop.ip;
 	if (th->class == CKPT_CALL_MMAP && result >= 0 && !(th->args[3] & MAP_ANONYMOUS)) {
 		ev->file = ckpt_file_keep(t, (int)th->args[4]);
 		if (ev->file < 0)
 			th->barrier = true;
 	}
-	if (!th->wrote && add_outputs(tl, t, result)) {
+	if ((!th->wrote && add_outputs(tl, t, result)) ||
+	    ckpt_shared_after_call(tl, t, th->nr, th->args, ckpt_call_flags(th->call, th->args),
+				   true)) {
 		tl->nevents--;
 		th->barrier = true;
 	}
@@ -293,7 +297,10 @@ static void enter(struct ckpt_task *t, int sig)
 {
 	t->timeline->record->aligned = false;
 	ckpt_resume(t, PTRACE_SYSCALL, sig);
-	ckpt_turns_called(t);
+	if (t->timeline->nthreads > 1)
+		ckpt_turns_called(t);
+	else if (!(ckpt_call_flags(t->thread->call, t->thread->args) & CKPT_CALL_BLOCKS))
+		ckpt_expect(t);
 }
 
 static enum ckpt_verdict at_entry(struct ckpt_timeline *tl, struct ckpt_task *t)
@@ -386,11 +393,14 @@ static void go_on(struct ckpt_task *t, bool yield)
 	struct ckpt_task *to = yield && t->thread->let ? ckpt_turns_next(tl) : NULL;
 
 	tl->record->preempt = false;
-	if (to)
+	if (to) {
 		ckpt_turns_turn(tl, to);
-	else
-		run_on(t, t->thread->request == PTRACE_SINGLESTEP ? PTRACE_SINGLESTEP :
-								    PTRACE_SYSCALL, 0);
+		return;
+	}
+	run_on(t,
+	       t->thread->request == PTRACE_SINGLESTEP ? PTRACE_SINGLESTEP : PTRACE_SYSCALL, 0);
+	if (tl->nthreads == 1)
+		ckpt_expect(t);
 }
 
 /* What else is to be known of a call that was recorded. */
@@ -410,6 +420,19 @@ static void note_effects(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t 
 		th->clear_tid = th->args[0];
 }
 
+/* A call that gets no event but a snapshot behind it. */
+static void at_barrier(struct ckpt_timeline *tl, struct ckpt_task *t)
+{
+	struct ckpt_thread *th = t->thread;
+
+	/* Mappings have messages of their own. */
+	if (th->class == CKPT_CALL_BARRIER && th->nr != SYS_mmap && th->nr != SYS_shmat &&
+	    th->nr != SYS_shmdt)
+		ckpt_tell_unknown(th->nr, th->args);
+	if (ckpt_shared_after_call(tl, t, th->nr, th->args, 0, false))
+		ckpt_record_stop(tl, "out of memory");
+}
+
 /* The end of t's call, which is recorded if it wasn't interrupted. */
 static void end_call(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t result)
 {
@@ -425,8 +448,12 @@ static void end_call(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t resu
 	if (ckpt_interrupted(result))
 		return; /* a signal follows, and then the call again, or its EINTR */
 	note_effects(tl, t, result);
+	if (th->class == CKPT_CALL_BARRIER && (result == -ENOSYS || result == -ENOTTY))
+		th->barrier = false; /* unknown to the kernel, too: it did nothing */
 	if (!th->barrier)
 		record_call(tl, t, result);
+	if (th->barrier)
+		at_barrier(tl, t);
 	if (th->births && result > 0)
 		note_birth(tl, t, result);
 	tl->record->aligned = true;
@@ -763,6 +790,7 @@ void ckpt_record_exec(struct ckpt_task *t)
 	rec->changed = false;
 	rec->aligned = true;
 	t->timeline->overlay.n = 0; /* gone with the old program */
+	ckpt_shared_look(t->timeline, t);
 }
 
 void ckpt_record_changed(struct ckpt_task *t)

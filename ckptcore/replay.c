@@ -241,7 +241,9 @@ static int give_outputs(struct ckpt_task *p, const struct ckpt_event *ev)
 
 static int redo_mmap(struct ckpt_task *p, const struct ckpt_event *ev, long *res)
 {
-	uint64_t flags = (ev->args[3] & ~(uint64_t)MAP_FIXED_NOREPLACE) | MAP_FIXED;
+	/* Private: who else has it is not in the past, nor are a puppet's clones. */
+	uint64_t kind = MAP_FIXED_NOREPLACE | MAP_SHARED_VALIDATE;
+	uint64_t flags = (ev->args[3] & ~kind) | MAP_FIXED | MAP_PRIVATE;
 	uint64_t prot = ev->args[2];
 	char path[64];
 	long fd = -1, ignored;
@@ -480,7 +482,7 @@ static int give_call(struct ckpt_task *p, struct ckpt_run *run)
 		if ((class == CKPT_CALL_REDO || class == CKPT_CALL_MMAP) && ev->result >= 0 &&
 		    !ckpt_interrupted(ev->result))
 			err = redo(p, ev, &res);
-		else
+		if (!err)
 			err = give_outputs(p, ev);
 		if (!err && is_birth(p, ev))
 			err = birth(p, ev);

@@ -17,6 +17,7 @@
 
 #include "ckptcore/record.h"
 #include "ckptcore/replay.h"
+#include "ckptcore/shared.h"
 #include "ckptcore/turns.h"
 #include "ckptcore/thin.h"
 #include "ckptcore/threads.h"
@@ -49,7 +50,7 @@ static int make_private(struct ckpt_task *copy, uint64_t *bytes)
 		struct ckpt_map *m = &maps[i];
 		uint8_t *buf;
 
-		if (!m->shared || !m->w)
+		if (!m->shared || (!m->w && !ckpt_shared_at(copy->timeline, m->lo)))
 			continue;
 		buf = malloc(m->hi - m->lo);
 		if (!buf) {
@@ -61,7 +62,8 @@ static int make_private(struct ckpt_task *copy, uint64_t *bytes)
 		if (ckpt_read_some(copy, m->lo, buf, m->hi - m->lo) < 0)
 			memset(buf, 0, m->hi - m->lo);
 		err = ckpt_inject(copy, &res, SYS_mmap, m->lo, m->hi - m->lo,
-				  (m->r ? PROT_READ : 0) | PROT_WRITE | (m->x ? PROT_EXEC : 0),
+				  (m->r ? PROT_READ : 0) | (m->w ? PROT_WRITE : 0) |
+					  (m->x ? PROT_EXEC : 0),
 				  MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1, 0);
 		if (!err && res < 0)
 			err = (int)res;
@@ -126,13 +128,13 @@ static int prepare(struct ckpt_timeline *tl, struct ckpt_snap *s)
 	struct ckpt_task *copy = s->copy;
 	int err;
 
+	copy->timeline = tl;
 	take_regs(tl, copy, s->sig);
 	ckpt_overlay_remove(&tl->overlay, copy);
 	err = ckpt_copy_prepare(copy, &s->kept);
 	if (!err)
 		ckpt_regs_flush(copy);
 	copy->state = CKPT_PARKED;
-	copy->timeline = tl;
 	return err;
 }
 
@@ -380,6 +382,7 @@ void ckpt_timeline_destroy(struct ckpt_timeline *tl)
 	free(tl->data);
 	free(tl->broken);
 	free(tl->record);
+	ckpt_shared_destroy(tl->shared);
 	free(tl->overlay.pokes);
 	free(tl);
 }

@@ -11,8 +11,10 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include <linux/audit.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 
@@ -25,6 +27,11 @@
 static struct ckpt_task *table[HASH_SIZE];
 static pthread_t tracer;
 static unsigned int untold; /* tasks with untold set */
+static struct ckpt_task *expected;
+static bool counted;   /* nothing has come or gone since others were counted */
+static size_t members; /* processes that aren't copies, and the expected one's threads */
+
+#define LOOK_AROUND 16 /* waits for the expected one between looks at the others */
 
 struct ckpt_stats ckpt_stats;
 void (*ckpt_warn)(const char *text);
@@ -40,7 +47,8 @@ double ckpt_now(void)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	/* Not the vdso's: it reads the counter, which costs a fault here, see tsc.h. */
+	syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
@@ -126,6 +134,7 @@ struct ckpt_task *ckpt_task_new(pid_t tid, pid_t tgid, const struct ckpt_task_op
 	t->mem_fd = -1;
 	t->fresh = true;
 	link_task(t);
+	counted = false;
 	return t;
 }
 
@@ -133,6 +142,9 @@ void ckpt_forget(struct ckpt_task *t)
 {
 	unlink_task(t);
 	untold -= t->untold;
+	counted = false;
+	if (expected == t)
+		expected = NULL;
 	if (t->mem_fd >= 0)
 		close(t->mem_fd);
 	ckpt_plugins_forget(t);
@@ -265,11 +277,14 @@ static void decode_call(struct ckpt_task *t, struct ckpt_stop *s)
 	s->state = CKPT_EXIT;
 	if (ptrace(PTRACE_GET_SYSCALL_INFO, t->tid, sizeof(info), &info) <= 0)
 		return; /* being killed: its death follows */
+	s->ip = info.instruction_pointer;
 	switch (info.op) {
 	case PTRACE_SYSCALL_INFO_ENTRY:
 	case PTRACE_SYSCALL_INFO_SECCOMP:
 		s->state = info.op == PTRACE_SYSCALL_INFO_ENTRY ? CKPT_ENTRY : CKPT_SECCOMP;
 		s->nr = info.entry.nr;
+		if (info.arch == AUDIT_ARCH_I386)
+			s->nr |= CKPT_CALL_32_BIT;
 		memcpy(s->args, info.entry.args, sizeof(s->args));
 		break;
 	case PTRACE_SYSCALL_INFO_EXIT:
@@ -413,6 +428,33 @@ static void tell(void)
 		}
 }
 
+void ckpt_expect(struct ckpt_task *t)
+{
+	expected = t;
+}
+
+static void count_member(struct ckpt_task *t, void *arg)
+{
+	(void)arg;
+	/* A debugger's helper threads run no calls that would stop them. */
+	members += !t->ours && (t->tid == t->tgid || t->tgid == expected->tgid);
+}
+
+/* The task to wait for alone, or -1. */
+static pid_t whom(void)
+{
+	static unsigned int n;
+
+	if (!expected || expected->state != CKPT_RUNNING)
+		return -1;
+	if (!counted) {
+		members = 0;
+		ckpt_each_task(count_member, NULL);
+		counted = true;
+	}
+	return members > 2 || ++n % LOOK_AROUND == 0 ? -1 : expected->tid;
+}
+
 static int wait_any(int options)
 {
 	struct ckpt_task *t;
@@ -424,9 +466,11 @@ static int wait_any(int options)
 		tell();
 		return 0;
 	}
-	tid = waitpid(-1, &status, __WALL | options);
-	if (tid <= 0)
+	tid = waitpid(options ? -1 : whom(), &status, __WALL | options);
+	if (tid <= 0) {
+		expected = NULL;
 		return tid ? -errno : -EAGAIN;
+	}
 	t = ckpt_find(tid);
 	if (!t) {
 		/* Either an orphan that came to us (a daemon's child), or a
@@ -437,6 +481,7 @@ static int wait_any(int options)
 		decode(t, status);
 		return 0;
 	}
+	expected = NULL;
 	decode(t, status);
 	if (!t->ops)
 		return 0; /* still not adopted */

@@ -50,6 +50,8 @@ _fred() {
 
 	if [[ ${COMP_WORDS[0]##*/} == fred-gdb ]]; then
 		_fred_gdb 1
+		# an option of ours, if it comes first
+		((COMP_CWORD == 1)) && [[ $cur == --* && --no-record == "$cur"* ]] && COMPREPLY+=(--no-record)
 		return
 	fi
 	for ((i = 1; i < COMP_CWORD; i++)); do

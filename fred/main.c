@@ -13,17 +13,16 @@
 
 #define VERSION "0.1"
 
-static const char help[] =
-	"Usage: fred [OPTIONS] gdb [GDB-OPTIONS]\n"
-	"       fred-gdb [GDB-OPTIONS]\n"
-	"Runs gdb so that the program can also go back in time.\n"
-	"\n"
-	"  -v, --verbose   say what fred does\n"
-	"      --no-record do not record: forward debugging and checkpoints only\n"
-	"      --version   print fred's version\n"
-	"  -h, --help      print this\n"
-	"\n"
-	"Inside gdb: `help fred', or fred-gdb(1).\n";
+static const char help[] = "Usage: fred [OPTIONS] gdb [GDB-OPTIONS]\n"
+			   "       fred-gdb [--no-record] [GDB-OPTIONS]\n"
+			   "Runs gdb so that the program can also go back in time.\n"
+			   "\n"
+			   "  -v, --verbose   say what fred does\n"
+			   "      --no-record do not record: forward debugging only\n"
+			   "      --version   print fred's version\n"
+			   "  -h, --help      print this\n"
+			   "\n"
+			   "Inside gdb: `help fred', or fred-gdb(1).\n";
 
 static int usage(const char *what, const char *arg)
 {
@@ -64,6 +63,11 @@ int main(int argc, char **argv)
 		p = fred_personality_find(name + 5);
 		if (!p)
 			return usage("no such debugger: ", name + 5);
+		/* All else is the debugger's; it has no such option. */
+		if (i < argc && !strcmp(argv[i], "--no-record")) {
+			options.no_record = true;
+			i++;
+		}
 	} else {
 		for (; i < argc && argv[i][0] == '-'; i++) {
 			if (!strcmp(argv[i], "-v") || !strcmp(argv[i], "--verbose")) {

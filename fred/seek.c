@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "fred/seek.h"
 
@@ -343,6 +344,14 @@ int fred_seek_count(struct ckpt_task *from, const struct fred_moment *m,
 	return err;
 }
 
+bool fred_seek_died_at_once(size_t i)
+{
+	int sig = F.tl->snaps[i]->sig, status = F.tl->end_status;
+
+	return !F.tl->live && i + 1 == F.tl->nsnaps && sig && WIFSIGNALED(status) &&
+	       WTERMSIG(status) == sig;
+}
+
 int fred_seek_end(struct ckpt_task **ret)
 {
 	struct ckpt_goal goal;
@@ -350,7 +359,7 @@ int fred_seek_end(struct ckpt_task **ret)
 	enum ckpt_halt halt = CKPT_HALT_DEAD;
 	int err = ckpt_puppet_create(F.tl, F.tl->nsnaps - 1, ret);
 
-	if (err || (*ret)->play->sig) /* it died of that signal, here */
+	if (err || fred_seek_died_at_once(F.tl->nsnaps - 1))
 		return err;
 	ckpt_goal_of(F.tl, F.tl->nsnaps - 1, &goal);
 	err = ckpt_leg_begin(&leg, *ret, &goal, NULL, 0);

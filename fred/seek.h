@@ -62,6 +62,8 @@ void fred_dense_before(struct fred_moment *m);
 /* The beginning of the recorded history, and its end after the program's. */
 int fred_seek_begin(struct ckpt_task **ret) __must_check;
 int fred_seek_end(struct ckpt_task **ret) __must_check;
+/* Whether all of interval i is that the program died of the signal it begins with. */
+bool fred_seek_died_at_once(size_t i);
 
 /* How a leg's run failed: 0 not at all (it came to its goal, or to the program's
  * end), -EINTR, -EPROTO (fred_seek_error says how). */

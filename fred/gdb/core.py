@@ -96,11 +96,16 @@ class Mute:
 # ------------------------------------------------------------------- state
 
 
-def check_can_go_back():
-    """The status, if going back is possible; else an error in plain words."""
+def check_recorded():
     s = fred.ask("status")
     if s["no_record"]:
-        raise gdb.GdbError("Nothing is recorded (--no-record).")
+        raise gdb.GdbError("Nothing is recorded: fred was started with --no-record. There is no way back, nor to checkpoints.")
+    return s
+
+
+def check_can_go_back():
+    """The status, if going back is possible; else an error in plain words."""
+    s = check_recorded()
     if s["state"] == "none":
         if s["threads"]:
             raise gdb.GdbError("This program is not recorded; fred can't go back in it.")

@@ -66,6 +66,7 @@ The program and gdb itself (breakpoints, settings, variables) are again as befor
         self.dont_repeat()
         with plain_errors():
             n = parse_count(arg)
+        check_recorded()
         r = fred.ask("undo", n=n)
         if r["status"] != "ok":
             fail(r)

@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <asm/prctl.h>
+#include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <linux/sockios.h>
 #include <net/if.h>
@@ -315,6 +316,10 @@ static void check_classes(void)
 		{ SYS_ioctl, { 0, TCGETS | 7L << 32 }, CKPT_CALL_ANSWER },
 		{ SYS_ioctl, { 0, 0x80087777 }, CKPT_CALL_BARRIER },
 		{ SYS_fcntl, { 0, 4711 }, CKPT_CALL_BARRIER },
+		{ SYS_ioctl, { 0, 0x81004506 }, CKPT_CALL_ANSWER }, /* EVIOCGNAME(256) */
+		{ SYS_ioctl, { 0, 0x40004506 }, CKPT_CALL_BARRIER },
+		{ SYS_prctl, { 4711 }, CKPT_CALL_BARRIER },
+		{ SYS_prctl, { 59 }, CKPT_CALL_REFUSE },
 		{ SYS_futex, { 0, FUTEX_WAIT_PRIVATE }, CKPT_CALL_ANSWER },
 		{ SYS_futex, { 0, FUTEX_WAIT_BITSET | FUTEX_CLOCK_REALTIME }, CKPT_CALL_ANSWER },
 		{ SYS_futex, { 0, FUTEX_LOCK_PI_PRIVATE }, CKPT_CALL_BARRIER },
@@ -324,7 +329,7 @@ static void check_classes(void)
 		{ SYS_mmap, { 0, 1, 3, 0x28 }, CKPT_CALL_REFUSE },
 		{ SYS_madvise, { 0, 1, MADV_DONTNEED }, CKPT_CALL_REDO },
 		{ SYS_madvise, { 0, 1, MADV_FREE }, CKPT_CALL_REFUSE },
-		{ SYS_madvise, { 0, 1, MADV_REMOVE }, CKPT_CALL_BARRIER },
+		{ SYS_madvise, { 0, 1, MADV_REMOVE }, CKPT_CALL_ANSWER },
 		{ SYS_getsockopt, { 0, 6, 35 }, CKPT_CALL_BARRIER },
 		{ SYS_getsockopt, { 0, 6, 11 }, CKPT_CALL_ANSWER },
 		{ SYS_getsockopt, { 0, 77, 11 }, CKPT_CALL_BARRIER },
@@ -354,6 +359,48 @@ static void check_classes(void)
 	failures += !good;
 }
 
+/* Every call that the kernel's header has must be in the table, by its name. */
+static void check_header(void)
+{
+	static const char *const paths[] = { "/usr/include/x86_64-linux-gnu/asm/unistd_64.h",
+					     "/usr/include/asm/unistd_64.h" };
+	char line[256], name[64];
+	int n = 0, bad = 0;
+	FILE *f = NULL;
+	long nr;
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]) && !f; i++)
+		f = fopen(paths[i], "r");
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "#define __NR_%63s %ld", name, &nr) != 2)
+			continue;
+		n++;
+		if (strcmp(ckpt_call_name(nr), name)) {
+			bad++;
+			printf("# %ld %s: not in ckptcore/calls.tbl\n", nr, name);
+		}
+	}
+	if (f)
+		fclose(f);
+	printf("%sok - %d calls of asm/unistd_64.h\n", bad || !n ? "not " : "", n);
+	failures += bad || !n;
+}
+
+/* A kernel newer than the table has calls behind its end: all others are ENOSYS. */
+static void check_kernel(void)
+{
+	long bad = 0;
+
+	for (long nr = (long)ckpt_n_calls; nr < (long)ckpt_n_calls + 64; nr++) {
+		if (syscall(nr, -1L, -1L, -1L, -1L, -1L, -1L) == -1 && errno == ENOSYS)
+			continue;
+		bad++;
+		printf("# the kernel has a call %ld that is not in ckptcore/calls.tbl\n", nr);
+	}
+	printf("%sok - the kernel's newest call\n", bad ? "not " : "");
+	failures += bad > 0;
+}
+
 int main(int argc, char **argv)
 {
 	int checked = 0, wrote = 0, kinds = 0;
@@ -363,6 +410,8 @@ int main(int argc, char **argv)
 	verbose = argc > 1 && !strcmp(argv[1], "-v");
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	check_classes();
+	check_header();
+	check_kernel();
 	if (!mkdtemp(dir) || chdir(dir))
 		return 1;
 	pid = fork();

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "ckptcore/shared.h"
+
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24
+#endif
+
+#define CHUNK 64	 /* bytes that are logged together */
+#define SMALL (64 << 10) /* so much is looked at after every call */
+#define MOST (16 << 20)	 /* more than that isn't recorded */
+
+/* One mapping that others may write. */
+struct region {
+	uint64_t lo, hi;
+	bool others;   /* somebody else may have it (anonymous: a child) */
+	bool readable; /* devices' memory isn't */
+	uint8_t *last; /* as it was when looked at last; NULL: unknown */
+	char name[64];
+};
+
+struct ckpt_shared {
+	struct region *regions;
+	size_t n;
+	uint64_t bytes;		 /* of those with others */
+	struct ckpt_range *ever; /* all that were of others at some time */
+	size_t never;
+	char told[8][64]; /* names that the user knows of */
+	size_t ntold;
+};
+
+static bool is_anonymous(const struct ckpt_map *m)
+{
+	return !strncmp(m->name, "/dev/zero", 9);
+}
+
+static void free_regions(struct region *r, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(r[i].last);
+	free(r);
+}
+
+static void tell(struct ckpt_shared *s, const struct region *r, uint64_t bytes)
+{
+	const char *name = r->name[0] ? r->name : "memory";
+	char text[256];
+	size_t i;
+
+	for (i = 0; i < s->ntold; i++)
+		if (!strcmp(s->told[i], name))
+			return;
+	if (s->ntold == sizeof(s->told) / sizeof(*s->told))
+		return;
+	strcpy(s->told[s->ntold++], name);
+	if (!r->readable)
+		snprintf(text, sizeof(text),
+			 "%s is mapped: what the device writes there isn't recorded; "
+			 "the past sees zeros there",
+			 name);
+	else if (bytes > MOST)
+		snprintf(text, sizeof(text),
+			 "%llu MB of %s are shared: too much to be recorded; the past sees there "
+			 "what its snapshots saw",
+			 (unsigned long long)bytes >> 20, name);
+	else if (!strncmp(name, "/dev/zero", 9))
+		snprintf(text, sizeof(text),
+			 "memory is shared with a child: what that writes is recorded at the "
+			 "program's system calls only");
+	else
+		snprintf(text, sizeof(text),
+			 "%s is mapped shared: what others write there is recorded at the "
+			 "program's system calls only",
+			 name);
+	if (ckpt_warn)
+		ckpt_warn(text);
+}
+
+/* What was known of a region stays known. False: there was none. */
+static bool keep(struct ckpt_shared *s, struct region *r)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < s->n; i++) {
+		struct region *old = &s->regions[i];
+
+		if (old->hi <= r->lo || old->lo >= r->hi || strcmp(old->name, r->name))
+			continue;
+		found = true;
+		r->others |= old->others;
+		if (old->lo != r->lo || old->hi != r->hi)
+			continue;
+		r->last = old->last;
+		old->last = NULL;
+	}
+	return found;
+}
+
+static void remember(struct ckpt_shared *s, const struct region *r)
+{
+	struct ckpt_range *more;
+
+	for (size_t i = 0; i < s->never; i++)
+		if (s->ever[i].addr <= r->lo && r->hi <= s->ever[i].addr + s->ever[i].len)
+			return;
+	more = realloc(s->ever, (s->never + 1) * sizeof(*more));
+	if (!more)
+		return; /* a moment in the past may not be found again */
+	s->ever = more;
+	s->ever[s->never++] = (struct ckpt_range){ r->lo, r->hi - r->lo };
+}
+
+/* Reads t's maps. forked: anonymous memory has become a child's, too. written:
+ * a new mapping that can only be read is of a file that the program writes. */
+static void look(struct ckpt_shared *s, struct ckpt_task *t, bool forked, bool written)
+{
+	struct region *regions = NULL, *more;
+	struct ckpt_map *maps;
+	size_t n, k = 0;
+	char byte;
+
+	if (ckpt_maps(t->tgid, &maps, &n))
+		return;
+	for (size_t i = 0; i < n; i++) {
+		const struct ckpt_map *m = &maps[i];
+		struct region *r;
+
+		if (!m->shared || !(m->r || m->w) || !strncmp(m->name, "[v", 2))
+			continue;
+		more = realloc(regions, (k + 1) * sizeof(*regions));
+		if (!more)
+			break;
+		regions = more;
+		r = &regions[k++];
+		*r = (struct region){ .lo = m->lo, .hi = m->hi, .others = !is_anonymous(m) };
+		memcpy(r->name, m->name, sizeof(r->name));
+		/* What nobody writes (a cache of the C library's) is no news. */
+		if (!m->w && !written)
+			r->others = false;
+		keep(s, r);
+		r->others |= forked && m->w;
+		r->readable = !m->r || ckpt_read_some(t, m->lo, &byte, 1) == 1 ||
+			      strncmp(m->name, "/dev/", 5) || !strncmp(m->name, "/dev/shm/", 9);
+		r->others |= !r->readable;
+	}
+	free(maps);
+	free_regions(s->regions, s->n);
+	s->regions = regions;
+	s->n = k;
+	s->bytes = 0;
+	for (size_t i = 0; i < k; i++)
+		if (regions[i].others && regions[i].readable)
+			s->bytes += regions[i].hi - regions[i].lo;
+	for (size_t i = 0; i < k; i++)
+		if (regions[i].others) {
+			remember(s, &regions[i]);
+			tell(s, &regions[i], s->bytes);
+		}
+}
+
+void ckpt_shared_look(struct ckpt_timeline *tl, struct ckpt_task *t)
+{
+	if (!tl->shared)
+		tl->shared = calloc(1, sizeof(*tl->shared));
+	if (tl->shared)
+		look(tl->shared, t, false, false);
+}
+
+/* Appends what differs from the last time to the newest event. */
+static int log_changes(struct ckpt_timeline *tl, struct ckpt_task *t, struct region *r,
+		       const uint8_t *now, size_t len)
+{
+	for (size_t at = 0, end; at < len; at = end) {
+		end = at + CHUNK < len ? at + CHUNK : len;
+		if (r->last && !memcmp(r->last + at, now + at, end - at))
+			continue;
+		while (end < len && (!r->last || memcmp(r->last + end, now + end,
+							end + CHUNK < len ? CHUNK : len - end)))
+			end = end + CHUNK < len ? end + CHUNK : len;
+		if (ckpt_log_data(tl, t, r->lo + at, end - at))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int look_at(struct ckpt_timeline *tl, struct ckpt_task *t, struct region *r, bool log)
+{
+	size_t size = r->hi - r->lo;
+	uint8_t *now = calloc(1, size);
+	ssize_t len = now ? ckpt_read_some(t, r->lo, now, size) : 0;
+	int err = now ? 0 : -ENOMEM;
+
+	/* A part that can't be read is behind the file's end. */
+	if (!err && log && len > 0)
+		err = log_changes(tl, t, r, now, (size_t)len);
+	free(r->last);
+	r->last = now;
+	return err;
+}
+
+static bool maps_change(long nr, const uint64_t args[6])
+{
+	switch (nr) {
+	case SYS_mmap:
+		return args[3] & MAP_SHARED;
+	case SYS_shmat:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Calls of programs that have such memory already. */
+static bool may_change(long nr)
+{
+	return nr == SYS_munmap || nr == SYS_mremap || nr == SYS_shmdt || nr == SYS_mmap ||
+	       nr == SYS_mprotect;
+}
+
+static bool is_fork(long nr)
+{
+	return nr == SYS_fork || nr == SYS_clone || nr == SYS_clone3 || nr == SYS_vfork;
+}
+
+/* Calls that don't sleep, behind which such memory may have other contents. */
+static bool shows(long nr)
+{
+	return nr == SYS_sched_yield || nr == SYS_ftruncate || nr == SYS_truncate ||
+	       nr == SYS_madvise || nr == SYS_fork || nr == SYS_clone || nr == SYS_clone3;
+}
+
+/* Whether t's descriptor fd can be written through. */
+static bool is_writable(struct ckpt_task *t, int fd)
+{
+	unsigned int flags = 0;
+	char path[48], line[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", t->tgid, fd);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "flags: %o", &flags) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return (flags & O_ACCMODE) != O_RDONLY;
+}
+
+/* A copy's mapping is private: there such an madvise has emptied it. */
+static int refill(struct ckpt_timeline *tl, struct ckpt_task *t, const uint64_t args[6])
+{
+	struct ckpt_shared *s = tl->shared;
+
+	for (size_t i = 0; i < s->n; i++) {
+		struct region *r = &s->regions[i];
+		int err;
+
+		if (r->hi <= args[0] || r->lo >= args[0] + args[1] || !r->readable)
+			continue;
+		free(r->last);
+		r->last = NULL;
+		err = look_at(tl, t, r, true);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+int ckpt_shared_after_call(struct ckpt_timeline *tl, struct ckpt_task *t, long nr,
+			   const uint64_t args[6], unsigned int flags, bool log)
+{
+	struct ckpt_shared *s = tl->shared;
+	int err;
+
+	if (!s)
+		return 0;
+	if (maps_change(nr, args) || (s->n && (may_change(nr) || is_fork(nr))))
+		look(s, t, is_fork(nr),
+		     nr == SYS_mmap && !(args[3] & MAP_ANONYMOUS) && is_writable(t, (int)args[4]));
+	if (log && s->n && nr == SYS_madvise &&
+	    (args[2] == MADV_DONTNEED || args[2] == MADV_DONTNEED_LOCKED))
+		return refill(tl, t, args);
+	if (!s->bytes || s->bytes > MOST)
+		return 0;
+	if (log && s->bytes > SMALL && !(flags & CKPT_CALL_BLOCKS) && !shows(nr) && !may_change(nr))
+		return 0;
+	for (size_t i = 0; i < s->n; i++) {
+		if (!s->regions[i].others || !s->regions[i].readable)
+			continue;
+		err = look_at(tl, t, &s->regions[i], log);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+bool ckpt_shared_at(const struct ckpt_timeline *tl, uint64_t addr)
+{
+	const struct ckpt_shared *s = tl ? tl->shared : NULL;
+
+	for (size_t i = 0; s && i < s->never; i++)
+		if (addr - s->ever[i].addr < s->ever[i].len)
+			return true;
+	return false;
+}
+
+void ckpt_shared_destroy(struct ckpt_shared *s)
+{
+	if (!s)
+		return;
+	free_regions(s->regions, s->n);
+	free(s->ever);
+	free(s);
+}

@@ -1,0 +1,126 @@
+"""Programs that use much of the system: forwards, back to their beginning, forwards again, and all of it verified.
+
+test-timeout: 240
+"""
+import os
+import re
+import shutil
+import subprocess
+
+from tests import *
+
+QUIET = "handle SIGALRM SIGSEGV SIGUSR1 nostop noprint pass"
+
+
+def there_and_back(program, stops_at="mark", count=None, says=r"exited normally", watch=("round_", "sum"), args=(), **more):
+    """the stops at `mark' are the same each time; so is the end"""
+    with Backward(program, *args, watch=list(watch), cwd=tmp(), timeout=60, **more) as b:
+        b.only_fred("system calls of all kinds")
+        b.cmd(QUIET)
+        b.start()
+        first = b.where()
+        b.cmd("break " + stops_at)
+        stops = [first]
+        while True:
+            out = b.cmd("continue")
+            now = b.where()
+            if now is None:
+                break
+            stops.append(now)
+        b.check(bool(re.search(says, out)), True, "the end: %r" % out)
+        if count:
+            b.check(len(stops) - 1, count, "stops")
+        b.cmd("reverse-continue")
+        b.at(stops[-1], "back from the end")
+        b.cmd("break main")
+        b.back("reverse-continue", stops)
+        b.ends()
+        b.cmd("delete")
+        b.cmd("break " + stops_at)
+        for want in stops[1:]:
+            b.at(want, "forwards again", b.cmd("continue"))
+        b.expect("continue", says)
+        b.cmd("reverse-continue")
+        b.at(stops[-1], "back from the end again")
+
+
+def test_sockets():
+    there_and_back("sockets", count=5)
+
+
+def test_events():
+    there_and_back("events", count=4)
+
+
+def test_maps():
+    there_and_back("maps", count=6)
+
+
+def test_what_cannot_be_recorded_is_named():
+    with Backward("strange", watch=["n", "results[0]", "results[1]", "results[3]"]) as b:
+        b.only_fred("messages")
+        b.start()
+        first = b.where()
+        b.cmd("break mark")
+        stops = [first] + [(b.cmd("continue"), b.where())[1] for _ in range(7)]
+        b.cmd("break main")
+        b.back("reverse-continue", stops)
+        b.again("continue", stops)
+        said = b.text(0)
+        for what in (r"system call 157 \(prctl, request 0x1267\) can't be replayed",
+                     r"system call 20 \(of 32-bit programs\) can't be replayed",
+                     r"/tmp/strange\w+ \(deleted\) is mapped shared|\(deleted\) is mapped shared"):
+            b.check(len(re.findall("fred: .*" + what, said)), 1, what)
+        b.check(len(re.findall("^fred: ", said, re.M)), 3, "messages in all")
+
+
+def whole(argv, says=r"exited normally", **more):
+    """a program without symbols: to its end, back to its first instruction, to its end again; all verified"""
+    with Session(["-q", "-nx", "--args", *argv], fred(), cwd=tmp(), timeout=100, **more) as s:
+        s.wait()
+        s.cmd("set confirm off")
+        s.expect("run", says)
+        s.expect("reverse-continue", "^" + re.escape(END) + "$")
+        s.expect("continue", says)
+        s.expect("reverse-stepi", r"0x|in ")
+        s.expect("fred-verify", r"^\d+ snapshots verified")
+
+
+def test_cc1():
+    cc1 = subprocess.run(["gcc", "-print-prog-name=cc1"], stdout=subprocess.PIPE, text=True).stdout.strip()
+    out = os.path.join(tmp(), "jumps.s")
+    whole([cc1, "-quiet", "-O1", "-imultiarch", "x86_64-linux-gnu", source("jumps"), "-o", out])
+    plain_out = os.path.join(tmp(), "plain.s")
+    subprocess.run([cc1, "-quiet", "-O1", "-imultiarch", "x86_64-linux-gnu", source("jumps"), "-o", plain_out], check=True)
+    if open(out).read() != open(plain_out).read():
+        raise Failure("cc1 wrote something else")
+
+
+SQL = """
+pragma journal_mode = %s;
+create table t(a integer primary key, b, c);
+begin;
+with recursive n(i) as (select 1 union all select i + 1 from n where i < 2000)
+insert into t select i, random(), hex(randomblob(20)) from n;
+commit;
+create index i on t(b);
+update t set c = datetime('now') where a %% 7 = 0;
+delete from t where b < 0;
+select count(*), sum(a) > 0, max(c) from t;
+"""
+
+
+def test_sqlite3():
+    sqlite3 = shutil.which("sqlite3")
+    if not sqlite3:
+        print("no sqlite3 here: skipped")
+        return
+    for mode in ("delete", "wal"):  # a journal; a log whose index is memory mapped shared
+        db = os.path.join(tmp(), mode + ".db")
+        whole([sqlite3, db, " ".join((SQL % mode).split())])
+        n = subprocess.run([sqlite3, db, "pragma integrity_check"], stdout=subprocess.PIPE, text=True).stdout.strip()
+        if n != "ok":
+            raise Failure("the database: " + n)
+
+
+run(globals())

@@ -1,0 +1,28 @@
+/* Many system calls of one kind, for tests/bench: callcost getppid|read|write|clock_gettime COUNT */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+int main(int argc, char **argv)
+{
+	long n = argc > 2 ? atol(argv[2]) : 0;
+	int zero = open("/dev/zero", O_RDONLY), null = open("/dev/null", O_WRONLY);
+	const char *what = argc > 1 ? argv[1] : "";
+	struct timespec ts;
+	char buf[64];
+
+	for (long i = 0; i < n; i++) {
+		if (what[0] == 'g')
+			syscall(SYS_getppid);
+		else if (what[0] == 'r' && read(zero, buf, sizeof(buf)) < 0)
+			return 1;
+		else if (what[0] == 'w' && write(null, buf, sizeof(buf)) < 0)
+			return 1;
+		else if (what[0] == 'c')
+			clock_gettime(CLOCK_MONOTONIC, &ts);
+	}
+	return 0;
+}
