@@ -360,12 +360,12 @@ struct ckpt_snap {
 	unsigned int id;
 	struct ckpt_task *copy;	     /* plays the thread whose turn it was */
 	struct ckpt_threads *others; /* the other threads, or NULL */
-	uint64_t event;	      /* events that had happened */
-	enum ckpt_end before; /* how the interval before this one ends */
-	bool before_dead;     /* ... and its end isn't this state */
-	bool exec;	      /* ... but that after an exec */
-	struct ckpt_pos pos;  /* where that is, once computed */
-	int pins;	      /* checkpoints */
+	uint64_t event;		     /* events that had happened */
+	enum ckpt_end before;	     /* how the interval before this one ends */
+	bool before_dead;	     /* ... and its end isn't this state */
+	bool exec;		     /* ... but that after an exec */
+	struct ckpt_pos pos;	     /* where that is, once computed */
+	int pins;		     /* checkpoints */
 	double when;
 	struct ckpt_memory then; /* the live process's */
 	uint64_t kept;		 /* bytes that the next one hasn't; see thin.c */
@@ -378,7 +378,7 @@ struct ckpt_timeline {
 	struct ckpt_task *live;
 	struct ckpt_task **threads; /* ... and all that are alive, in order of birth */
 	size_t nthreads, threads_room;
-	int end_status;		/* then: its wait status */
+	int end_status; /* then: its wait status */
 	bool recording;
 	char *broken; /* why going back ends here, or NULL */
 	struct ckpt_event *events;

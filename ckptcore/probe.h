@@ -28,6 +28,12 @@ int ckpt_probe_where(struct ckpt_task *p, uint64_t pc, struct probe_where *ret);
 bool ckpt_probes_yield(struct ckpt_task *p, const struct ckpt_event *ev);
 int ckpt_probes_return(struct ckpt_task *p);
 
+/* puppet.c: t is one more of a puppet's other threads. */
+int ckpt_play_add(struct ckpt_play *play, struct ckpt_task *t) __must_check;
+/* The i-th of them has ended. Its task stays, stopped: a process can't be read
+ * by the number of a leader that is gone. */
+int ckpt_play_retire(struct ckpt_play *play, size_t i) __must_check;
+
 /* Frees what is known of the probes in a puppet that is thrown away. */
 void ckpt_probes_forget(struct ckpt_task *p);
 

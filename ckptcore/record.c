@@ -53,72 +53,6 @@ struct ckpt_call_reader ckpt_reader(struct ckpt_task *t)
 	return (struct ckpt_call_reader){ read_task, t };
 }
 
-/* Whether a descriptor of t's was opened with O_DIRECT. */
-static bool is_direct(struct ckpt_task *t, const char *fd)
-{
-	char path[320], line[128];
-	unsigned int flags = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%s", t->tgid, fd);
-	f = fopen(path, "re");
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "flags: %o", &flags) == 1)
-			break;
-	if (f)
-		fclose(f);
-	return flags & O_DIRECT;
-}
-
-static bool any_direct(struct ckpt_task *t)
-{
-	bool found = false;
-	struct dirent *e;
-	char path[32];
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "/proc/%d/fdinfo", t->tgid);
-	dir = opendir(path);
-	while (dir && !found && (e = readdir(dir)))
-		found = e->d_name[0] != '.' && is_direct(t, e->d_name);
-	if (dir)
-		closedir(dir);
-	return found;
-}
-
-/* Asking /proc at every read would cost too much: only once such a descriptor
- * may exist. (One that came through a socket isn't noticed.) */
-static void note_direct(struct ckpt_record *rec, struct ckpt_task *t)
-{
-	struct ckpt_thread *th = t->thread;
-	char fd[16];
-
-	switch (th->nr) {
-	case SYS_open:
-		rec->direct |= (th->args[1] & O_DIRECT) != 0;
-		break;
-	case SYS_openat:
-		rec->direct |= (th->args[2] & O_DIRECT) != 0;
-		break;
-	case SYS_fcntl:
-		rec->direct |= th->args[1] == F_SETFL && th->args[2] & O_DIRECT;
-		break;
-	case SYS_openat2:
-		rec->direct = true;
-		break;
-	case SYS_read:
-	case SYS_pread64:
-	case SYS_readv:
-	case SYS_preadv:
-	case SYS_preadv2:
-		if (rec->direct) {
-			snprintf(fd, sizeof(fd), "%d", (int)th->args[0]);
-			th->entry.direct = is_direct(t, fd);
-		}
-		break;
-	}
-}
-
 int ckpt_record_start(struct ckpt_timeline *tl)
 {
 	tl->record = calloc(1, sizeof(*tl->record));
@@ -127,7 +61,7 @@ int ckpt_record_start(struct ckpt_timeline *tl)
 	if (ckpt_turns_add(tl, tl->live))
 		return -ENOMEM;
 	tl->live->thread->met = true;
-	tl->record->direct = any_direct(tl->live);
+	tl->record->direct = ckpt_direct_any(tl->live);
 	if (!tl->live->no_exitkill) /* an attached one outlives us */
 		ckpt_affinity_share(tl->live->tid);
 	tl->recording = true;
@@ -320,7 +254,7 @@ static enum ckpt_verdict at_entry(struct ckpt_timeline *tl, struct ckpt_task *t)
 		th->class = ckpt_call_class(th->call, th->args);
 		classify(t);
 		ckpt_call_enter(th->call, th->args, &reader, &th->entry);
-		note_direct(rec, t);
+		ckpt_direct_note(t, &rec->direct);
 	}
 	if (th->nr == SYS_exit && tl->nthreads > 1) {
 		ckpt_turns_exit(t);
@@ -397,8 +331,7 @@ static void go_on(struct ckpt_task *t, bool yield)
 		ckpt_turns_turn(tl, to);
 		return;
 	}
-	run_on(t,
-	       t->thread->request == PTRACE_SINGLESTEP ? PTRACE_SINGLESTEP : PTRACE_SYSCALL, 0);
+	run_on(t, t->thread->request == PTRACE_SINGLESTEP ? PTRACE_SINGLESTEP : PTRACE_SYSCALL, 0);
 	if (tl->nthreads == 1)
 		ckpt_expect(t);
 }

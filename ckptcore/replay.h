@@ -36,7 +36,7 @@ struct ckpt_play {
 	size_t nothers, others_room;
 	struct ckpt_task **spare; /* whose threads have ended */
 	size_t nspare, spare_room;
-	bool ended; /* the thread has; the next event is a turn */
+	bool ended;	 /* the thread has; the next event is a turn */
 	size_t interval; /* index of its snapshot */
 	uint64_t event;	 /* events it has been given */
 	int sig;	 /* to be delivered when it goes on */

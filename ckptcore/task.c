@@ -372,7 +372,8 @@ static bool is_fork(int event)
 void ckpt_dispatch(struct ckpt_task *t)
 {
 	/* A child isn't recorded, whoever will debug it. If that fails it died. */
-	if (t->fresh && t->tsc_trapped && !t->thread && t->state == CKPT_EVENT && ckpt_trap_tsc(t, false))
+	if (t->fresh && t->tsc_trapped && !t->thread && t->state == CKPT_EVENT &&
+	    ckpt_trap_tsc(t, false))
 		t->tsc_trapped = true;
 	t->fresh = false;
 	if (t->state == CKPT_EVENT && is_fork(t->stop.event))

@@ -411,7 +411,8 @@ int ckpt_record_hold(struct ckpt_task *t)
 	if (t->state == CKPT_EVENT && t->thread->again) {
 		t->thread->interrupted = true; /* just before its call */
 	} else if (t->state == CKPT_EXIT &&
-	    (ckpt_interrupted(t->stop.rval) || t->stop.rval == -EINTR) && !ckpt_turns_signal(t)) {
+		   (ckpt_interrupted(t->stop.rval) || t->stop.rval == -EINTR) &&
+		   !ckpt_turns_signal(t)) {
 		t->thread->interrupted = true;
 		ckpt_record_write(t); /* how much time is left, for instance */
 		t->thread->wrote = false;

@@ -19,16 +19,16 @@ struct ckpt_thread {
 	bool interrupted; /* a call of its was ended by us and is to go on */
 	bool again;	  /* ... and is about to be made again; code: what it had ended with */
 	int64_t code;
-	bool met;	  /* its first stop was seen */
-	bool unborn;	  /* the call that makes it isn't over */
-	bool gone;	  /* a leader that has ended before its threads */
-	bool wrote;	  /* what its call wrote is in the log already */
-	bool step_call;	  /* the debugger single-steps over its call */
-	bool barrier;	  /* nothing but a snapshot describes its call */
-	bool births;	  /* its call starts a thread */
-	int request, sig; /* how the debugger resumed it last */
-	siginfo_t siginfo; /* at a signal's stop, as the kernel gave it */
-	int redeliver;	   /* comes once more, to be given with siginfo */
+	bool met;	    /* its first stop was seen */
+	bool unborn;	    /* the call that makes it isn't over */
+	bool gone;	    /* a leader that has ended before its threads */
+	bool wrote;	    /* what its call wrote is in the log already */
+	bool step_call;	    /* the debugger single-steps over its call */
+	bool barrier;	    /* nothing but a snapshot describes its call */
+	bool births;	    /* its call starts a thread */
+	int request, sig;   /* how the debugger resumed it last */
+	siginfo_t siginfo;  /* at a signal's stop, as the kernel gave it */
+	int redeliver;	    /* comes once more, to be given with siginfo */
 	uint64_t clear_tid; /* where the kernel writes 0 and wakes, at its end */
 	/* Its call: */
 	long nr;
@@ -47,6 +47,12 @@ void ckpt_turns_died(struct ckpt_task *t);
 void ckpt_turns_release(struct ckpt_timeline *tl);
 /* Forgets all threads. */
 void ckpt_turns_forget(struct ckpt_timeline *tl);
+
+/* direct.c: whether t's process may have descriptors with O_DIRECT. */
+bool ckpt_direct_any(struct ckpt_task *t);
+/* t is at the entry of its call: notes in *any that it may have them, or in the
+ * call that it reads from one. */
+void ckpt_direct_note(struct ckpt_task *t, bool *any);
 
 /* A stop of a thread that hasn't the turn. */
 enum ckpt_verdict ckpt_turns_stopped(struct ckpt_task *t);

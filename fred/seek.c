@@ -63,12 +63,12 @@ static bool turn_before(struct fred_moment *m)
 	uint64_t e;
 
 	m->owned = NULL;
-	if (turn_of(m, &e) && (e > F.tl->snaps[m->interval]->event ||
-			       F.tl->events[e].turn == CKPT_TURN_AT_CALL)) {
+	if (turn_of(m, &e) &&
+	    (e > F.tl->snaps[m->interval]->event || F.tl->events[e].turn == CKPT_TURN_AT_CALL)) {
 		memset(&m->goal, 0, sizeof(m->goal));
 		m->goal.event = e;
-		m->goal.how = F.tl->events[e].turn == CKPT_TURN_AT_CALL ? CKPT_END_CALL :
-									  CKPT_END_EVENT;
+		m->goal.how =
+			F.tl->events[e].turn == CKPT_TURN_AT_CALL ? CKPT_END_CALL : CKPT_END_EVENT;
 		return true;
 	}
 	if (m->interval == 0)

@@ -14,7 +14,7 @@
 struct fred_moment {
 	struct ckpt_goal goal;
 	size_t interval;
-	pid_t thread; /* whose past is looked at; 0: all threads' */
+	pid_t thread;		 /* whose past is looked at; 0: all threads' */
 	struct ckpt_task *owned; /* the goal's ref, if it is the moment's to destroy */
 };
 

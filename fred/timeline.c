@@ -663,9 +663,8 @@ static void forward_calling(struct vpt_thread *vt, int request)
 	siginfo_t si = trap_info(SI_KERNEL);
 	struct ckpt_task *t = vt->task;
 
-	while (!ckpt_resume(t,
-			    request == PTRACE_SINGLESTEP ? PTRACE_SYSEMU_SINGLESTEP : PTRACE_SYSEMU,
-			    0)) {
+	while (!ckpt_resume(
+		t, request == PTRACE_SINGLESTEP ? PTRACE_SYSEMU_SINGLESTEP : PTRACE_SYSEMU, 0)) {
 		while (ckpt_wait(t, NULL) == -EINTR)
 			if (ckpt_cancelled && ckpt_cancelled())
 				ckpt_interrupt(t);

@@ -46,8 +46,8 @@ struct fred_timeline {
 	enum fred_taint taint;
 	struct ckpt_task *clean; /* unless CLEAN: the puppet as it was */
 	bool said_unchangeable;	 /* that the past can't be changed */
-	bool ticked; /* the clock has just struck */
-	bool live_follows; /* the live process goes on when all its threads are known */
+	bool ticked;		 /* the clock has just struck */
+	bool live_follows;	 /* the live process goes on when all its threads are known */
 	bool going; /* the debugger has resumed threads of a puppet, and may resume more */
 	/* A stop that is told when the threads that appear have been: */
 	struct {

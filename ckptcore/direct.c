@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Reads with O_DIRECT write more of their buffers than their results say. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+#include <sys/syscall.h>
+
+#include "ckptcore/turns.h"
+
+/* Whether a descriptor of t's was opened with O_DIRECT. */
+static bool is_direct(struct ckpt_task *t, const char *fd)
+{
+	char path[320], line[128];
+	unsigned int flags = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%s", t->tgid, fd);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "flags: %o", &flags) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return flags & O_DIRECT;
+}
+
+bool ckpt_direct_any(struct ckpt_task *t)
+{
+	bool found = false;
+	struct dirent *e;
+	char path[32];
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fdinfo", t->tgid);
+	dir = opendir(path);
+	while (dir && !found && (e = readdir(dir)))
+		found = e->d_name[0] != '.' && is_direct(t, e->d_name);
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+/* Asking /proc at every read would cost too much: only once such a descriptor
+ * may exist. (One that came through a socket isn't noticed.) */
+void ckpt_direct_note(struct ckpt_task *t, bool *any)
+{
+	struct ckpt_thread *th = t->thread;
+	char fd[16];
+
+	switch (th->nr) {
+	case SYS_open:
+		*any |= (th->args[1] & O_DIRECT) != 0;
+		break;
+	case SYS_openat:
+		*any |= (th->args[2] & O_DIRECT) != 0;
+		break;
+	case SYS_fcntl:
+		*any |= th->args[1] == F_SETFL && th->args[2] & O_DIRECT;
+		break;
+	case SYS_openat2:
+		*any = true;
+		break;
+	case SYS_read:
+	case SYS_pread64:
+	case SYS_readv:
+	case SYS_preadv:
+	case SYS_preadv2:
+		if (*any) {
+			snprintf(fd, sizeof(fd), "%d", (int)th->args[0]);
+			th->entry.direct = is_direct(t, fd);
+		}
+		break;
+	}
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The life of puppets: made of a snapshot or of another puppet, with as many
+ * threads as the program had there.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ckptcore/probe.h"
+#include "ckptcore/threads.h"
+
+static void puppet_stopped(struct ckpt_task *t, const struct ckpt_stop *stop)
+{
+	(void)t;
+	(void)stop; /* they run inside of ckpt_puppet_run() only */
+}
+
+static const struct ckpt_task_ops puppet_ops = { .name = "puppet", .stopped = puppet_stopped };
+
+/* Room for one more of *tasks. */
+static int more_room(struct ckpt_task ***tasks, size_t n, size_t *room)
+{
+	size_t want = *room ? *room * 2 : 8;
+	struct ckpt_task **more;
+
+	if (n < *room)
+		return 0;
+	more = realloc(*tasks, want * sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	*tasks = more;
+	*room = want;
+	return 0;
+}
+
+int ckpt_play_add(struct ckpt_play *play, struct ckpt_task *t)
+{
+	int err = more_room(&play->others, play->nothers, &play->others_room);
+
+	if (!err)
+		play->others[play->nothers++] = t;
+	return err;
+}
+
+/* Recreates the threads of s in p, the copy of another puppet or a snapshot. */
+static int add_others(struct ckpt_task *p, const struct ckpt_threads *s)
+{
+	size_t n = ckpt_threads_count(s);
+	struct ckpt_task **tasks = calloc(n, sizeof(*tasks));
+	int err = tasks ? ckpt_threads_add(s, p, tasks) : -ENOMEM;
+
+	for (size_t i = 0; tasks && i < n; i++)
+		if (tasks[i] && ckpt_play_add(p->play, tasks[i]))
+			err = -ENOMEM; /* dies with the process, unknown */
+	free(tasks);
+	return err;
+}
+
+/* The rest of making a puppet of the copy p; it is killed if that fails. */
+static int begin_play(struct ckpt_task *p, struct ckpt_timeline *tl,
+		      const struct ckpt_threads *others, const struct ckpt_play *like)
+{
+	int err = 0;
+
+	p->timeline = tl;
+	p->play = calloc(1, sizeof(*p->play));
+	if (!p->play) {
+		ckpt_kill(p);
+		return -ENOMEM;
+	}
+	*p->play = *like;
+	p->play->others = p->play->spare = NULL;
+	p->play->nothers = p->play->others_room = p->play->nspare = p->play->spare_room = 0;
+	if (others)
+		err = add_others(p, others);
+	if (err)
+		ckpt_puppet_destroy(p);
+	return err;
+}
+
+int ckpt_puppet_create(struct ckpt_timeline *tl, size_t i, struct ckpt_task **ret)
+{
+	struct ckpt_snap *s = tl->snaps[i];
+	const struct ckpt_play play = {
+		.interval = i, .event = s->event, .sig = s->sig, .siginfo = s->siginfo
+	};
+	double start = ckpt_now();
+	struct ckpt_task *p;
+	int err;
+
+	if (!s->copy)
+		return -ESRCH; /* killed from outside, e.g. out of memory */
+	err = ckpt_fork(s->copy, false, &puppet_ops, &p);
+	if (err)
+		return err;
+	s->copy->state = CKPT_PARKED;
+	p->state = CKPT_EVENT;
+	p->vtid = s->copy->vtid;
+	err = begin_play(p, tl, s->others, &play);
+	if (err)
+		return err;
+	ckpt_stats.restarts++;
+	ckpt_stats.restart_s += ckpt_now() - start;
+	*ret = p;
+	return 0;
+}
+
+int ckpt_puppet_save(struct ckpt_task *p, struct ckpt_threads **ret)
+{
+	return ckpt_threads_save(p->play->others, p->play->nothers, p, ret);
+}
+
+int ckpt_puppet_clone(struct ckpt_task *p, struct ckpt_task **ret)
+{
+	struct ckpt_threads *others = NULL;
+	struct ckpt_task *copy;
+	int err;
+
+	assert(!p->play->probes);
+	if (p->play->nothers)
+		err = ckpt_puppet_save(p, &others);
+	else
+		err = 0;
+	if (!err)
+		err = ckpt_fork(p, false, &puppet_ops, &copy);
+	if (!err) {
+		copy->vtid = p->vtid;
+		copy->shown = p->shown;
+		err = begin_play(copy, p->timeline, others, p->play);
+		copy->state = p->state;
+		copy->stop = p->stop;
+		*ret = copy;
+	}
+	ckpt_threads_destroy(others);
+	return err;
+}
+
+void ckpt_puppet_destroy(struct ckpt_task *p)
+{
+	struct ckpt_play *play = p ? p->play : NULL;
+
+	if (!p)
+		return;
+	if (!play) {
+		ckpt_kill(p);
+		return;
+	}
+	if (p->state != CKPT_DEAD)
+		kill(p->tgid, SIGKILL);
+	ckpt_probes_forget(p);
+	p->play = NULL;
+	if (!ckpt_play_add(play, p)) {
+		for (size_t i = 0; i < play->nspare; i++)
+			if (ckpt_play_add(play, play->spare[i]))
+				break;
+		ckpt_threads_kill(play->others, play->nothers);
+	} else {
+		ckpt_kill(p);
+	}
+	free(play->others);
+	free(play->spare);
+	free(play);
+}
+
+struct ckpt_task *ckpt_puppet_thread(struct ckpt_task *p, pid_t vtid)
+{
+	if (p->vtid == vtid)
+		return p;
+	for (size_t i = 0; i < p->play->nothers; i++)
+		if (p->play->others[i]->vtid == vtid)
+			return p->play->others[i];
+	return NULL;
+}
+
+int ckpt_play_retire(struct ckpt_play *play, size_t i)
+{
+	int err = more_room(&play->spare, play->nspare, &play->spare_room);
+
+	if (err)
+		return err;
+	play->spare[play->nspare++] = play->others[i];
+	play->others[i] = play->others[--play->nothers];
+	return 0;
+}
