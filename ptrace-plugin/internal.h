@@ -47,6 +47,9 @@ void vpt_report_trap(struct vpt_thread *vt, int request);
 /* Tells who must know that the debugger is about to change t. */
 void vpt_changing(struct ckpt_task *t);
 
+/* Has d's descriptors of memory mean those who play now; see vpt_settle(). */
+int vpt_mem_follow(struct ckpt_task *t, struct vpt_debugger *d) __must_check;
+
 /* The process that a real task belongs to; -ESRCH: no such task. */
 pid_t vpt_tgid_of(pid_t tid);
 

@@ -66,7 +66,8 @@ struct vpt_debugger {
 		pid_t real; /* whom the kernel serves it from; 0: we do */
 	} mem[VPT_MANY];
 	int nmem;
-	bool mem_moved; /* some are about a task that plays no more */
+	bool unsettled; /* who plays has changed, see vpt_settle() */
+	bool late;	/* its calls that are `late' are selected */
 	struct vpt_debugger *next;
 };
 
@@ -123,9 +124,9 @@ size_t vpt_count(pid_t tgid);
  * registers) is carried over. The former player is the caller's. */
 void vpt_set_player(struct vpt_thread *vt, struct ckpt_task *t);
 
-/* Has d's descriptors of memory mean those who play now; t: its task, at a stop
- * outside of calls. -ESRCH: it died. */
-int vpt_mem_follow(struct ckpt_task *t, struct vpt_debugger *d) __must_check;
+/* Has d's descriptors of memory mean those who play now, and its calls selected
+ * that this makes ours; t: its task, at a stop outside of calls. -ESRCH: it died. */
+int vpt_settle(struct ckpt_task *t, struct vpt_debugger *d) __must_check;
 
 /* Reports a stop to the debugger. siginfo NULL: ask the task. */
 void vpt_report(struct vpt_thread *vt, int status, const siginfo_t *siginfo);
