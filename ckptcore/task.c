@@ -21,7 +21,7 @@
 
 #define HASH_SIZE 4096
 
-static struct ckpt_task *table[HASH_SIZE];
+static struct ckpt_task *table[HASH_SIZE], *all;
 static pthread_t tracer;
 static unsigned int untold; /* tasks with untold set */
 
@@ -66,9 +66,8 @@ struct ckpt_task *ckpt_find(pid_t tid)
 
 void ckpt_each_task(void (*fn)(struct ckpt_task *t, void *arg), void *arg)
 {
-	for (size_t i = 0; i < HASH_SIZE; i++)
-		for (struct ckpt_task *t = table[i]; t; t = t->next)
-			fn(t, arg);
+	for (struct ckpt_task *t = all; t; t = t->next_of_all)
+		fn(t, arg);
 }
 
 struct ckpt_task *ckpt_task_new(pid_t tid, pid_t tgid, const struct ckpt_task_ops *ops)
@@ -86,6 +85,8 @@ struct ckpt_task *ckpt_task_new(pid_t tid, pid_t tgid, const struct ckpt_task_op
 	t->fresh = true;
 	t->next = *head;
 	*head = t;
+	t->next_of_all = all;
+	all = t;
 	return t;
 }
 
@@ -96,6 +97,9 @@ void ckpt_forget(struct ckpt_task *t)
 	while (*p != t)
 		p = &(*p)->next;
 	*p = t->next;
+	for (p = &all; *p != t; p = &(*p)->next_of_all)
+		;
+	*p = t->next_of_all;
 	untold -= t->untold;
 	if (t->mem_fd >= 0)
 		close(t->mem_fd);
@@ -363,20 +367,20 @@ void ckpt_tell_later(struct ckpt_task *t)
 
 static void tell(void)
 {
-	for (size_t i = 0; i < HASH_SIZE; i++)
-		for (struct ckpt_task *t = table[i]; t; t = t->next) {
-			if (!t->untold)
-				continue;
-			t->untold = false;
-			untold--;
-			if (t->ops)
-				t->ops->stopped(t, &t->stop);
-			return; /* t may be gone, and others */
-		}
+	struct ckpt_task *t = all;
+
+	while (!t->untold)
+		t = t->next_of_all;
+	t->untold = false;
+	untold--;
+	if (t->ops)
+		t->ops->stopped(t, &t->stop);
 }
 
 static int wait_any(int options)
 {
+	static unsigned int in_a_row;
+	static pid_t last = -1;
 	struct ckpt_task *t;
 	int status;
 	pid_t tid;
@@ -386,9 +390,17 @@ static int wait_any(int options)
 		tell();
 		return 0;
 	}
-	tid = waitpid(-1, &status, __WALL | options);
+	/*
+	 * Mostly it is the one that stopped last, and has done so by now. To ask
+	 * for that one is cheap; to ask for any takes longer with each snapshot.
+	 * The others have their turn soon.
+	 */
+	tid = in_a_row++ % 16 ? waitpid(last, &status, __WALL | WNOHANG) : 0;
+	if (tid <= 0)
+		tid = waitpid(-1, &status, __WALL | options);
 	if (tid <= 0)
 		return tid ? -errno : -EAGAIN;
+	last = tid;
 	t = ckpt_find(tid);
 	if (!t) {
 		/* Either an orphan that came to us (a daemon's child), or a

@@ -44,6 +44,14 @@ void vpt_mem_forget(struct vpt_debugger *d, int fd);
 /* Reports the trap that ends a PTRACE_SYSCALL or PTRACE_SINGLESTEP. */
 void vpt_report_trap(struct vpt_thread *vt, int request);
 
+/* facts.c: t, vt's debugger at its wait, is told of vt's stop. */
+void vpt_facts_tell(struct ckpt_task *t, const struct vpt_thread *vt);
+/* They are about to become untrue; d may be NULL. */
+void vpt_facts_withdraw(struct vpt_debugger *d);
+/* What they and the requests say of vt; negative errno. */
+int vpt_get_dr6(const struct vpt_thread *vt, uint64_t *ret) __must_check;
+int vpt_get_siginfo(const struct vpt_thread *vt, siginfo_t *ret) __must_check;
+
 /* Tells who must know that the debugger is about to change t. */
 void vpt_changing(struct ckpt_task *t);
 

@@ -132,6 +132,7 @@ void vpt_set_player(struct vpt_thread *vt, struct ckpt_task *t)
 	if (vt->task && vt->task->owner == vt)
 		vt->task->owner = NULL;
 	vt->debugger->unsettled |= vt->task != t;
+	vpt_facts_withdraw(vt->debugger);
 	vt->task = t;
 	t->ops = &vpt_tracee_ops;
 	t->owner = vt;
@@ -222,6 +223,7 @@ static void call_command(struct ckpt_task *t, const struct ckpt_stop *stop)
 	char *request = len < (1 << 20) ? calloc(1, len + 1) : NULL;
 	long n = -ENOMEM;
 
+	vpt_facts_withdraw(vpt_debugger_of(t->tgid, false)); /* whatever it may ask for */
 	if (request && !ckpt_read(t, stop->args[0], request, len))
 		n = vpt_control->command(t, request, reply, sizeof(reply));
 	free(request);
@@ -370,8 +372,13 @@ static void plain_stopped(struct ckpt_task *t, const struct ckpt_stop *stop)
 			vpt_control->suspended(t);
 		break;
 	case CKPT_EVENT:
-		if (stop->event == PTRACE_EVENT_EXEC)
+		if (stop->event == PTRACE_EVENT_EXEC) {
+			struct vpt_debugger *d = vpt_debugger_of(t->tgid, false);
+
 			t->syscall_ip = 0;
+			if (d)
+				d->facts = 0; /* of the former program */
+		}
 		ckpt_resume(t, PTRACE_CONT, 0);
 		break;
 	default:

@@ -66,8 +66,10 @@ struct vpt_debugger {
 		pid_t real; /* whom the kernel serves it from; 0: we do */
 	} mem[VPT_MANY];
 	int nmem;
-	bool unsettled; /* who plays has changed, see vpt_settle() */
-	bool late;	/* its calls that are `late' are selected */
+	uint64_t facts;	 /* where it reads them (facts.h), or 0 */
+	bool facts_told; /* ... and they are there */
+	bool unsettled;	 /* who plays has changed, see vpt_settle() */
+	bool late;	 /* its calls that are `late' are selected */
 	struct vpt_debugger *next;
 };
 
@@ -110,6 +112,8 @@ struct vpt_control {
 /* Registers the plugin (ckptcore/plugin.h). */
 int vpt_init(const struct vpt_control *control) __must_check;
 extern const struct ckpt_task_ops vpt_plain_ops, vpt_tracee_ops;
+/* t's debugger reads facts (facts.h) at addr. -EINVAL: its are of another size. */
+int vpt_facts_at(struct ckpt_task *t, uint64_t addr, size_t size) __must_check;
 /* The process whose end ends the session. */
 void vpt_set_main(pid_t tgid);
 pid_t vpt_main(void);

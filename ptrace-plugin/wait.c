@@ -65,6 +65,7 @@ static long take(struct ckpt_task *t, struct vpt_thread *vt, unsigned long statu
 		vpt_thread_free(vt);
 	} else {
 		vt->state = VPT_STOPPED;
+		vpt_facts_tell(t, vt);
 	}
 	return tid;
 }
@@ -175,6 +176,7 @@ void vpt_notify(struct vpt_debugger *d)
 	struct vpt_thread *vt;
 	bool any;
 
+	vpt_facts_withdraw(d);
 	if (d->waiter) {
 		struct ckpt_task *t = d->waiter;
 
