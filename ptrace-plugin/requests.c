@@ -300,7 +300,7 @@ static long req_arch_prctl(const struct request *q)
 	return -EINVAL;
 }
 
-static long req_resume(const struct request *q)
+static long resume(const struct request *q)
 {
 	struct vpt_thread *vt = q->vt;
 	int sig = (int)q->data;
@@ -323,6 +323,17 @@ static long req_resume(const struct request *q)
 		ptrace(PTRACE_SETSIGINFO, vt->task->tid, 0, &vt->siginfo);
 	ckpt_target_resume(vt->task, (int)q->nr, sig);
 	return 0;
+}
+
+static long req_resume(const struct request *q)
+{
+	struct vpt_debugger *d = q->vt->debugger;
+	long res;
+
+	d->resuming = q->t;
+	res = resume(q);
+	d->resuming = NULL;
+	return res;
 }
 
 static long req_kill(const struct request *q)

@@ -66,10 +66,12 @@ struct vpt_debugger {
 		pid_t real; /* whom the kernel serves it from; 0: we do */
 	} mem[VPT_MANY];
 	int nmem;
-	uint64_t facts;	 /* where it reads them (facts.h), or 0 */
-	bool facts_told; /* ... and they are there */
-	bool unsettled;	 /* who plays has changed, see vpt_settle() */
-	bool late;	 /* its calls that are `late' are selected */
+	uint64_t facts;		    /* where it reads them (facts.h), or 0 */
+	bool facts_told;	    /* ... and they are there */
+	pid_t facts_ahead;	    /* ... with a stop of this thread, not known to be taken */
+	struct ckpt_task *resuming; /* stands in a call that resumes a thread */
+	bool unsettled;		    /* who plays has changed, see vpt_settle() */
+	bool late;		    /* its calls that are `late' are selected */
 	struct vpt_debugger *next;
 };
 

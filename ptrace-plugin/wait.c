@@ -141,6 +141,7 @@ void vpt_call_wait4(struct ckpt_task *t, const struct ckpt_stop *stop)
 	}
 	if (!d)
 		d = vpt_debugger_of(t->tgid, true);
+	vpt_facts_note_taken(d);
 	err = reap_zombies(t, d);
 	if (err == -ESRCH)
 		t->ops->stopped(t, &t->stop);
@@ -177,6 +178,8 @@ void vpt_notify(struct vpt_debugger *d)
 	bool any;
 
 	vpt_facts_withdraw(d);
+	if (d->resuming && !d->waiter && vpt_facts_tell_ahead(d->resuming, d))
+		return;
 	if (d->waiter) {
 		struct ckpt_task *t = d->waiter;
 

@@ -9,6 +9,8 @@
 #include <elf.h>
 #include <errno.h>
 #include <link.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
@@ -41,6 +43,29 @@ static bool user_word(unsigned long at, long *ret)
 	return true;
 }
 
+/* A stop came while gdb resumed its thread. fred has sent no signal for it: gdb
+ * would be stopped once more, by that. */
+static void announce(void)
+{
+	struct sigaction sa;
+	sigset_t chld, old;
+
+	sigemptyset(&chld);
+	sigaddset(&chld, SIGCHLD);
+	if (pthread_sigmask(SIG_BLOCK, &chld, &old) || sigaction(SIGCHLD, NULL, &sa))
+		return;
+	if (sigismember(&old, SIGCHLD) || sa.sa_flags & SA_SIGINFO)
+		raise(SIGCHLD); /* gdb itself says when it may come */
+	else if (sa.sa_handler != SIG_DFL && sa.sa_handler != SIG_IGN)
+		sa.sa_handler(SIGCHLD);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
+static bool resumes(int request)
+{
+	return request == PTRACE_CONT || request == PTRACE_SINGLESTEP || request == PTRACE_SYSCALL;
+}
+
 static long our_ptrace(long request, long tid, unsigned long addr, void *data)
 {
 	long word;
@@ -60,12 +85,23 @@ static long our_ptrace(long request, long tid, unsigned long addr, void *data)
 			return word;
 		}
 	}
-	return ptrace((int)request, (pid_t)tid, addr, data);
+	word = ptrace((int)request, (pid_t)tid, addr, data);
+	if (resumes((int)request) && told(facts.tid) && facts.event)
+		announce();
+	return word;
 }
 
 static pid_t our_waitpid(pid_t pid, int *status, int options)
 {
-	if (pid == -1 && options & WNOHANG && facts.quiet && told(facts.tid))
+	bool any = pid == -1 && options & __WALL;
+
+	if (told(facts.tid) && facts.event && (any || pid == facts.tid)) {
+		if (status)
+			*status = facts.event;
+		facts.event = 0;
+		return facts.tid;
+	}
+	if (told(facts.tid) && facts.quiet && !facts.event && any && options & WNOHANG)
 		return 0;
 	return waitpid(pid, status, options);
 }
