@@ -44,7 +44,8 @@ static bool lay_down(struct ckpt_task *t, const struct vpt_thread *vt, int event
 
 void vpt_facts_tell(struct ckpt_task *t, const struct vpt_thread *vt)
 {
-	lay_down(t, vt, 0);
+	if (!lay_down(t, vt, 0))
+		vpt_facts_withdraw(vt->debugger);
 }
 
 bool vpt_facts_tell_ahead(struct ckpt_task *t, struct vpt_debugger *d)
@@ -56,15 +57,15 @@ bool vpt_facts_tell_ahead(struct ckpt_task *t, struct vpt_debugger *d)
 	return vt && is_quiet(d, vt) && lay_down(t, vt, vt->status);
 }
 
-void vpt_facts_note_taken(struct vpt_debugger *d)
+/* Whether d has found what it was told ahead. */
+static void note_taken(struct vpt_debugger *d, struct ckpt_task *t)
 {
-	struct vpt_thread *vt = d && d->facts_ahead ? vpt_find(d->facts_ahead) : NULL;
-	struct ckpt_task *t = vt ? ckpt_find(d->tgid) : NULL;
-	int32_t event = 0;
+	struct vpt_thread *vt = vpt_find(d->facts_ahead);
+	int32_t event;
 
-	if (d)
-		d->facts_ahead = 0;
-	if (!t || ckpt_read(t, d->facts + offsetof(struct vpt_facts, event), &event, sizeof(event)))
+	d->facts_ahead = 0;
+	if (!vt ||
+	    ckpt_read(t, d->facts + offsetof(struct vpt_facts, event), &event, sizeof(event)))
 		return;
 	if (event) /* nobody has told it that there is something to wait for */
 		syscall(SYS_tgkill, d->tgid, d->tgid, SIGCHLD);
@@ -74,12 +75,15 @@ void vpt_facts_note_taken(struct vpt_debugger *d)
 
 void vpt_facts_withdraw(struct vpt_debugger *d)
 {
-	struct ckpt_task *t = d && d->facts_told ? ckpt_find(d->tgid) : NULL;
+	struct ckpt_task *t;
 	const uint64_t no = 0;
 
-	vpt_facts_note_taken(d);
+	if (!d || !d->facts_told)
+		return;
+	d->facts_told = false;
+	t = ckpt_find(d->tgid);
+	if (t && d->facts_ahead)
+		note_taken(d, t);
 	if (t && ckpt_write(t, d->facts + offsetof(struct vpt_facts, valid), &no, sizeof(no)))
 		d->facts = 0; /* it is dead, or has unmapped it */
-	if (d)
-		d->facts_told = false;
 }

@@ -141,7 +141,8 @@ void vpt_call_wait4(struct ckpt_task *t, const struct ckpt_stop *stop)
 	}
 	if (!d)
 		d = vpt_debugger_of(t->tgid, true);
-	vpt_facts_note_taken(d);
+	if (d->facts_ahead) /* it looks here, not there */
+		vpt_facts_withdraw(d);
 	err = reap_zombies(t, d);
 	if (err == -ESRCH)
 		t->ops->stopped(t, &t->stop);
