@@ -23,7 +23,7 @@ BINDIR = build/san/bin
 endif
 BIN = $(BINDIR)/fred $(BINDIR)/fred-gdb
 
-all: $(BIN) build/compiled.stamp
+all: $(BIN) build/compiled.stamp build/facts.so
 
 $(BINDIR)/fred: $(OBJ)
 	@mkdir -p $(@D)
@@ -31,6 +31,11 @@ $(BINDIR)/fred: $(OBJ)
 
 $(BINDIR)/fred-gdb: $(BINDIR)/fred
 	@ln -sf fred $@
+
+# For the inside of gdb, so never sanitized.
+build/facts.so: fred/gdb/facts.c ptrace-plugin/facts.h
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O2 -g -I. -shared -fPIC -o $@.new $< && mv -f $@.new $@
 
 # By gdb's own Python, whose version counts; without it gdb compiles them at each start.
 COMPILE = gdb -nx -batch -iex 'python import compileall; compileall.compile_dir("$(1)", ddir="$(2)", quiet=1)' >/dev/null
@@ -83,6 +88,7 @@ install: all
 	install bin/fred $(DESTDIR)$(PREFIX)/bin/fred
 	ln -sf fred $(DESTDIR)$(PREFIX)/bin/fred-gdb
 	install -m 644 fred/gdb/*.py $(DESTDIR)$(PREFIX)/share/fred
+	install -D -m 644 build/facts.so $(DESTDIR)$(PREFIX)/lib/fred/facts.so
 	-$(call COMPILE,$(DESTDIR)$(PREFIX)/share/fred,$(PREFIX)/share/fred)
 	install -m 644 doc/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 completions/fred.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/fred

@@ -108,7 +108,7 @@ struct ckpt_task {
 	void *plugin_state[CKPT_MAX_PLUGINS]; /* parked debuggers: see plugin.h */
 	bool regs_valid, regs_dirty;
 	struct user_regs_struct regs_cache;
-	struct ckpt_task *next; /* hash chain */
+	struct ckpt_task *next, *next_of_all; /* hash chain; all tasks */
 };
 
 /* Sets the engine up. Makes the calling thread the tracer thread and the

@@ -13,12 +13,13 @@
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 
 #include "ckptcore/internal.h"
 #include "ckptcore/plugin.h"
 
 #define MAX_CALLS 64
-#define PER_CALL 4 /* instructions of the filter */
+#define MAX_FILTER (MAX_CALLS * 5 + 8) /* instructions */
 
 static const struct ckpt_plugin *plugins[CKPT_MAX_PLUGINS];
 static size_t nplugins, ncalls;
@@ -78,9 +79,10 @@ static struct sock_filter jump(uint16_t how, uint32_t value, uint8_t yes, uint8_
  * loaded any more, but then the filter is at its end. */
 static unsigned short add_call(struct sock_filter *f, const struct ckpt_plugin_call *c)
 {
-	static const uint16_t how[] = {
-		[CKPT_TEST_IS] = BPF_JEQ, [CKPT_TEST_LACKS] = BPF_JSET, [CKPT_TEST_FROM] = BPF_JGE
-	};
+	static const uint16_t how[] = { [CKPT_TEST_IS] = BPF_JEQ,
+					[CKPT_TEST_LACKS] = BPF_JSET,
+					[CKPT_TEST_HAS] = BPF_JSET,
+					[CKPT_TEST_FROM] = BPF_JGE };
 	unsigned short n = 0;
 
 	if (c->test == CKPT_TEST_NONE) {
@@ -97,10 +99,9 @@ static unsigned short add_call(struct sock_filter *f, const struct ckpt_plugin_c
 	return n;
 }
 
-int ckpt_plugins_install_filter(void)
+/* The filter that selects the calls that are late / that aren't; its length. */
+static unsigned short make_filter(bool late, struct sock_filter f[MAX_FILTER])
 {
-	struct sock_filter f[MAX_CALLS * (PER_CALL + 1) + 8];
-	struct sock_fprog prog = { .filter = f };
 	unsigned short n = 0;
 
 	f[n++] = load(offsetof(struct seccomp_data, arch));
@@ -109,9 +110,17 @@ int ckpt_plugins_install_filter(void)
 	f[n++] = load(offsetof(struct seccomp_data, nr));
 	for (size_t i = 0; i < nplugins; i++)
 		for (size_t k = 0; k < plugins[i]->ncalls; k++)
-			n = (unsigned short)(n + add_call(f + n, &plugins[i]->calls[k]));
+			if (plugins[i]->calls[k].late == late)
+				n = (unsigned short)(n + add_call(f + n, &plugins[i]->calls[k]));
 	f[n++] = ret(SECCOMP_RET_ALLOW);
-	prog.len = n;
+	return n;
+}
+
+int ckpt_plugins_install_filter(void)
+{
+	struct sock_filter f[MAX_FILTER];
+	struct sock_fprog prog = { .filter = f, .len = make_filter(false, f) };
+
 	/* With the right to (root) no_new_privs isn't needed: sudo from the
 	 * debugger's shell goes on to work. */
 	if (!prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog))
@@ -120,6 +129,27 @@ int ckpt_plugins_install_filter(void)
 	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog))
 		return -errno;
 	return 0;
+}
+
+int ckpt_plugins_select_late(struct ckpt_task *t, uint64_t scratch)
+{
+	struct {
+		struct sock_fprog prog;
+		struct sock_filter f[MAX_FILTER];
+	} code = { 0 };
+	/* All threads at once; or t alone, should another have a filter of its own. */
+	const uint64_t flags[] = { SECCOMP_FILTER_FLAG_TSYNC, 0 };
+	long res = -EINVAL;
+	int err;
+
+	_Static_assert(sizeof(code) <= CKPT_PLUGINS_SCRATCH, "a filter's room");
+	code.prog.len = make_filter(true, code.f);
+	code.prog.filter = (void *)(uintptr_t)(scratch + ((char *)code.f - (char *)&code));
+	err = ckpt_write(t, scratch, &code, sizeof(code));
+	for (size_t i = 0; !err && res && i < sizeof(flags) / sizeof(*flags); i++)
+		err = ckpt_inject(t, &res, SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags[i], scratch,
+				  0, 0, 0);
+	return err ? err : (int)res;
 }
 
 /* ------------------------------------------------------------------ hooks */

@@ -25,6 +25,7 @@ enum ckpt_plugin_test {
 	CKPT_TEST_NONE,	 /* all */
 	CKPT_TEST_IS,	 /* args[arg] == value, in its low 32 bits */
 	CKPT_TEST_LACKS, /* no bit of value is set in them */
+	CKPT_TEST_HAS,	 /* some bit of value is */
 	CKPT_TEST_FROM,	 /* they are value or more */
 };
 
@@ -41,6 +42,9 @@ struct ckpt_plugin_call {
 	enum ckpt_plugin_test test;
 	unsigned int arg;
 	uint32_t value;
+	/* A stop costs more than most calls: this one is selected only once
+	 * ckpt_plugins_select_late() was called. */
+	bool late;
 };
 
 struct ckpt_plugin {
@@ -61,6 +65,15 @@ int ckpt_plugin_register(const struct ckpt_plugin *plugin) __must_check;
 /* In a process that becomes a debugger: installs the filter that selects the
  * plugins' calls. All plugins are registered by then. */
 int ckpt_plugins_install_filter(void) __must_check;
+
+/*
+ * Has the calls of t's process selected that are `late', from now on: there is no
+ * way back. @t: stopped outside of a call. @scratch: memory of its that may be
+ * overwritten, CKPT_PLUGINS_SCRATCH bytes. -ESRCH: it died; other errors: the
+ * kernel refuses.
+ */
+int ckpt_plugins_select_late(struct ckpt_task *t, uint64_t scratch) __must_check;
+#define CKPT_PLUGINS_SCRATCH 4096
 
 /* Hands t's call to the plugin whose table selects it. False: none does. */
 bool ckpt_plugins_call(struct ckpt_task *t, const struct ckpt_stop *stop);

@@ -24,7 +24,7 @@
 
 #define HASH_SIZE 4096
 
-static struct ckpt_task *table[HASH_SIZE];
+static struct ckpt_task *table[HASH_SIZE], *all;
 static pthread_t tracer;
 static unsigned int untold; /* tasks with untold set */
 static struct ckpt_task *expected;
@@ -76,9 +76,8 @@ struct ckpt_task *ckpt_find(pid_t tid)
 
 void ckpt_each_task(void (*fn)(struct ckpt_task *t, void *arg), void *arg)
 {
-	for (size_t i = 0; i < HASH_SIZE; i++)
-		for (struct ckpt_task *t = table[i]; t; t = t->next)
-			fn(t, arg);
+	for (struct ckpt_task *t = all; t; t = t->next_of_all)
+		fn(t, arg);
 }
 
 static void unlink_task(struct ckpt_task *t)
@@ -104,6 +103,7 @@ static void keep_place(struct ckpt_task *a, const struct ckpt_task *b)
 	a->ops = b->ops;
 	a->owner = b->owner;
 	a->play = b->play;
+	a->next_of_all = b->next_of_all;
 	memcpy(a->plugin_state, b->plugin_state, sizeof(a->plugin_state));
 }
 
@@ -134,12 +134,19 @@ struct ckpt_task *ckpt_task_new(pid_t tid, pid_t tgid, const struct ckpt_task_op
 	t->mem_fd = -1;
 	t->fresh = true;
 	link_task(t);
+	t->next_of_all = all;
+	all = t;
 	counted = false;
 	return t;
 }
 
 void ckpt_forget(struct ckpt_task *t)
 {
+	struct ckpt_task **p = &all;
+
+	while (*p != t)
+		p = &(*p)->next_of_all;
+	*p = t->next_of_all;
 	unlink_task(t);
 	untold -= t->untold;
 	counted = false;
@@ -417,16 +424,14 @@ void ckpt_tell_later(struct ckpt_task *t)
 
 static void tell(void)
 {
-	for (size_t i = 0; i < HASH_SIZE; i++)
-		for (struct ckpt_task *t = table[i]; t; t = t->next) {
-			if (!t->untold)
-				continue;
-			t->untold = false;
-			untold--;
-			if (t->ops)
-				t->ops->stopped(t, &t->stop);
-			return; /* t may be gone, and others */
-		}
+	struct ckpt_task *t = all;
+
+	while (!t->untold)
+		t = t->next_of_all;
+	t->untold = false;
+	untold--;
+	if (t->ops)
+		t->ops->stopped(t, &t->stop);
 }
 
 void ckpt_expect(struct ckpt_task *t)
@@ -458,6 +463,8 @@ static pid_t whom(void)
 
 static int wait_any(int options)
 {
+	static unsigned int in_a_row;
+	static pid_t last = -1;
 	struct ckpt_task *t;
 	int status;
 	pid_t tid;
@@ -467,11 +474,19 @@ static int wait_any(int options)
 		tell();
 		return 0;
 	}
-	tid = waitpid(options ? -1 : whom(), &status, __WALL | options);
+	/*
+	 * Mostly it is the one that stopped last, and has done so by now. To ask
+	 * for that one is cheap; to ask for any takes longer with each snapshot.
+	 * The others have their turn soon.
+	 */
+	tid = !expected && in_a_row++ % LOOK_AROUND ? waitpid(last, &status, __WALL | WNOHANG) : 0;
+	if (tid <= 0)
+		tid = waitpid(options ? -1 : whom(), &status, __WALL | options);
 	if (tid <= 0) {
 		expected = NULL;
 		return tid ? -errno : -EAGAIN;
 	}
+	last = tid;
 	t = ckpt_find(tid);
 	if (!t) {
 		/* Either an orphan that came to us (a daemon's child), or a

@@ -463,6 +463,17 @@ static void op_prompt(json_object *in, json_object *out)
 	fred_op_prompt(ckpt_find(asking), in, out);
 }
 
+static void op_facts(json_object *in, json_object *out)
+{
+	int err =
+		vpt_facts_at(ckpt_find(asking), get_number(in, "at", 0), get_number(in, "size", 0));
+
+	if (err)
+		fail(out, err);
+	else
+		put_string(out, "status", "ok");
+}
+
 static void op_undo(json_object *in, json_object *out)
 {
 	fred_op_undo(ckpt_find(asking), in, out);
@@ -491,6 +502,7 @@ static const struct {
 	{ "undo", op_undo },
 	{ "history", fred_op_history },
 	{ "verify", fred_op_verify },
+	{ "facts", op_facts },
 };
 
 /* ^C while a request is served: the debugger has a SIGINT waiting. Nor does

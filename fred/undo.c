@@ -307,7 +307,7 @@ static int restart(struct session *s, struct ckpt_task *old, json_object *answer
 		ckpt_kill(old);
 	if (ckpt_write(t, s->reply, text, strlen(text)))
 		return -EFAULT;
-	err = vpt_mem_follow(t, vpt_debugger_of(t->tgid, true));
+	err = vpt_settle(t, vpt_debugger_of(t->tgid, true));
 	if (err)
 		return err;
 	t->state = CKPT_EXIT;

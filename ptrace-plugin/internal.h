@@ -44,8 +44,22 @@ void vpt_mem_forget(struct vpt_debugger *d, int fd);
 /* Reports the trap that ends a PTRACE_SYSCALL or PTRACE_SINGLESTEP. */
 void vpt_report_trap(struct vpt_thread *vt, int request);
 
+/* facts.c: t, vt's debugger at its wait, is told of vt's stop. */
+void vpt_facts_tell(struct ckpt_task *t, const struct vpt_thread *vt);
+/* t, d's task, resumes a thread, which has stopped already: gdb shall find that
+ * without a SIGCHLD and a wait of ours. False: tell it as usual. */
+bool vpt_facts_tell_ahead(struct ckpt_task *t, struct vpt_debugger *d);
+/* They are about to become untrue; d may be NULL. */
+void vpt_facts_withdraw(struct vpt_debugger *d);
+/* What they and the requests say of vt; negative errno. */
+int vpt_get_dr6(const struct vpt_thread *vt, uint64_t *ret) __must_check;
+int vpt_get_siginfo(const struct vpt_thread *vt, siginfo_t *ret) __must_check;
+
 /* Tells who must know that the debugger is about to change t. */
 void vpt_changing(struct ckpt_task *t);
+
+/* Has d's descriptors of memory mean those who play now; see vpt_settle(). */
+int vpt_mem_follow(struct ckpt_task *t, struct vpt_debugger *d) __must_check;
 
 /* The process that a real task belongs to; -ESRCH: no such task. */
 pid_t vpt_tgid_of(pid_t tid);

@@ -129,6 +129,7 @@ int vpt_mem_opened(struct ckpt_task *t, struct vpt_debugger *d, struct vpt_threa
 		vpt_mem_forget(d, (int)up); /* a former one of this number is closed */
 	if (!err && up >= 0 && d->nmem < VPT_MANY)
 		d->mem[d->nmem++] = (struct vpt_mem){ (int)up, vt->tid, real ? vt->task->tid : 0 };
+	d->unsettled |= !real;
 	return err;
 }
 
@@ -167,7 +168,6 @@ int vpt_mem_follow(struct ckpt_task *t, struct vpt_debugger *d)
 	struct vpt_thread *vt;
 	int err = 0;
 
-	d->mem_moved = false;
 	for (int i = 0; !err && i < d->nmem; i++) {
 		vt = d->mem[i].real ? vpt_find(d->mem[i].tid) : NULL;
 		if (vt && vt->task && vt->task->tid != d->mem[i].real)

@@ -53,20 +53,30 @@ static bool is_dr(unsigned long addr)
 	       addr <= offsetof(struct user, u_debugreg[7]);
 }
 
+static int peekuser(const struct ckpt_task *t, unsigned long addr, uint64_t *ret)
+{
+	errno = 0;
+	*ret = (uint64_t)ptrace(PTRACE_PEEKUSER, t->tid, addr, 0);
+	return -errno;
+}
+
+int vpt_get_dr6(const struct vpt_thread *vt, uint64_t *ret)
+{
+	*ret = vt->dr[6];
+	return vt->dr6_ours ? 0 : peekuser(vt->task, offsetof(struct user, u_debugreg[6]), ret);
+}
+
 static long req_peekuser(const struct request *q)
 {
-	long word;
+	uint64_t word;
+	int err;
 
-	if (q->vt->dr6_ours && q->addr == offsetof(struct user, u_debugreg[6])) {
-		word = (long)q->vt->dr[6];
-		return put(q, q->data, &word, sizeof(word));
-	}
 	ckpt_regs_flush(q->vt->task);
-	errno = 0;
-	word = ptrace(PTRACE_PEEKUSER, q->vt->task->tid, q->addr, 0);
-	if (errno)
-		return -errno;
-	return put(q, q->data, &word, sizeof(word));
+	if (q->addr == offsetof(struct user, u_debugreg[6]))
+		err = vpt_get_dr6(q->vt, &word);
+	else
+		err = peekuser(q->vt->task, q->addr, &word);
+	return err ? err : put(q, q->data, &word, sizeof(word));
 }
 
 static long req_pokeuser(const struct request *q)
@@ -193,15 +203,20 @@ static long req_regset(const struct request *q)
 	return put(q, q->data, &iov, sizeof(iov));
 }
 
+int vpt_get_siginfo(const struct vpt_thread *vt, siginfo_t *ret)
+{
+	*ret = vt->siginfo;
+	if (vt->siginfo_ours)
+		return 0;
+	return ptrace(PTRACE_GETSIGINFO, vt->task->tid, 0, ret) < 0 ? -errno : 0;
+}
+
 static long req_getsiginfo(const struct request *q)
 {
 	siginfo_t si;
+	int err = vpt_get_siginfo(q->vt, &si);
 
-	if (q->vt->siginfo_ours)
-		return put(q, q->data, &q->vt->siginfo, sizeof(si));
-	if (ptrace(PTRACE_GETSIGINFO, q->vt->task->tid, 0, &si) < 0)
-		return -errno;
-	return put(q, q->data, &si, sizeof(si));
+	return err ? err : put(q, q->data, &si, sizeof(si));
 }
 
 static long req_setsiginfo(const struct request *q)
@@ -285,7 +300,7 @@ static long req_arch_prctl(const struct request *q)
 	return -EINVAL;
 }
 
-static long req_resume(const struct request *q)
+static long resume(const struct request *q)
 {
 	struct vpt_thread *vt = q->vt;
 	int sig = (int)q->data;
@@ -308,6 +323,17 @@ static long req_resume(const struct request *q)
 		ptrace(PTRACE_SETSIGINFO, vt->task->tid, 0, &vt->siginfo);
 	ckpt_target_resume(vt->task, (int)q->nr, sig);
 	return 0;
+}
+
+static long req_resume(const struct request *q)
+{
+	struct vpt_debugger *d = q->vt->debugger;
+	long res;
+
+	d->resuming = q->t;
+	res = resume(q);
+	d->resuming = NULL;
+	return res;
 }
 
 static long req_kill(const struct request *q)
@@ -348,33 +374,37 @@ static long req_detach(const struct request *q)
 static const struct {
 	unsigned long nr;
 	long (*run)(const struct request *q);
-	bool stopped; /* needs a stopped thread */
+	enum {
+		ANYTIME, /* the thread may run */
+		CHANGES, /* it must be stopped */
+		READS,	 /* it must be stopped, and stays as it is */
+	} how;
 } requests[] = {
-	{ PTRACE_PEEKTEXT, req_peek, true },
-	{ PTRACE_PEEKDATA, req_peek, true },
-	{ PTRACE_POKETEXT, req_poke, true },
-	{ PTRACE_POKEDATA, req_poke, true },
-	{ PTRACE_PEEKUSER, req_peekuser, true },
-	{ PTRACE_POKEUSER, req_pokeuser, true },
-	{ PTRACE_GETREGS, req_getregs, true },
-	{ PTRACE_SETREGS, req_setregs, true },
-	{ PTRACE_GETFPREGS, req_getfpregs, true },
-	{ PTRACE_SETFPREGS, req_setfpregs, true },
-	{ PTRACE_GETREGSET, req_regset, true },
-	{ PTRACE_SETREGSET, req_regset, true },
-	{ PTRACE_GETSIGINFO, req_getsiginfo, true },
-	{ PTRACE_SETSIGINFO, req_setsiginfo, true },
-	{ PTRACE_GETEVENTMSG, req_geteventmsg, true },
-	{ PTRACE_GET_SYSCALL_INFO, req_get_syscall_info, true },
-	{ PTRACE_SETOPTIONS, req_setoptions, true },
-	{ PTRACE_GETSIGMASK, req_sigmask, true },
-	{ PTRACE_SETSIGMASK, req_sigmask, true },
-	{ 30 /* PTRACE_ARCH_PRCTL */, req_arch_prctl, true },
-	{ PTRACE_CONT, req_resume, true },
-	{ PTRACE_SYSCALL, req_resume, true },
-	{ PTRACE_SINGLESTEP, req_resume, true },
-	{ PTRACE_KILL, req_kill, false },
-	{ PTRACE_DETACH, req_detach, true },
+	{ PTRACE_PEEKTEXT, req_peek, READS },
+	{ PTRACE_PEEKDATA, req_peek, READS },
+	{ PTRACE_POKETEXT, req_poke, CHANGES },
+	{ PTRACE_POKEDATA, req_poke, CHANGES },
+	{ PTRACE_PEEKUSER, req_peekuser, READS },
+	{ PTRACE_POKEUSER, req_pokeuser, CHANGES },
+	{ PTRACE_GETREGS, req_getregs, READS },
+	{ PTRACE_SETREGS, req_setregs, CHANGES },
+	{ PTRACE_GETFPREGS, req_getfpregs, READS },
+	{ PTRACE_SETFPREGS, req_setfpregs, CHANGES },
+	{ PTRACE_GETREGSET, req_regset, READS },
+	{ PTRACE_SETREGSET, req_regset, CHANGES },
+	{ PTRACE_GETSIGINFO, req_getsiginfo, READS },
+	{ PTRACE_SETSIGINFO, req_setsiginfo, CHANGES },
+	{ PTRACE_GETEVENTMSG, req_geteventmsg, READS },
+	{ PTRACE_GET_SYSCALL_INFO, req_get_syscall_info, READS },
+	{ PTRACE_SETOPTIONS, req_setoptions, CHANGES },
+	{ PTRACE_GETSIGMASK, req_sigmask, READS },
+	{ PTRACE_SETSIGMASK, req_sigmask, CHANGES },
+	{ 30 /* PTRACE_ARCH_PRCTL */, req_arch_prctl, CHANGES },
+	{ PTRACE_CONT, req_resume, CHANGES },
+	{ PTRACE_SYSCALL, req_resume, CHANGES },
+	{ PTRACE_SINGLESTEP, req_resume, CHANGES },
+	{ PTRACE_KILL, req_kill, ANYTIME },
+	{ PTRACE_DETACH, req_detach, CHANGES },
 };
 
 /* The calling process wants to be traced by its parent. */
@@ -439,26 +469,24 @@ void vpt_call_ptrace(struct ckpt_task *t, const struct ckpt_stop *stop)
 {
 	struct request q = { t, NULL, stop->args[0], stop->args[2], stop->args[3] };
 	pid_t tid = (pid_t)stop->args[1];
+	size_t i = 0, n = sizeof(requests) / sizeof(*requests);
 	long res = -EIO;
 
+	while (i < n && requests[i].nr != q.nr)
+		i++;
+	if (i == n || requests[i].how != READS)
+		vpt_facts_withdraw(vpt_debugger_of(t->tgid, false));
 	if (q.nr == PTRACE_TRACEME || q.nr == PTRACE_ATTACH) {
 		vpt_answer(t, q.nr == PTRACE_TRACEME ? trace_me(t) : attach(t, tid));
 		return;
 	}
 	q.vt = vpt_find(tid);
-	if (!q.vt || q.vt->debugger->tgid != t->tgid) {
-		vpt_answer(t, -ESRCH);
-		return;
-	}
-	for (size_t i = 0; i < sizeof(requests) / sizeof(*requests); i++) {
-		if (requests[i].nr != q.nr)
-			continue;
-		if (requests[i].stopped &&
-		    (!q.vt->task || (q.vt->state != VPT_STOPPED && q.vt->state != VPT_PENDING)))
-			res = -ESRCH;
-		else
-			res = requests[i].run(&q);
-		break;
-	}
+	if (!q.vt || q.vt->debugger->tgid != t->tgid)
+		res = -ESRCH;
+	else if (i < n && requests[i].how != ANYTIME &&
+		 (!q.vt->task || (q.vt->state != VPT_STOPPED && q.vt->state != VPT_PENDING)))
+		res = -ESRCH;
+	else if (i < n)
+		res = requests[i].run(&q);
 	vpt_answer(t, res);
 }

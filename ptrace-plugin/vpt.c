@@ -75,6 +75,7 @@ struct vpt_thread *vpt_thread_new(pid_t tid, pid_t tgid, struct vpt_debugger *d)
 	vt->tgid = tgid;
 	vt->debugger = d;
 	vt->state = VPT_RUNNING;
+	d->unsettled |= tid != tgid;
 	while (*p) /* in order of birth: waits are fair */
 		p = &(*p)->next;
 	*p = vt;
@@ -130,7 +131,8 @@ void vpt_set_player(struct vpt_thread *vt, struct ckpt_task *t)
 {
 	if (vt->task && vt->task->owner == vt)
 		vt->task->owner = NULL;
-	vt->debugger->mem_moved |= vt->task != t;
+	vt->debugger->unsettled |= vt->task != t;
+	vpt_facts_withdraw(vt->debugger);
 	vt->task = t;
 	t->ops = &vpt_tracee_ops;
 	t->owner = vt;
@@ -166,11 +168,43 @@ void vpt_report_exit(struct vpt_thread *vt, int status)
 
 /* ------------------------------------------------------------ plain tasks */
 
+/*
+ * Whether paths below /proc and process groups are more than the kernel's affair:
+ * another process plays, a process has threads (see vpt_call_path() on their
+ * ends), or we serve memory and so must hear of descriptors that are used again.
+ */
+static bool needs_late(const struct vpt_debugger *d)
+{
+	for (const struct vpt_thread *vt = threads; vt; vt = vt->next)
+		if (vt->debugger == d &&
+		    (vt->tid != vt->tgid || (vt->task && vt->task->tid != vt->tid)))
+			return true;
+	for (int i = 0; i < d->nmem; i++)
+		if (!d->mem[i].real)
+			return true;
+	return false;
+}
+
+int vpt_settle(struct ckpt_task *t, struct vpt_debugger *d)
+{
+	int err = 0;
+
+	d->unsettled = false;
+	if (!d->late && needs_late(d)) {
+		err = ckpt_plugins_select_late(t, (ckpt_regs(t)->rsp - VPT_SCRATCH) & ~15ull);
+		d->late = true;
+		if (err && err != -ESRCH && ckpt_warn)
+			ckpt_warn("the kernel allows no second filter in the debugger; what it "
+				  "reads below /proc may not be of the moment shown");
+	}
+	return err == -ESRCH ? err : vpt_mem_follow(t, d);
+}
+
 void vpt_answer(struct ckpt_task *t, long result)
 {
 	struct vpt_debugger *d = vpt_debugger_of(t->tgid, false);
 
-	if (d && d->mem_moved && (ckpt_skip_call(t) || vpt_mem_follow(t, d)))
+	if (d && d->unsettled && (ckpt_skip_call(t) || vpt_settle(t, d)))
 		return; /* its death is told soon */
 	ckpt_set_result(t, result);
 	ckpt_resume(t, PTRACE_CONT, 0);
@@ -189,6 +223,7 @@ static void call_command(struct ckpt_task *t, const struct ckpt_stop *stop)
 	char *request = len < (1 << 20) ? calloc(1, len + 1) : NULL;
 	long n = -ENOMEM;
 
+	vpt_facts_withdraw(vpt_debugger_of(t->tgid, false)); /* whatever it may ask for */
 	if (request && !ckpt_read(t, stop->args[0], request, len))
 		n = vpt_control->command(t, request, reply, sizeof(reply));
 	free(request);
@@ -209,30 +244,44 @@ static const struct ckpt_plugin_call calls[] = {
 	{ .nr = SYS_kill, .before = vpt_call_kill },
 	{ .nr = SYS_tkill, .before = vpt_call_kill },
 	{ .nr = SYS_tgkill, .before = vpt_call_kill },
-	{ .nr = SYS_open, .before = vpt_call_path },
-	{ .nr = SYS_openat, .before = vpt_call_path },
-	{ .nr = SYS_readlink, .before = vpt_call_path },
-	{ .nr = SYS_readlinkat, .before = vpt_call_path },
-	{ .nr = SYS_stat, .before = vpt_call_path },
-	{ .nr = SYS_access, .before = vpt_call_path },
+	/* Of files that are opened only to be read, as of other paths, nothing is
+	 * ours as long as each process plays itself. */
+	{ .nr = SYS_open,
+	  .before = vpt_call_path,
+	  .test = CKPT_TEST_HAS,
+	  .arg = 1,
+	  .value = O_ACCMODE },
+	{ .nr = SYS_openat,
+	  .before = vpt_call_path,
+	  .test = CKPT_TEST_HAS,
+	  .arg = 2,
+	  .value = O_ACCMODE },
+	{ .nr = SYS_open, .before = vpt_call_path, .late = true },
+	{ .nr = SYS_openat, .before = vpt_call_path, .late = true },
+	{ .nr = SYS_readlink, .before = vpt_call_path, .late = true },
+	{ .nr = SYS_readlinkat, .before = vpt_call_path, .late = true },
+	{ .nr = SYS_stat, .before = vpt_call_path, .late = true },
+	{ .nr = SYS_access, .before = vpt_call_path, .late = true },
 	/* A stat of a descriptor (fstat, as glibc has it) has no path. */
 	{ .nr = SYS_newfstatat,
 	  .before = vpt_call_path,
 	  .test = CKPT_TEST_LACKS,
 	  .arg = 3,
-	  .value = AT_EMPTY_PATH },
+	  .value = AT_EMPTY_PATH,
+	  .late = true },
 	{ .nr = SYS_pread64,
 	  .before = vpt_call_pread,
 	  .test = CKPT_TEST_FROM,
 	  .arg = 0,
 	  .value = VPT_SERVED_FD },
 	{ .nr = SYS_pwrite64, .before = vpt_call_pwrite },
-	{ .nr = SYS_getpgid, .before = vpt_call_pgrp },
+	{ .nr = SYS_getpgid, .before = vpt_call_pgrp, .late = true },
 	{ .nr = SYS_ioctl,
 	  .before = vpt_call_pgrp,
 	  .test = CKPT_TEST_IS,
 	  .arg = 1,
-	  .value = TIOCSPGRP },
+	  .value = TIOCSPGRP,
+	  .late = true },
 	{ .nr = VPT_COMMAND_NR, .before = call_command },
 };
 
@@ -323,8 +372,13 @@ static void plain_stopped(struct ckpt_task *t, const struct ckpt_stop *stop)
 			vpt_control->suspended(t);
 		break;
 	case CKPT_EVENT:
-		if (stop->event == PTRACE_EVENT_EXEC)
+		if (stop->event == PTRACE_EVENT_EXEC) {
+			struct vpt_debugger *d = vpt_debugger_of(t->tgid, false);
+
 			t->syscall_ip = 0;
+			if (d)
+				d->facts = 0; /* of the former program */
+		}
 		ckpt_resume(t, PTRACE_CONT, 0);
 		break;
 	default:

@@ -66,7 +66,12 @@ struct vpt_debugger {
 		pid_t real; /* whom the kernel serves it from; 0: we do */
 	} mem[VPT_MANY];
 	int nmem;
-	bool mem_moved; /* some are about a task that plays no more */
+	uint64_t facts;		    /* where it reads them (facts.h), or 0 */
+	bool facts_told;	    /* ... and they are there */
+	pid_t facts_ahead;	    /* ... with a stop of this thread, not known to be taken */
+	struct ckpt_task *resuming; /* stands in a call that resumes a thread */
+	bool unsettled;		    /* who plays has changed, see vpt_settle() */
+	bool late;		    /* its calls that are `late' are selected */
 	struct vpt_debugger *next;
 };
 
@@ -111,6 +116,8 @@ struct vpt_control {
 /* Registers the plugin (ckptcore/plugin.h). */
 int vpt_init(const struct vpt_control *control) __must_check;
 extern const struct ckpt_task_ops vpt_plain_ops, vpt_tracee_ops;
+/* t's debugger reads facts (facts.h) at addr. -EINVAL: its are of another size. */
+int vpt_facts_at(struct ckpt_task *t, uint64_t addr, size_t size) __must_check;
 /* The process whose end ends the session. */
 void vpt_set_main(pid_t tgid);
 pid_t vpt_main(void);
@@ -125,9 +132,9 @@ size_t vpt_count(pid_t tgid);
  * registers) is carried over. The former player is the caller's. */
 void vpt_set_player(struct vpt_thread *vt, struct ckpt_task *t);
 
-/* Has d's descriptors of memory mean those who play now; t: its task, at a stop
- * outside of calls. -ESRCH: it died. */
-int vpt_mem_follow(struct ckpt_task *t, struct vpt_debugger *d) __must_check;
+/* Has d's descriptors of memory mean those who play now, and its calls selected
+ * that this makes ours; t: its task, at a stop outside of calls. -ESRCH: it died. */
+int vpt_settle(struct ckpt_task *t, struct vpt_debugger *d) __must_check;
 
 /* Reports a stop to the debugger. siginfo NULL: ask the task. */
 void vpt_report(struct vpt_thread *vt, int status, const siginfo_t *siginfo);

@@ -65,6 +65,7 @@ static long take(struct ckpt_task *t, struct vpt_thread *vt, unsigned long statu
 		vpt_thread_free(vt);
 	} else {
 		vt->state = VPT_STOPPED;
+		vpt_facts_tell(t, vt);
 	}
 	return tid;
 }
@@ -140,6 +141,8 @@ void vpt_call_wait4(struct ckpt_task *t, const struct ckpt_stop *stop)
 	}
 	if (!d)
 		d = vpt_debugger_of(t->tgid, true);
+	if (d->facts_ahead) /* it looks here, not there */
+		vpt_facts_withdraw(d);
 	err = reap_zombies(t, d);
 	if (err == -ESRCH)
 		t->ops->stopped(t, &t->stop);
@@ -179,6 +182,9 @@ void vpt_notify(struct vpt_debugger *d)
 	struct vpt_thread *vt;
 	bool any;
 
+	vpt_facts_withdraw(d);
+	if (d->resuming && !d->waiter && vpt_facts_tell_ahead(d->resuming, d))
+		return;
 	if (d->waiter) {
 		struct ckpt_task *t = d->waiter;
 
