@@ -28,8 +28,11 @@
 #include "ckptcore/shared.h"
 #include "ckptcore/turns.h"
 
-/* How long a thread runs while others could. */
-#define SLICE_SECONDS 0.02
+/* How long a thread runs while others could, in seconds: each end of a turn amid
+ * a thread's code is a snapshot that stays, so they get fewer with time. */
+#define SLICE_MIN 0.02
+#define SLICE_MAX 0.25
+#define SLICE_GROWS (1 / 50.0) /* a second */
 
 struct ckpt_record {
 	bool due;     /* the clock wants a snapshot ... */
@@ -40,6 +43,7 @@ struct ckpt_record {
 	unsigned int call_snap;		 /* 1 more than the id of the snapshot before it; 0: none */
 	bool aligned;			 /* no instruction was run since the last event */
 	bool direct;			 /* it may have descriptors with O_DIRECT */
+	double began;			 /* the recording */
 	bool own_cores;			 /* it chose its cores itself */
 };
 
@@ -60,6 +64,7 @@ int ckpt_record_start(struct ckpt_timeline *tl)
 		return -ENOMEM;
 	if (ckpt_turns_add(tl, tl->live))
 		return -ENOMEM;
+	tl->record->began = ckpt_now();
 	tl->live->thread->met = true;
 	tl->record->direct = ckpt_direct_any(tl->live);
 	if (!tl->live->no_exitkill) /* an attached one outlives us */
@@ -158,7 +163,7 @@ static void record_call(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t r
 	ev->nr = (int16_t)th->nr;
 	ev->result = result;
 	memcpy(ev->args, th->args, sizeof(ev->args));
-	ev->ip = t->stop.ip;
+	ev->ip = th->ip;
 	if (th->class == CKPT_CALL_MMAP && result >= 0 && !(th->args[3] & MAP_ANONYMOUS)) {
 		ev->file = ckpt_file_keep(t, (int)th->args[4]);
 		if (ev->file < 0)
@@ -245,6 +250,7 @@ static enum ckpt_verdict at_entry(struct ckpt_timeline *tl, struct ckpt_task *t)
 	const struct ckpt_stop *stop = &t->stop;
 
 	t->in_call = true;
+	th->ip = stop->ip;
 	th->wrote = th->again = false;
 	rec->aligned = false;
 	if (stop->nr != SYS_restart_syscall) { /* that goes on with the former */
@@ -312,11 +318,18 @@ static int snapshot_if_due(struct ckpt_task *t, enum ckpt_end before, bool dead)
 	return err;
 }
 
+static double slice(const struct ckpt_timeline *tl)
+{
+	double s = (ckpt_now() - tl->record->began) * SLICE_GROWS;
+
+	return s < SLICE_MIN ? SLICE_MIN : s > SLICE_MAX ? SLICE_MAX : s;
+}
+
 /* Whether t, behind a call, leaves the processor to another thread. */
 static bool yields(const struct ckpt_task *t)
 {
 	return t->timeline->record->preempt || t->thread->nr == SYS_sched_yield ||
-	       ckpt_turns_slice(t->timeline) > SLICE_SECONDS;
+	       ckpt_turns_slice(t->timeline) > SLICE_MIN;
 }
 
 /* t, which stands behind an event or at the clock's interrupt, goes on, or
@@ -746,7 +759,7 @@ void ckpt_record_tick(struct ckpt_timeline *tl)
 		return;
 	if (t->state != CKPT_RUNNING || tl->record->due)
 		return;
-	tl->record->preempt = ckpt_turns_slice(tl) > SLICE_SECONDS && ckpt_turns_next(tl);
+	tl->record->preempt = ckpt_turns_slice(tl) > slice(tl) && ckpt_turns_next(tl);
 	if (!tl->record->preempt && ckpt_now() - tl->last_snap < ckpt_snapshot_spacing(tl))
 		return;
 	tl->record->due = true;

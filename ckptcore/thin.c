@@ -53,13 +53,23 @@ static void tell(bool *told, const char *text)
 
 /* ---------------------------------------------------------------- thinning */
 
+/* Whether a thread was preempted here, amid its code: a replay knows where from
+ * this snapshot only. */
+static bool ends_turn(const struct ckpt_timeline *tl, const struct ckpt_snap *s)
+{
+	const struct ckpt_event *ev = &tl->events[s->event];
+
+	return s->before == CKPT_END_MATCH && s->event < tl->nevents && ev->kind == CKPT_EV_TURN &&
+	       ev->turn == CKPT_TURN_HERE;
+}
+
 /* An interval can grow over the one behind it only where replay gets through. */
 static bool dispensable(const struct ckpt_timeline *tl, size_t i)
 {
 	const struct ckpt_snap *s = tl->snaps[i];
 
 	return i > 0 && i + 1 < tl->nsnaps && !s->pins && !s->before_dead && !s->sig &&
-	       (s->before == CKPT_END_MATCH || s->before == CKPT_END_EVENT);
+	       !ends_turn(tl, s) && (s->before == CKPT_END_MATCH || s->before == CKPT_END_EVENT);
 }
 
 /* The one of which the loss is least: of the hole that it would leave, in terms

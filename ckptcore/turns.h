@@ -31,6 +31,7 @@ struct ckpt_thread {
 	int redeliver;	    /* comes once more, to be given with siginfo */
 	uint64_t clear_tid; /* where the kernel writes 0 and wakes, at its end */
 	/* Its call: */
+	uint64_t ip; /* behind it */
 	long nr;
 	uint64_t args[6];
 	const struct ckpt_call *call;
