@@ -218,11 +218,17 @@ static bool maps_change(long nr, const uint64_t args[6])
 	}
 }
 
-/* Calls of programs that have such memory already. */
-static bool may_change(long nr)
+/* Whether a call maps, unmaps or protects something where such memory is. */
+static bool touches(const struct ckpt_shared *s, long nr, const uint64_t args[6])
 {
-	return nr == SYS_munmap || nr == SYS_mremap || nr == SYS_shmdt || nr == SYS_mmap ||
-	       nr == SYS_mprotect;
+	if (nr == SYS_shmdt)
+		return s->n;
+	if (nr != SYS_munmap && nr != SYS_mremap && nr != SYS_mprotect && nr != SYS_mmap)
+		return false;
+	for (size_t i = 0; i < s->n; i++)
+		if (args[0] < s->regions[i].hi && args[0] + args[1] > s->regions[i].lo)
+			return true;
+	return false;
 }
 
 static bool is_fork(long nr)
@@ -278,11 +284,13 @@ int ckpt_shared_after_call(struct ckpt_timeline *tl, struct ckpt_task *t, long n
 			   const uint64_t args[6], unsigned int flags, bool log)
 {
 	struct ckpt_shared *s = tl->shared;
+	bool changed;
 	int err;
 
 	if (!s)
 		return 0;
-	if (maps_change(nr, args) || (s->n && (may_change(nr) || is_fork(nr))))
+	changed = maps_change(nr, args) || touches(s, nr, args);
+	if (changed || (s->n && is_fork(nr)))
 		look(s, t, is_fork(nr),
 		     nr == SYS_mmap && !(args[3] & MAP_ANONYMOUS) && is_writable(t, (int)args[4]));
 	if (log && s->n && nr == SYS_madvise &&
@@ -290,7 +298,7 @@ int ckpt_shared_after_call(struct ckpt_timeline *tl, struct ckpt_task *t, long n
 		return refill(tl, t, args);
 	if (!s->bytes || s->bytes > MOST)
 		return 0;
-	if (log && s->bytes > SMALL && !(flags & CKPT_CALL_BLOCKS) && !shows(nr) && !may_change(nr))
+	if (log && s->bytes > SMALL && !(flags & CKPT_CALL_BLOCKS) && !shows(nr) && !changed)
 		return 0;
 	for (size_t i = 0; i < s->n; i++) {
 		if (!s->regions[i].others || !s->regions[i].readable)

@@ -355,6 +355,10 @@ static long req_detach(const struct request *q)
 	if (vt->tid == vt->tgid && vpt_control->target_gone)
 		vpt_control->target_gone(vt, false); /* the live one plays again */
 	t = vt->task;
+	if (!t) { /* it has ended; the debugger was in its past */
+		vpt_thread_free(vt);
+		return 0;
+	}
 	if (vt->dr_used) /* no watchpoint may strike when nobody looks */
 		ptrace(PTRACE_POKEUSER, t->tid, offsetof(struct user, u_debugreg[7]), 0L);
 	vpt_thread_free(vt);

@@ -1,4 +1,7 @@
 """Back from where a program ended: exit, SIGSEGV, abort; and through signals."""
+import re
+import subprocess
+
 from tests import *
 
 
@@ -116,6 +119,14 @@ def test_next_over_a_signal():
         b.start("signals.c:%d" % b.mark("first"))
         b.only_fred("signals")
         b.roundtrip("next", b.forward("next", 4))
+
+
+def test_quitting_in_the_past_of_an_ended_program():
+    r = subprocess.run([fred(), "-q", "-nx", "-batch", "-ex", "break leaf", "-ex", "run", "-ex", "delete", "-ex", "continue",
+                        "-ex", "reverse-stepi", target("calls")], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                       stderr=subprocess.STDOUT, text=True, timeout=60)
+    if r.returncode or not re.search(r"exited (normally|with)", r.stdout):
+        raise Failure("exit status %d: %s" % (r.returncode, r.stdout))
 
 
 run(globals())
