@@ -345,6 +345,8 @@ struct ckpt_timeline {
 	struct ckpt_event *events;
 	uint64_t nevents, events_room;
 	uint64_t log_begin; /* events before this one are gone */
+	uint64_t *maps;	    /* the events that change mappings, in order */
+	size_t nmaps, maps_room;
 	uint8_t *data;
 	uint64_t data_len, data_room;
 	struct ckpt_snap **snaps; /* in order */
@@ -360,6 +362,11 @@ struct ckpt_timeline {
 	bool truncated;		  /* the oldest part was dropped */
 	bool told_thin, told_cut; /* the user was told that snapshots go / history */
 };
+
+/* Event i, which is one of [log_begin, nevents). */
+struct ckpt_event ckpt_log_event(struct ckpt_timeline *tl, uint64_t i);
+/* The first event from i on that maps, moves or unmaps memory; nevents: none. */
+uint64_t ckpt_log_next_map(const struct ckpt_timeline *tl, uint64_t i);
 
 /* Counters for fred-stats. Seconds are sums. */
 struct ckpt_stats {

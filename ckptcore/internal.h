@@ -68,10 +68,16 @@ struct ckpt_call_reader ckpt_reader(struct ckpt_task *t);
 void ckpt_affinity_hide(struct ckpt_task *t, const uint64_t args[6], int64_t result);
 
 /* log.c */
-struct ckpt_event *ckpt_log_add(struct ckpt_timeline *tl, enum ckpt_event_kind kind);
-/* Appends { addr, len, bytes } to the newest event. */
+/* Appends an event; it has no outputs yet. */
+int ckpt_log_add(struct ckpt_timeline *tl, const struct ckpt_event *ev) __must_check;
+/* Appends { addr, len, bytes }, t's memory, to the newest event's outputs. */
 int ckpt_log_data(struct ckpt_timeline *tl, struct ckpt_task *t, uint64_t addr,
 		  uint64_t len) __must_check;
+/* Takes the newest event back. */
+void ckpt_log_undo(struct ckpt_timeline *tl);
+/* The outputs of an event, ev->data_len bytes; valid until the log is asked for
+ * something else. NULL: they can't be read back. */
+const uint8_t *ckpt_log_outputs(struct ckpt_timeline *tl, const struct ckpt_event *ev);
 /* Nobody will ask for what came before an event any more. */
 void ckpt_log_forget(struct ckpt_timeline *tl, uint64_t event);
 /* How large the rest is. */

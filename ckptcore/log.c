@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The append-only log of events, and the files that mappings in it need. */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -8,10 +9,47 @@
 #include <unistd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "ckptcore/internal.h"
 
-struct ckpt_event *ckpt_log_add(struct ckpt_timeline *tl, enum ckpt_event_kind kind)
+static bool changes_mappings(const struct ckpt_event *ev)
+{
+	return ev->kind == CKPT_EV_CALL && (ev->nr == SYS_brk || ev->nr == SYS_mmap ||
+					    ev->nr == SYS_munmap || ev->nr == SYS_mremap);
+}
+
+static int note_mapping(struct ckpt_timeline *tl)
+{
+	if (tl->nmaps == tl->maps_room) {
+		size_t room = tl->maps_room ? tl->maps_room * 2 : 256;
+		uint64_t *more = realloc(tl->maps, room * sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		tl->maps = more;
+		tl->maps_room = room;
+	}
+	tl->maps[tl->nmaps++] = tl->nevents;
+	return 0;
+}
+
+uint64_t ckpt_log_next_map(const struct ckpt_timeline *tl, uint64_t i)
+{
+	size_t lo = 0, hi = tl->nmaps;
+
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+
+		if (tl->maps[mid] < i)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < tl->nmaps ? tl->maps[lo] : tl->nevents;
+}
+
+int ckpt_log_add(struct ckpt_timeline *tl, const struct ckpt_event *event)
 {
 	struct ckpt_event *ev;
 
@@ -20,18 +58,37 @@ struct ckpt_event *ckpt_log_add(struct ckpt_timeline *tl, enum ckpt_event_kind k
 		struct ckpt_event *more = realloc(tl->events, room * sizeof(*more));
 
 		if (!more)
-			return NULL;
+			return -ENOMEM;
 		tl->events = more;
 		tl->events_room = room;
 	}
+	if (changes_mappings(event) && note_mapping(tl))
+		return -ENOMEM;
 	ev = &tl->events[tl->nevents++];
-	memset(ev, 0, sizeof(*ev));
-	ev->kind = kind;
+	*ev = *event;
 	ev->data = tl->data_len;
-	ev->file = -1;
+	ev->data_len = 0;
 	ckpt_stats.events++;
 	ckpt_stats.log_bytes += sizeof(*ev);
-	return ev;
+	return 0;
+}
+
+void ckpt_log_undo(struct ckpt_timeline *tl)
+{
+	tl->data_len = tl->events[--tl->nevents].data;
+	if (tl->nmaps && tl->maps[tl->nmaps - 1] == tl->nevents)
+		tl->nmaps--;
+}
+
+struct ckpt_event ckpt_log_event(struct ckpt_timeline *tl, uint64_t i)
+{
+	assert(i >= tl->log_begin && i < tl->nevents);
+	return tl->events[i];
+}
+
+const uint8_t *ckpt_log_outputs(struct ckpt_timeline *tl, const struct ckpt_event *ev)
+{
+	return tl->data + ev->data;
 }
 
 int ckpt_log_data(struct ckpt_timeline *tl, struct ckpt_task *t, uint64_t addr, uint64_t len)

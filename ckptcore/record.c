@@ -191,7 +191,7 @@ static void record_outputs(struct ckpt_timeline *tl, struct ckpt_task *t, int64_
 	static struct ckpt_range out[CKPT_CALL_MAX_RANGES];
 	struct ckpt_record *rec = tl->record;
 	struct ckpt_call_reader reader = ckpt_reader(t);
-	struct ckpt_event *ev;
+	struct ckpt_event ev = { .kind = CKPT_EV_CALL, .file = -1 };
 	size_t n = 0;
 
 	if (rec->class == CKPT_CALL_ANSWER || rec->class == CKPT_CALL_RESTART) {
@@ -201,23 +201,22 @@ static void record_outputs(struct ckpt_timeline *tl, struct ckpt_task *t, int64_
 			return;
 		}
 	}
-	ev = ckpt_log_add(tl, CKPT_EV_CALL);
-	if (!ev) {
+	ev.nr = (int16_t)rec->nr;
+	ev.result = result;
+	memcpy(ev.args, rec->args, sizeof(ev.args));
+	ev.ip = ckpt_regs(t)->rip;
+	if (rec->class == CKPT_CALL_MMAP && result >= 0 && !(rec->args[3] & MAP_ANONYMOUS)) {
+		ev.file = ckpt_file_keep(t, (int)rec->args[4]);
+		if (ev.file < 0)
+			rec->barrier = true;
+	}
+	if (ckpt_log_add(tl, &ev)) {
 		rec->barrier = true;
 		return;
 	}
-	ev->nr = (int16_t)rec->nr;
-	ev->result = result;
-	memcpy(ev->args, rec->args, sizeof(ev->args));
-	ev->ip = ckpt_regs(t)->rip;
-	if (rec->class == CKPT_CALL_MMAP && result >= 0 && !(rec->args[3] & MAP_ANONYMOUS)) {
-		ev->file = ckpt_file_keep(t, (int)rec->args[4]);
-		if (ev->file < 0)
-			rec->barrier = true;
-	}
 	for (size_t i = 0; i < n; i++)
 		if (ckpt_log_data(tl, t, out[i].addr, out[i].len)) {
-			tl->nevents--;
+			ckpt_log_undo(tl);
 			rec->barrier = true;
 			return;
 		}
@@ -274,13 +273,13 @@ static enum ckpt_verdict at_entry(struct ckpt_timeline *tl, struct ckpt_task *t)
 		note_direct(rec, t);
 	}
 	if (rec->class == CKPT_CALL_EXIT) {
-		struct ckpt_event *ev = ckpt_log_add(tl, CKPT_EV_EXIT);
+		struct ckpt_event ev = { .kind = CKPT_EV_EXIT,
+					 .nr = (int16_t)rec->nr,
+					 .result = (int64_t)rec->args[0],
+					 .ip = ckpt_regs(t)->rip,
+					 .file = -1 };
 
-		if (ev) {
-			ev->nr = (int16_t)rec->nr;
-			ev->result = (int64_t)rec->args[0];
-			ev->ip = ckpt_regs(t)->rip;
-		}
+		rec->barrier |= ckpt_log_add(tl, &ev) != 0;
 	}
 	if (rec->class == CKPT_CALL_REFUSE) {
 		ckpt_regs(t)->orig_rax = -1;
@@ -391,15 +390,13 @@ void ckpt_rdtsc_give(struct ckpt_task *t, int len, uint64_t value)
 
 static enum ckpt_verdict rdtsc(struct ckpt_timeline *tl, struct ckpt_task *t, int len)
 {
-	struct ckpt_event *ev = ckpt_log_add(tl, CKPT_EV_RDTSC);
+	struct ckpt_event ev = { .kind = CKPT_EV_RDTSC,
+				 .result = (int64_t)ckpt_rdtsc(),
+				 .ip = ckpt_regs(t)->rip,
+				 .file = -1 };
 
-	if (!ev)
-		tl->record->barrier = true;
-	else
-		ev->result = (int64_t)ckpt_rdtsc();
-	if (ev)
-		ev->ip = ckpt_regs(t)->rip;
-	ckpt_rdtsc_give(t, len, ev ? (uint64_t)ev->result : ckpt_rdtsc());
+	tl->record->barrier |= ckpt_log_add(tl, &ev) != 0;
+	ckpt_rdtsc_give(t, len, (uint64_t)ev.result);
 	tl->record->aligned = true;
 	if (tl->record->request == PTRACE_SINGLESTEP) {
 		t->stop.sig = SIGTRAP; /* there was no fault, for whoever asks later */

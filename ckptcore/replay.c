@@ -117,7 +117,7 @@ void ckpt_goal_of(struct ckpt_timeline *tl, size_t i, struct ckpt_goal *ret)
 	}
 	/* An exit's event is logged when it is called. */
 	if (ret->how == CKPT_END_CALL && ret->event > tl->snaps[i]->event &&
-	    tl->events[ret->event - 1].kind == CKPT_EV_EXIT)
+	    ckpt_log_event(tl, ret->event - 1).kind == CKPT_EV_EXIT)
 		ret->event--;
 	if (ret->how == CKPT_END_MATCH)
 		ret->regs = ckpt_canonical(ret->ref);
@@ -133,8 +133,10 @@ static void diverged(struct ckpt_task *p, struct ckpt_run *run, const char *text
 
 static int give_outputs(struct ckpt_task *p, const struct ckpt_event *ev)
 {
-	const uint8_t *at = p->timeline->data + ev->data, *end = at + ev->data_len;
+	const uint8_t *at = ckpt_log_outputs(p->timeline, ev), *end = at + ev->data_len;
 
+	if (!at)
+		return -EIO;
 	while (at < end) {
 		uint64_t addr, len;
 
@@ -227,8 +229,7 @@ static int redo_sigreturn(struct ckpt_task *p)
 /* Gives the next event to a puppet at its call. 0 or -EPROTO (see run). */
 static int give_call(struct ckpt_task *p, struct ckpt_run *run)
 {
-	struct ckpt_timeline *tl = p->timeline;
-	const struct ckpt_event *ev = &tl->events[p->play->event];
+	const struct ckpt_event event = ckpt_log_event(p->timeline, p->play->event), *ev = &event;
 	const struct ckpt_stop *stop = &p->stop;
 	const struct ckpt_call *call = ckpt_call_find(stop->nr);
 	enum ckpt_call_class class = ckpt_call_class(call, stop->args);
@@ -299,7 +300,7 @@ static int at_call(struct ckpt_task *p, struct ckpt_run *run)
 	struct ckpt_timeline *tl = p->timeline;
 	const struct ckpt_goal *goal = run->goal;
 	uint64_t at = p->play->event;
-	bool exits = at < tl->nevents && tl->events[at].kind == CKPT_EV_EXIT;
+	bool exits = at < tl->nevents && ckpt_log_event(tl, at).kind == CKPT_EV_EXIT;
 
 	if (exits)
 		return CKPT_HALT_EXIT;
@@ -346,13 +347,15 @@ static int find_rdtsc(struct ckpt_task *p, uint64_t *pc)
 static int at_rdtsc(struct ckpt_task *p, struct ckpt_run *run, int len, uint64_t pc)
 {
 	struct ckpt_timeline *tl = p->timeline;
-	const struct ckpt_event *ev = &tl->events[p->play->event];
+	struct ckpt_event ev = { .kind = CKPT_EV_EXIT };
 
-	if (p->play->event >= tl->nevents || ev->kind != CKPT_EV_RDTSC || ev->ip != pc) {
+	if (p->play->event < tl->nevents)
+		ev = ckpt_log_event(tl, p->play->event);
+	if (ev.kind != CKPT_EV_RDTSC || ev.ip != pc) {
 		diverged(p, run, "rdtsc");
 		return CKPT_HALT_DIVERGED;
 	}
-	ckpt_rdtsc_give(p, len, (uint64_t)ev->result);
+	ckpt_rdtsc_give(p, len, (uint64_t)ev.result);
 	p->play->event++;
 	return after_event(p, run);
 }

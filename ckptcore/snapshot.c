@@ -322,6 +322,7 @@ void ckpt_timeline_destroy(struct ckpt_timeline *tl)
 	free(tl->snaps);
 	free(tl->events);
 	free(tl->data);
+	free(tl->maps);
 	free(tl->broken);
 	free(tl->record);
 	free(tl->overlay.pokes);

@@ -190,10 +190,13 @@ static bool other_code(uint64_t then, size_t i)
 
 	if (!F.now)
 		return true;
-	for (uint64_t e = now < then ? now : then; e < (now < then ? then : now); e++)
-		if (F.tl->events[e].nr == SYS_munmap ||
-		    (F.tl->events[e].nr == SYS_mmap && F.tl->events[e].file >= 0))
+	for (uint64_t e = now < then ? now : then;
+	     (e = ckpt_log_next_map(F.tl, e)) < (now < then ? then : now); e++) {
+		const struct ckpt_event ev = ckpt_log_event(F.tl, e);
+
+		if (ev.nr == SYS_munmap || (ev.nr == SYS_mmap && ev.file >= 0))
 			return true;
+	}
 	for (size_t s = (i < k ? i : k) + 1; s <= (i < k ? k : i); s++)
 		if (F.tl->snaps[s]->before == CKPT_END_CALL)
 			return true;
