@@ -271,6 +271,7 @@ enum ckpt_event_kind {
 	CKPT_EV_CALL,  /* a system call with its result and outputs */
 	CKPT_EV_RDTSC, /* rdtsc or rdtscp; result: the counter */
 	CKPT_EV_EXIT,  /* exit_group or exit was called */
+	CKPT_EV_LOST,  /* its part of the log can't be read back from disk */
 };
 
 /* One event. The log is append-only; an event's index is its name. */
@@ -341,14 +342,13 @@ struct ckpt_timeline {
 	struct ckpt_task *live; /* NULL once it is gone */
 	int end_status;		/* then: its wait status */
 	bool recording;
-	char *broken; /* why going back ends here, or NULL */
-	struct ckpt_event *events;
-	uint64_t nevents, events_room;
-	uint64_t log_begin; /* events before this one are gone */
-	uint64_t *maps;	    /* the events that change mappings, in order */
+	char *broken;		    /* why going back ends here, or NULL */
+	struct ckpt_chunk **chunks; /* of the log, in order: log.c */
+	size_t nchunks, chunks_room;
+	uint64_t nevents, data_len; /* so far, those that are gone included */
+	uint64_t log_begin;	    /* events before this one are gone */
+	uint64_t *maps;		    /* the events that change mappings, in order */
 	size_t nmaps, maps_room;
-	uint8_t *data;
-	uint64_t data_len, data_room;
 	struct ckpt_snap **snaps; /* in order */
 	size_t nsnaps, snaps_room;
 	unsigned int next_id;
@@ -372,7 +372,7 @@ uint64_t ckpt_log_next_map(const struct ckpt_timeline *tl, uint64_t i);
 struct ckpt_stats {
 	uint64_t snapshots, restarts, evaluations, searches, probes, transplants;
 	double snapshot_s, restart_s, evaluation_s, search_s;
-	uint64_t events, log_bytes, dropped;
+	uint64_t events, dropped;
 };
 extern struct ckpt_stats ckpt_stats;
 

@@ -142,7 +142,7 @@ static int give_outputs(struct ckpt_task *p, const struct ckpt_event *ev)
 
 		memcpy(&addr, at, 8);
 		memcpy(&len, at + 8, 8);
-		if (ckpt_write(p, addr, at + 16, len))
+		if (addr != CKPT_NOTE && ckpt_write(p, addr, at + 16, len))
 			return -EFAULT;
 		at += 16 + len;
 	}

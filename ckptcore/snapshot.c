@@ -320,9 +320,7 @@ void ckpt_timeline_destroy(struct ckpt_timeline *tl)
 	for (size_t i = 0; i < tl->nsnaps; i++)
 		ckpt_snap_destroy(tl->snaps[i]);
 	free(tl->snaps);
-	free(tl->events);
-	free(tl->data);
-	free(tl->maps);
+	ckpt_log_free(tl);
 	free(tl->broken);
 	free(tl->record);
 	free(tl->overlay.pokes);

@@ -12,6 +12,7 @@
 
 #include "ckptcore/record.h"
 #include "ckptcore/replay.h"
+#include "ckptcore/store.h"
 #include "ckptcore/thin.h"
 
 /* What can't be thinned may be this many times as much as what can be: then the
@@ -41,7 +42,7 @@ void ckpt_puppets_shift(struct ckpt_timeline *tl, size_t i, ssize_t delta)
 
 uint64_t ckpt_budget_used(const struct ckpt_timeline *tl)
 {
-	return tl->kept + ckpt_log_bytes(tl);
+	return tl->kept + ckpt_store_memory();
 }
 
 static void tell(bool *told, const char *text)
@@ -233,18 +234,31 @@ static void keep_number(struct ckpt_timeline *tl)
 static void keep_bytes(struct ckpt_timeline *tl)
 {
 	uint64_t max = ckpt_budget()->bytes;
-	bool log;
-
 	/* The newest stands where the program is: without the one before there
 	 * would be no past at all. By the end of its interval the newest will
 	 * keep as much as the one before did. */
 	while (tl->nsnaps > 2) {
-		/* Dropping snapshots doesn't make room for a long record. */
-		log = ckpt_log_bytes(tl) > max / 2;
-		if (!log && ckpt_budget_used(tl) + tl->last_kept <= max)
+		if (ckpt_budget_used(tl) + tl->last_kept <= max)
 			return;
 		tell_memory(tl);
-		if (log ? !cut(tl, 1) : !drop_one(tl))
+		if (!drop_one(tl))
+			return;
+	}
+}
+
+/* A record that doesn't fit any more: dropping snapshots makes no room for it. */
+static void keep_log(struct ckpt_timeline *tl)
+{
+	const char *why;
+	char text[480];
+
+	while (tl->nsnaps > 2 && (why = ckpt_store_stuck())) {
+		snprintf(
+			text, sizeof(text),
+			"the record can't go on to disk (%s): the oldest part of the program's history is dropped; going back ends where the rest begins",
+			why);
+		tell(&tl->told_cut, text);
+		if (!cut(tl, 1))
 			return;
 	}
 }
@@ -253,6 +267,7 @@ void ckpt_thin(struct ckpt_timeline *tl)
 {
 	drop_lost(tl);
 	keep_number(tl);
+	keep_log(tl);
 	keep_bytes(tl);
 }
 

@@ -13,6 +13,7 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 
+#include "ckptcore/store.h"
 #include "ckptcore/thin.h"
 #include "fred/bisect.h"
 #include "fred/checkpoint.h"
@@ -140,7 +141,8 @@ static void op_stats(json_object *in, json_object *out)
 	put_number(out, "search runs", s->probes);
 	put_number(out, "transplants", s->transplants);
 	put_number(out, "events", s->events);
-	put_number(out, "log bytes", F.tl ? ckpt_log_bytes(F.tl) : 0);
+	put_number(out, "log memory", ckpt_store_memory());
+	put_number(out, "log disk", ckpt_store_disk());
 	put_number(out, "snapshots kept", F.tl ? F.tl->nsnaps : 0);
 	put_number(out, "snapshots dropped", s->dropped);
 	put_number(out, "private memory", F.tl ? fred_private_memory() : 0);
