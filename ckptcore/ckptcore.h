@@ -232,7 +232,7 @@ int ckpt_skip_call(struct ckpt_task *t) __must_check;
  * Forks the process of t, with only this thread in it. The copy is a child of
  * fred, traced, stopped, has t's registers and signal mask.
  * The program can't notice: no child appears in its waits (see HACKING.md).
- * @keep: false: a target's copy: no descriptors, a session of its own, and it
+ * @keep: false: a target's copy: no descriptors, a process group of its own, and it
  *	dies first when memory runs out. True: a debugger's: it keeps its
  *	descriptors and its terminal.
  * @ops: for the copy's stops
@@ -332,9 +332,11 @@ struct ckpt_snap {
 	struct ckpt_pos pos;  /* where that is, once computed */
 	int pins;	      /* checkpoints */
 	double when;
-	struct ckpt_memory then; /* the live process's */
-	uint64_t kept;		 /* bytes that the next one hasn't; see thin.c */
-	int sig;		 /* a signal to be delivered as it goes on */
+	struct ckpt_memory then;      /* the live process's */
+	uint64_t kept;		      /* bytes that the next one hasn't; see thin.c */
+	struct ckpt_outside *outside; /* what the program had then, or NULL: see outside.h */
+	unsigned int shared;	      /* by so many further timelines */
+	int sig;		      /* a signal to be delivered as it goes on */
 	siginfo_t siginfo;
 };
 
@@ -354,10 +356,17 @@ struct ckpt_timeline {
 	unsigned int next_id;
 	struct ckpt_overlay overlay;
 	struct ckpt_record *record;
+	struct ckpt_outside *outside; /* the live process's now, or NULL */
+	bool outside_stale;	      /* the next snapshot has to look anew */
+	struct ckpt_identity {
+		pid_t seen, real; /* of a branch's process: as the program knows it */
+		pid_t parent;	  /* as it knows it */
+	} self;			  /* zeros: it is what it seems */
 	double last_snap;
 	double snap_cost;	  /* seconds that the last snapshots cost, faults included */
 	uint64_t kept;		  /* bytes: sum over the snapshots */
 	uint64_t last_kept;	  /* ... and of the last one */
+	uint64_t elsewhere;	  /* bytes that other timelines keep alone */
 	size_t max_snaps;	  /* fewer than the budget's after a fork failed, or 0 */
 	bool truncated;		  /* the oldest part was dropped */
 	bool told_thin, told_cut; /* the user was told that snapshots go / history */

@@ -23,6 +23,8 @@
 #include <sys/syscall.h>
 #include <x86intrin.h>
 
+#include "ckptcore/materialize.h"
+#include "ckptcore/outside.h"
 #include "ckptcore/record.h"
 #include "ckptcore/replay.h"
 
@@ -131,6 +133,12 @@ int ckpt_record_start(struct ckpt_timeline *tl)
 		return -ENOMEM;
 	tl->record->request = PTRACE_CONT;
 	tl->record->direct = any_direct(tl->live);
+	if (!tl->outside)
+		tl->outside = calloc(1, sizeof(*tl->outside));
+	if (tl->outside && !tl->outside->next_same && ckpt_outside_capture(tl->live, tl->outside)) {
+		ckpt_outside_free(tl->outside);
+		tl->outside = NULL;
+	}
 	if (!tl->live->no_exitkill) /* an attached one outlives us */
 		ckpt_affinity_share(tl->live->tid);
 	tl->recording = true;
@@ -193,6 +201,7 @@ static void record_outputs(struct ckpt_timeline *tl, struct ckpt_task *t, int64_
 	struct ckpt_call_reader reader = ckpt_reader(t);
 	struct ckpt_event ev = { .kind = CKPT_EV_CALL, .file = -1 };
 	size_t n = 0;
+	int err;
 
 	if (rec->class == CKPT_CALL_ANSWER || rec->class == CKPT_CALL_RESTART) {
 		if (ckpt_call_outputs(rec->call, rec->args, result, &reader, &rec->entry, out,
@@ -220,6 +229,12 @@ static void record_outputs(struct ckpt_timeline *tl, struct ckpt_task *t, int64_
 			rec->barrier = true;
 			return;
 		}
+	err = ckpt_outside_record(tl, t);
+	if (err < 0) {
+		ckpt_log_undo(tl);
+		rec->barrier = true;
+	}
+	rec->due |= err > 0;
 }
 
 static uint64_t clone_flags(struct ckpt_task *t, long nr, const uint64_t args[6])
@@ -266,6 +281,7 @@ static enum ckpt_verdict at_entry(struct ckpt_timeline *tl, struct ckpt_task *t)
 	if (stop->nr != SYS_restart_syscall) { /* that goes on with the former */
 		rec->nr = stop->nr;
 		memcpy(rec->args, stop->args, sizeof(rec->args));
+		ckpt_identity_enter(t);
 		rec->call = ckpt_call_find(rec->nr);
 		rec->class = ckpt_call_class(rec->call, rec->args);
 		classify(tl, t);
@@ -307,6 +323,7 @@ static enum ckpt_verdict at_exit(struct ckpt_timeline *tl, struct ckpt_task *t)
 	int64_t result = t->stop.rval;
 
 	rec->in_call = false;
+	result = ckpt_identity_leave(t, rec->nr, rec->args, result);
 	if (rec->class == CKPT_CALL_REFUSE) {
 		int e = ckpt_call_refusal(rec->call, rec->args);
 
@@ -609,6 +626,11 @@ void ckpt_record_resume(struct ckpt_task *t, int request, int sig)
 	if (ckpt_is_pushf(insn) && !sig && t->state == CKPT_SIGNAL && t->stop.sig == SIGTRAP)
 		ckpt_hide_trap_in_flags(t);
 	t->ops->stopped(t, &t->stop);
+}
+
+void ckpt_record_branched(struct ckpt_timeline *tl)
+{
+	tl->record->changed = true;
 }
 
 void ckpt_record_exec(struct ckpt_task *t)

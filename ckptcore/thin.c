@@ -42,7 +42,7 @@ void ckpt_puppets_shift(struct ckpt_timeline *tl, size_t i, ssize_t delta)
 
 uint64_t ckpt_budget_used(const struct ckpt_timeline *tl)
 {
-	return tl->kept + ckpt_store_memory();
+	return tl->kept + tl->elsewhere + ckpt_store_memory();
 }
 
 static void tell(bool *told, const char *text)

@@ -16,6 +16,7 @@
 #include "ckptcore/store.h"
 #include "ckptcore/thin.h"
 #include "fred/bisect.h"
+#include "fred/branch.h"
 #include "fred/checkpoint.h"
 #include "fred/command.h"
 #include "fred/reverse.h"
@@ -468,6 +469,10 @@ static const struct {
 	{ "undo", op_undo },
 	{ "history", fred_op_history },
 	{ "verify", fred_op_verify },
+	{ "branches", fred_op_branches },
+	{ "branch plan", fred_op_branch_plan },
+	{ "branch answer", fred_op_branch_answer },
+	{ "switch", fred_op_switch },
 };
 
 /* ^C while a request is served: the debugger has a SIGINT waiting. Nor does

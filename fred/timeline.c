@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 
 #include "ckptcore/arch/x86_64/vdso.h"
+#include "fred/branch.h"
 #include "fred/checkpoint.h"
 #include "fred/command.h"
 #include "fred/threads.h"
@@ -97,9 +98,10 @@ static void destroy_timeline(void)
 
 	if (!tl)
 		return;
-	fred_undo_timeline_gone();
+	fred_branches_drop(true);
+	fred_undo_timeline_gone(tl);
 	drop_puppet();
-	fred_checkpoints_drop();
+	fred_checkpoints_drop(tl);
 	if (tl->live)
 		tl->live->timeline = NULL;
 	F.tl = NULL;
@@ -346,12 +348,14 @@ static void land(struct vpt_thread *vt)
 {
 	struct ckpt_task *former = F.peeking ? F.origin : F.now, *to = F.staged;
 	enum fred_arrival arrival = F.arrival;
+	siginfo_t si;
 
 	F.peeking = false;
 
 	F.staged = NULL;
 	F.landing = false;
 	forget_clean();
+	fred_branch_follow(to, former);
 	F.now = to;
 	if (former && former != to) {
 		/* What the debugger takes out from now on, it takes out of `to'. */
@@ -372,6 +376,10 @@ static void land(struct vpt_thread *vt)
 		F.other_program = false;
 		F.arriving = true;
 		announce_exec(vt);
+		return;
+	}
+	if (!is_puppet(to) && ckpt_record_signal(F.tl, &si)) {
+		vpt_report(vt, W_STOPCODE(si.si_signo), &si); /* it stopped by that */
 		return;
 	}
 	announce(vt, arrival);
@@ -536,7 +544,7 @@ static void forward(struct vpt_thread *vt, int request)
 static void say_unchangeable(void)
 {
 	if (!F.said_unchangeable)
-		fred_say("the past can't be changed: the program is as it was then");
+		fred_say("the change is dropped: the past is as it was");
 	F.said_unchangeable = true;
 }
 
@@ -651,15 +659,25 @@ bool fred_timeline_resuming(struct vpt_thread *vt, int request, int sig)
 	}
 	if (!is_puppet(F.now))
 		return fred_threads_appear(vt);
-	if (sig && sig != F.now->play->sig && sig != F.now->stop.sig)
-		say_unchangeable();
 	if (calling()) {
 		forward_calling(vt, request);
 		return true;
 	}
+	if (fred_branch_resuming(vt, request, sig))
+		return true;
 	fred_timeline_restore();
 	forward(vt, request);
 	return true;
+}
+
+void fred_timeline_begin_branch(struct vpt_thread *vt, struct ckpt_task *live)
+{
+	struct ckpt_task *former = F.now;
+
+	forget_clean();
+	F.now = live;
+	vpt_set_player(vt, live);
+	ckpt_puppet_destroy(former);
 }
 
 void fred_timeline_replace(struct vpt_thread *vt, struct ckpt_task *puppet)
@@ -670,6 +688,7 @@ void fred_timeline_replace(struct vpt_thread *vt, struct ckpt_task *puppet)
 		F.now = puppet;
 		return;
 	}
+	fred_branch_follow(puppet, F.now);
 	F.vt = NULL;
 	forget_staged();
 	forget_clean();
@@ -698,6 +717,13 @@ bool fred_timeline_signalled(struct vpt_thread *vt, int sig)
 {
 	if (!vt->task)
 		return true; /* vanished: the number may be a live thread's */
+	if (is_ours(vt) && sig == SIGKILL)
+		fred_branches_drop(false);
+	if (is_ours(vt) && F.now && !is_puppet(F.now) && F.now->tid != vt->tid) {
+		/* A branch's process has another number. */
+		syscall(SYS_tgkill, F.now->tgid, F.now->tid, sig);
+		return true;
+	}
 	if (!is_ours(vt) || !is_puppet(F.now))
 		return false;
 	if (sig == SIGKILL) {

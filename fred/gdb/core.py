@@ -151,6 +151,7 @@ def land(kind, code=True):
     """The debugger arrives at the staged point: gdb's own resume is answered with the stop there.
     code: other libraries may be mapped there."""
     clear_signal()
+    hooks.make()
     s = fred.ask("status")
     exe = s.get("exe")
     select_leader(s["tid"])
