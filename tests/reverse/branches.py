@@ -47,13 +47,10 @@ def test_variable():
         b.check(sums(b, out), [1002, 1005], "what the branch says")
         there = b.where()
         verified(b, "b1")
-        stops = [there]
         for _ in range(9):
             b.cmd("reverse-next")
-            stops.append(b.where())
-        b.check([s.values.split("|")[0] for s in stops][-1] != "1005", True, "back within the branch")
-        for want in reversed(stops[:-1]):
-            b.cmd("next")
+        b.check(b.value("sum") < 1005, True, "back within the branch")
+        b.cmd("next 9")
         b.at(there, "next as often as reverse-next")
         b.cmd("delete")
         b.cmd("break turn")
@@ -206,8 +203,7 @@ def test_branch_of_branch():
         b.cmd("break turn")
         while END not in b.cmd("reverse-continue"):
             values.append((b.value("n"), b.value("sum")))
-        b.check(values, [(4, 2003), (3, 2000), (3, 1002), (2, 1000), (2, 1), (1, 0), (0, 0)][:len(values)]
-                if len(values) == 7 else [(4, 2003), (3, 2000), (2, 1000), (1, 0), (0, 0)], "b2's whole past")
+        b.check(values, [(4, 2003), (3, 2000), (2, 1000), (1, 0), (0, 0)], "b2's whole past")
         b.cmd("delete")
         b.cmd("fred-switch main")
         b.cmd("tbreak turn if n == 5")
@@ -457,7 +453,6 @@ def test_terminal_input():
         b.expect("third", r"point \(n=2\)")
         b.cmd("fred-switch main")
         b.expect("continue", r"point \(n=1\)")
-        b.check("two" in b.cmd("printf \"%s\\n\", (char *) $rsp"), False, "no")
         verified(b, "main")
 
 
