@@ -4,7 +4,7 @@ CC = gcc
 B = build
 WARN = -Wall -Wextra -Wshadow -Wmissing-prototypes -Werror
 CFLAGS ?= -O2 -g
-LIBS = -ldw -lelf -lcapstone -ljson-c -lpthread
+LIBS = -ldw -lelf -lcapstone -ljson-c -lzstd -lpthread
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(CFLAGS) -I. -MMD -MP -DFRED_DATADIR='"$(PREFIX)/share/fred"'
 ifdef SAN
 B = build/san

@@ -257,7 +257,7 @@ int ckpt_skip_call(struct ckpt_task *t) __must_check;
  * Forks the process of t, with only this thread in it. The copy is a child of
  * fred, traced, stopped, has t's registers and signal mask.
  * The program can't notice: no child appears in its waits (see HACKING.md).
- * @keep: false: a target's copy: no descriptors, a session of its own, and it
+ * @keep: false: a target's copy: no descriptors, a process group of its own, and it
  *	dies first when memory runs out. True: a debugger's: it keeps its
  *	descriptors and its terminal.
  * @ops: for the copy's stops
@@ -296,6 +296,7 @@ enum ckpt_event_kind {
 	CKPT_EV_CALL,  /* a system call with its result and outputs */
 	CKPT_EV_RDTSC, /* rdtsc or rdtscp; result: the counter */
 	CKPT_EV_EXIT,  /* the program's end: exit_group, or its last thread's exit */
+	CKPT_EV_LOST,  /* its part of the log can't be read back from disk */
 	CKPT_EV_END,   /* a thread's exit; a turn follows */
 	CKPT_EV_WRITE, /* outputs of a call of a thread whose turn it isn't; result: whose */
 	CKPT_EV_TURN,  /* from here on another thread runs; result: which */
@@ -367,9 +368,11 @@ struct ckpt_snap {
 	struct ckpt_pos pos;	     /* where that is, once computed */
 	int pins;		     /* checkpoints */
 	double when;
-	struct ckpt_memory then; /* the live process's */
-	uint64_t kept;		 /* bytes that the next one hasn't; see thin.c */
-	int sig;		 /* a signal to be delivered as it goes on */
+	struct ckpt_memory then;      /* the live process's */
+	uint64_t kept;		      /* bytes that the next one hasn't; see thin.c */
+	struct ckpt_outside *outside; /* what the program had then, or NULL: see outside.h */
+	unsigned int shared;	      /* by so many further timelines */
+	int sig;		      /* a signal to be delivered as it goes on */
 	siginfo_t siginfo;
 };
 
@@ -380,32 +383,45 @@ struct ckpt_timeline {
 	size_t nthreads, threads_room;
 	int end_status; /* then: its wait status */
 	bool recording;
-	char *broken; /* why going back ends here, or NULL */
-	struct ckpt_event *events;
-	uint64_t nevents, events_room;
-	uint64_t log_begin; /* events before this one are gone */
-	uint8_t *data;
-	uint64_t data_len, data_room;
+	char *broken;		    /* why going back ends here, or NULL */
+	struct ckpt_chunk **chunks; /* of the log, in order: log.c */
+	size_t nchunks, chunks_room;
+	uint64_t nevents, data_len; /* so far, those that are gone included */
+	uint64_t log_begin;	    /* events before this one are gone */
+	uint64_t *maps;		    /* the events that change mappings, in order */
+	size_t nmaps, maps_room;
 	struct ckpt_snap **snaps; /* in order */
 	size_t nsnaps, snaps_room;
 	unsigned int next_id;
 	struct ckpt_overlay overlay;
 	struct ckpt_record *record;
-	struct ckpt_shared *shared; /* see shared.h */
+	struct ckpt_shared *shared;   /* see shared.h */
+	struct ckpt_outside *outside; /* the live process's now, or NULL */
+	bool outside_stale;	      /* the next snapshot has to look anew */
+	struct ckpt_identity {
+		pid_t seen, real; /* of a branch's process: as the program knows it */
+		pid_t parent;	  /* as it knows it */
+	} self;			  /* zeros: it is what it seems */
 	double last_snap;
 	double snap_cost;	  /* seconds that the last snapshots cost, faults included */
 	uint64_t kept;		  /* bytes: sum over the snapshots */
 	uint64_t last_kept;	  /* ... and of the last one */
+	uint64_t elsewhere;	  /* bytes that other timelines keep alone */
 	size_t max_snaps;	  /* fewer than the budget's after a fork failed, or 0 */
 	bool truncated;		  /* the oldest part was dropped */
 	bool told_thin, told_cut; /* the user was told that snapshots go / history */
 };
 
+/* Event i, which is one of [log_begin, nevents). */
+struct ckpt_event ckpt_log_event(struct ckpt_timeline *tl, uint64_t i);
+/* The first event from i on that maps, moves or unmaps memory; nevents: none. */
+uint64_t ckpt_log_next_map(const struct ckpt_timeline *tl, uint64_t i);
+
 /* Counters for fred-stats. Seconds are sums. */
 struct ckpt_stats {
 	uint64_t snapshots, restarts, evaluations, searches, probes, transplants;
 	double snapshot_s, restart_s, evaluation_s, search_s;
-	uint64_t events, log_bytes, dropped;
+	uint64_t events, dropped;
 };
 extern struct ckpt_stats ckpt_stats;
 

@@ -425,7 +425,7 @@ static int drop_outside(struct ckpt_task *copy)
 	if (!err)
 		err = ckpt_guest_call(&g, &res, SYS_close_range, 0, ~0u, 0, 0, 0, 0);
 	if (!err)
-		err = ckpt_guest_call(&g, &res, SYS_setsid, 0, 0, 0, 0, 0, 0);
+		err = ckpt_guest_call(&g, &res, SYS_setpgid, 0, 0, 0, 0, 0, 0);
 	if (!err)
 		err = ckpt_guest_leave(&g);
 	if (err)

@@ -77,14 +77,25 @@ void ckpt_tell_unknown(long nr, const uint64_t args[6]);
 void ckpt_affinity_hide(struct ckpt_task *t, const uint64_t args[6], int64_t result);
 
 /* log.c */
-struct ckpt_event *ckpt_log_add(struct ckpt_timeline *tl, enum ckpt_event_kind kind);
-/* Appends { addr, len, bytes } to the newest event. */
+/* Appends an event; it has no outputs yet. */
+int ckpt_log_add(struct ckpt_timeline *tl, const struct ckpt_event *ev) __must_check;
+/* Appends { addr, len, bytes }, t's memory, to the newest event's outputs. */
 int ckpt_log_data(struct ckpt_timeline *tl, struct ckpt_task *t, uint64_t addr,
 		  uint64_t len) __must_check;
+/* Appends bytes that the program isn't given: what fred must know of the event. */
+int ckpt_log_note(struct ckpt_timeline *tl, const void *bytes, uint64_t len) __must_check;
+#define CKPT_NOTE (~0ull) /* their addr */
+/* Takes the newest event back. */
+void ckpt_log_undo(struct ckpt_timeline *tl);
+/* The outputs of an event, ev->data_len bytes; valid until the log is asked for
+ * something else. NULL: they can't be read back. */
+const uint8_t *ckpt_log_outputs(struct ckpt_timeline *tl, const struct ckpt_event *ev);
 /* Nobody will ask for what came before an event any more. */
 void ckpt_log_forget(struct ckpt_timeline *tl, uint64_t event);
-/* How large the rest is. */
-uint64_t ckpt_log_bytes(const struct ckpt_timeline *tl);
+/* The log of `to', a new timeline, begins with the events of `from' before one. */
+int ckpt_log_share(const struct ckpt_timeline *from, uint64_t event,
+		   struct ckpt_timeline *to) __must_check;
+void ckpt_log_free(struct ckpt_timeline *tl);
 /* A descriptor of ours for the file behind t's descriptor fd; shared by equal files. */
 int ckpt_file_keep(struct ckpt_task *t, int fd);
 

@@ -1,98 +1,240 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The append-only log of events, and the files that mappings in it need. */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "ckptcore/internal.h"
+#include "ckptcore/store.h"
 
-struct ckpt_event *ckpt_log_add(struct ckpt_timeline *tl, enum ckpt_event_kind kind)
+static bool changes_mappings(const struct ckpt_event *ev)
 {
-	struct ckpt_event *ev;
+	return ev->kind == CKPT_EV_CALL && (ev->nr == SYS_brk || ev->nr == SYS_mmap ||
+					    ev->nr == SYS_munmap || ev->nr == SYS_mremap);
+}
 
-	if (tl->nevents == tl->events_room) {
-		uint64_t room = tl->events_room ? tl->events_room * 2 : 1024;
-		struct ckpt_event *more = realloc(tl->events, room * sizeof(*more));
+static int note_mapping(struct ckpt_timeline *tl)
+{
+	if (tl->nmaps == tl->maps_room) {
+		size_t room = tl->maps_room ? tl->maps_room * 2 : 256;
+		uint64_t *more = realloc(tl->maps, room * sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		tl->maps = more;
+		tl->maps_room = room;
+	}
+	tl->maps[tl->nmaps++] = tl->nevents;
+	return 0;
+}
+
+uint64_t ckpt_log_next_map(const struct ckpt_timeline *tl, uint64_t i)
+{
+	size_t lo = 0, hi = tl->nmaps;
+
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+
+		if (tl->maps[mid] < i)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < tl->nmaps ? tl->maps[lo] : tl->nevents;
+}
+
+/* The chunk to which the next event goes, or NULL. */
+static struct ckpt_chunk *open_chunk(struct ckpt_timeline *tl)
+{
+	struct ckpt_chunk *last = tl->nchunks ? tl->chunks[tl->nchunks - 1] : NULL;
+
+	if (last && !last->closed && !ckpt_chunk_full(last))
+		return last;
+	if (tl->nchunks == tl->chunks_room) {
+		size_t room = tl->chunks_room ? tl->chunks_room * 2 : 16;
+		struct ckpt_chunk **more = realloc(tl->chunks, room * sizeof(struct ckpt_chunk *));
 
 		if (!more)
 			return NULL;
-		tl->events = more;
-		tl->events_room = room;
+		tl->chunks = more;
+		tl->chunks_room = room;
 	}
-	ev = &tl->events[tl->nevents++];
-	memset(ev, 0, sizeof(*ev));
-	ev->kind = kind;
+	if (last && !last->closed)
+		ckpt_chunk_close(last);
+	last = ckpt_chunk_create(tl->nevents, tl->data_len);
+	if (last)
+		tl->chunks[tl->nchunks++] = last;
+	return last;
+}
+
+int ckpt_log_add(struct ckpt_timeline *tl, const struct ckpt_event *event)
+{
+	struct ckpt_chunk *c = open_chunk(tl);
+	struct ckpt_event *ev = c ? ckpt_chunk_event(c) : NULL;
+
+	if (!ev)
+		return -ENOMEM;
+	*ev = *event;
 	ev->data = tl->data_len;
-	ev->file = -1;
+	ev->data_len = 0;
+	if (changes_mappings(event) && note_mapping(tl)) {
+		ckpt_chunk_undo(c, c->data_len);
+		return -ENOMEM;
+	}
+	tl->nevents++;
 	ckpt_stats.events++;
-	ckpt_stats.log_bytes += sizeof(*ev);
-	return ev;
+	return 0;
+}
+
+void ckpt_log_undo(struct ckpt_timeline *tl)
+{
+	struct ckpt_chunk *c = tl->chunks[tl->nchunks - 1];
+
+	assert(!c->closed && c->n);
+	tl->nevents--;
+	tl->data_len = c->events[c->n - 1].data;
+	ckpt_chunk_undo(c, tl->data_len - c->data_first);
+	if (tl->nmaps && tl->maps[tl->nmaps - 1] == tl->nevents)
+		tl->nmaps--;
+}
+
+static int add_bytes(struct ckpt_timeline *tl, uint64_t addr, const void *bytes,
+		     struct ckpt_task *t, uint64_t len)
+{
+	struct ckpt_chunk *c = tl->chunks[tl->nchunks - 1];
+	uint8_t *to = ckpt_chunk_data(c, 16 + len);
+	ssize_t n = (ssize_t)len;
+
+	if (!to)
+		return -ENOMEM;
+	if (bytes)
+		memcpy(to + 16, bytes, len);
+	else
+		n = ckpt_read_some(t, addr, to + 16, len);
+	if (n <= 0) {
+		ckpt_chunk_trim(c, c->data_len - 16 - len);
+		return 0;
+	}
+	ckpt_chunk_trim(c, c->data_len - len + (uint64_t)n);
+	len = (uint64_t)n;
+	memcpy(to, &addr, 8);
+	memcpy(to + 8, &len, 8);
+	tl->data_len += 16 + len;
+	c->events[c->n - 1].data_len += (uint32_t)(16 + len);
+	return 0;
 }
 
 int ckpt_log_data(struct ckpt_timeline *tl, struct ckpt_task *t, uint64_t addr, uint64_t len)
 {
-	struct ckpt_event *ev = &tl->events[tl->nevents - 1];
-	uint64_t need = tl->data_len + 16 + len;
-	ssize_t n;
-
-	if (len == 0)
-		return 0;
-	if (need > tl->data_room) {
-		uint64_t room = need + need / 2 + 65536;
-		uint8_t *more = realloc(tl->data, room);
-
-		if (!more)
-			return -ENOMEM;
-		tl->data = more;
-		tl->data_room = room;
-	}
 	/* The first readable part is enough, see ckpt_call_outputs(). */
-	n = ckpt_read_some(t, addr, tl->data + tl->data_len + 16, len);
-	if (n <= 0)
-		return 0;
-	len = (uint64_t)n;
-	memcpy(tl->data + tl->data_len, &addr, 8);
-	memcpy(tl->data + tl->data_len + 8, &len, 8);
-	tl->data_len += 16 + len;
-	ev->data_len += (uint32_t)(16 + len);
-	ckpt_stats.log_bytes += 16 + len;
-	return 0;
+	return len ? add_bytes(tl, addr, NULL, t, len) : 0;
 }
 
-/* Gives the pages of [from, to) back. They stay part of their array: events keep
- * their names, and nobody reads those any more. */
-static void give_back(uint8_t *from, uint8_t *to)
+int ckpt_log_note(struct ckpt_timeline *tl, const void *bytes, uint64_t len)
 {
-	const uintptr_t page = 4095;
-	uintptr_t lo = ((uintptr_t)from + page) & ~page, hi = (uintptr_t)to & ~page;
-
-	if (lo < hi && madvise((void *)lo, hi - lo, MADV_DONTNEED))
-		return; /* locked memory: nothing is gained, nothing lost */
+	return len ? add_bytes(tl, CKPT_NOTE, bytes, NULL, len) : 0;
 }
 
-static uint64_t data_begin(const struct ckpt_timeline *tl, uint64_t event)
+static uint64_t begin_of(const struct ckpt_chunk *c, bool data)
 {
-	return event < tl->nevents ? tl->events[event].data : tl->data_len;
+	return data ? c->data_first : c->first;
+}
+
+/* The chunk with event number i / offset i of all outputs. */
+static struct ckpt_chunk *find(const struct ckpt_timeline *tl, uint64_t i, bool data)
+{
+	size_t lo = 0, hi = tl->nchunks;
+
+	while (hi - lo > 1) {
+		size_t mid = (lo + hi) / 2;
+
+		if (begin_of(tl->chunks[mid], data) <= i)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	return tl->chunks[lo];
+}
+
+struct ckpt_event ckpt_log_event(struct ckpt_timeline *tl, uint64_t i)
+{
+	struct ckpt_chunk *c;
+
+	assert(i >= tl->log_begin && i < tl->nevents);
+	c = find(tl, i, false);
+	if (ckpt_chunk_load(c))
+		return (struct ckpt_event){ .kind = CKPT_EV_LOST, .file = -1 };
+	return c->events[i - c->first];
+}
+
+const uint8_t *ckpt_log_outputs(struct ckpt_timeline *tl, const struct ckpt_event *ev)
+{
+	static const uint8_t none;
+	struct ckpt_chunk *c;
+
+	if (!ev->data_len)
+		return &none;
+	c = find(tl, ev->data, true);
+	return ckpt_chunk_load(c) ? NULL : c->data + (ev->data - c->data_first);
 }
 
 void ckpt_log_forget(struct ckpt_timeline *tl, uint64_t event)
 {
-	uint64_t begin = data_begin(tl, event);
+	size_t n = 0, m = 0;
 
-	give_back((uint8_t *)(tl->events + tl->log_begin), (uint8_t *)(tl->events + event));
-	give_back(tl->data + data_begin(tl, tl->log_begin), tl->data + begin);
+	while (n + 1 < tl->nchunks && tl->chunks[n + 1]->first <= event)
+		ckpt_chunk_unref(tl->chunks[n++]);
+	memmove(tl->chunks, tl->chunks + n, (tl->nchunks - n) * sizeof(struct ckpt_chunk *));
+	tl->nchunks -= n;
+	while (m < tl->nmaps && tl->maps[m] < event)
+		m++;
+	memmove(tl->maps, tl->maps + m, (tl->nmaps - m) * sizeof(*tl->maps));
+	tl->nmaps -= m;
 	tl->log_begin = event;
 }
 
-uint64_t ckpt_log_bytes(const struct ckpt_timeline *tl)
+int ckpt_log_share(const struct ckpt_timeline *from, uint64_t event, struct ckpt_timeline *to)
 {
-	return (tl->nevents - tl->log_begin) * sizeof(*tl->events) + tl->data_len -
-	       data_begin(tl, tl->log_begin);
+	uint64_t n = from->nmaps;
+
+	to->log_begin = from->log_begin;
+	to->nevents = event;
+	to->data_len = event < from->nevents ?
+			       ckpt_log_event((struct ckpt_timeline *)from, event).data :
+			       from->data_len;
+	while (n > 0 && from->maps[n - 1] >= event)
+		n--;
+	to->maps = calloc(n + 1, sizeof(*to->maps));
+	to->chunks = calloc(from->nchunks + 1, sizeof(struct ckpt_chunk *));
+	if (!to->maps || !to->chunks)
+		return -ENOMEM;
+	memcpy(to->maps, from->maps, n * sizeof(*to->maps));
+	to->nmaps = n;
+	to->maps_room = n + 1;
+	to->chunks_room = from->nchunks + 1;
+	while (to->nchunks < from->nchunks && from->chunks[to->nchunks]->first < event) {
+		struct ckpt_chunk *c = from->chunks[to->nchunks];
+
+		ckpt_chunk_ref(c);
+		to->chunks[to->nchunks++] = c;
+		if (!c->closed) /* what is added from now on is not for both */
+			ckpt_chunk_close(c);
+	}
+	return 0;
+}
+
+void ckpt_log_free(struct ckpt_timeline *tl)
+{
+	for (size_t i = 0; i < tl->nchunks; i++)
+		ckpt_chunk_unref(tl->chunks[i]);
+	free(tl->chunks);
+	free(tl->maps);
 }
 
 /* One descriptor per (device, inode, mtime), for the life of fred. */

@@ -78,8 +78,8 @@ static int occupied(struct ckpt_task *p, const struct ckpt_map *maps, size_t nma
 	size_t n = nmaps, out = 0;
 	uint64_t i;
 
-	for (i = p->play->event; i < tl->nevents; i++)
-		n += tl->events[i].nr == SYS_mmap || tl->events[i].nr == SYS_mremap;
+	for (i = p->play->event; (i = ckpt_log_next_map(tl, i)) < tl->nevents; i++)
+		n++;
 	r = calloc(n + 2, sizeof(*r));
 	if (!r)
 		return -ENOMEM;
@@ -90,25 +90,24 @@ static int occupied(struct ckpt_task *p, const struct ckpt_map *maps, size_t nma
 		if (!strcmp(maps[n].name, "[stack]") && r[n].lo > STACK_ROOM)
 			r[n].lo -= STACK_ROOM;
 	}
-	for (i = 0; i < tl->nevents; i++) {
-		const struct ckpt_event *ev = &tl->events[i];
+	for (i = tl->log_begin; (i = ckpt_log_next_map(tl, i)) < tl->nevents; i++) {
+		const struct ckpt_event ev = ckpt_log_event(tl, i);
 
-		if (ev->kind == CKPT_EV_CALL && ev->nr == SYS_brk) {
-			heap.lo = (uint64_t)ev->result < heap.lo ? (uint64_t)ev->result & ~4095ull :
-								   heap.lo;
-			heap.hi = (uint64_t)ev->result > heap.hi ? (uint64_t)ev->result : heap.hi;
+		if (ev.nr == SYS_brk) {
+			heap.lo = (uint64_t)ev.result < heap.lo ? (uint64_t)ev.result & ~4095ull :
+								  heap.lo;
+			heap.hi = (uint64_t)ev.result > heap.hi ? (uint64_t)ev.result : heap.hi;
 		}
 	}
 	if (heap.lo < heap.hi)
 		r[n++] = (struct probe_range){ heap.lo, heap.hi + HEAP_ROOM };
-	for (i = p->play->event; i < tl->nevents; i++) {
-		const struct ckpt_event *ev = &tl->events[i];
-		uint64_t len = ev->nr == SYS_mmap ? ev->args[1] : ev->args[2];
+	for (i = p->play->event; (i = ckpt_log_next_map(tl, i)) < tl->nevents; i++) {
+		const struct ckpt_event ev = ckpt_log_event(tl, i);
+		uint64_t len = ev.nr == SYS_mmap ? ev.args[1] : ev.args[2];
 
-		if (ev->kind == CKPT_EV_CALL && ev->result > 0 &&
-		    (ev->nr == SYS_mmap || ev->nr == SYS_mremap))
-			r[n++] = (struct probe_range){ (uint64_t)ev->result & ~4095ull,
-						       ((uint64_t)ev->result + len + 4095) &
+		if (ev.result > 0 && (ev.nr == SYS_mmap || ev.nr == SYS_mremap))
+			r[n++] = (struct probe_range){ (uint64_t)ev.result & ~4095ull,
+						       ((uint64_t)ev.result + len + 4095) &
 							       ~4095ull };
 	}
 	qsort(r, n, sizeof(*r), by_lo);

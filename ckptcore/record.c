@@ -23,6 +23,8 @@
 #include <sys/syscall.h>
 #include <x86intrin.h>
 
+#include "ckptcore/materialize.h"
+#include "ckptcore/outside.h"
 #include "ckptcore/record.h"
 #include "ckptcore/replay.h"
 #include "ckptcore/shared.h"
@@ -67,6 +69,12 @@ int ckpt_record_start(struct ckpt_timeline *tl)
 	tl->record->began = ckpt_now();
 	tl->live->thread->met = true;
 	tl->record->direct = ckpt_direct_any(tl->live);
+	if (!tl->outside)
+		tl->outside = calloc(1, sizeof(*tl->outside));
+	if (tl->outside && !tl->outside->next_same && ckpt_outside_capture(tl->live, tl->outside)) {
+		ckpt_outside_free(tl->outside);
+		tl->outside = NULL;
+	}
 	if (!tl->live->no_exitkill) /* an attached one outlives us */
 		ckpt_affinity_share(tl->live->tid);
 	tl->recording = true;
@@ -151,28 +159,40 @@ static int add_outputs(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t re
 	return err;
 }
 
+/* What else belongs to the newest event, t's call. */
+static int add_outside(struct ckpt_timeline *tl, struct ckpt_task *t)
+{
+	const struct ckpt_thread *th = t->thread;
+	int err = ckpt_shared_after_call(tl, t, th->nr, th->args,
+					 ckpt_call_flags(th->call, th->args), true);
+
+	if (!err)
+		err = ckpt_outside_record(tl, t);
+	tl->record->due |= err > 0;
+	return err < 0 ? err : 0;
+}
+
 static void record_call(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t result)
 {
 	struct ckpt_thread *th = t->thread;
-	struct ckpt_event *ev = ckpt_log_add(tl, CKPT_EV_CALL);
+	struct ckpt_event ev = { .kind = CKPT_EV_CALL,
+				 .nr = (int16_t)th->nr,
+				 .result = result,
+				 .ip = th->ip,
+				 .file = -1 };
 
-	if (!ev) {
+	memcpy(ev.args, th->args, sizeof(ev.args));
+	if (th->class == CKPT_CALL_MMAP && result >= 0 && !(th->args[3] & MAP_ANONYMOUS)) {
+		ev.file = ckpt_file_keep(t, (int)th->args[4]);
+		if (ev.file < 0)
+			th->barrier = true;
+	}
+	if (ckpt_log_add(tl, &ev)) {
 		th->barrier = true;
 		return;
 	}
-	ev->nr = (int16_t)th->nr;
-	ev->result = result;
-	memcpy(ev->args, th->args, sizeof(ev->args));
-	ev->ip = th->ip;
-	if (th->class == CKPT_CALL_MMAP && result >= 0 && !(th->args[3] & MAP_ANONYMOUS)) {
-		ev->file = ckpt_file_keep(t, (int)th->args[4]);
-		if (ev->file < 0)
-			th->barrier = true;
-	}
-	if ((!th->wrote && add_outputs(tl, t, result)) ||
-	    ckpt_shared_after_call(tl, t, th->nr, th->args, ckpt_call_flags(th->call, th->args),
-				   true)) {
-		tl->nevents--;
+	if ((!th->wrote && add_outputs(tl, t, result)) || add_outside(tl, t)) {
+		ckpt_log_undo(tl);
 		th->barrier = true;
 	}
 }
@@ -181,21 +201,20 @@ void ckpt_record_write(struct ckpt_task *t)
 {
 	struct ckpt_timeline *tl = t->timeline;
 	struct ckpt_thread *th = t->thread;
-	struct ckpt_event *ev;
+	const struct ckpt_event ev = { .kind = CKPT_EV_WRITE, .result = ckpt_vtid(t), .file = -1 };
+	int err;
 
 	if (!tl->recording || th->wrote || th->barrier)
 		return;
-	ev = ckpt_log_add(tl, CKPT_EV_WRITE);
-	if (ev)
-		ev->result = ckpt_vtid(t);
-	if (!ev || add_outputs(tl, t, t->stop.rval)) {
-		tl->nevents -= ev != NULL;
-		th->barrier = true;
-		return;
+	err = ckpt_log_add(tl, &ev);
+	if (!err) {
+		err = add_outputs(tl, t, t->stop.rval);
+		/* Nothing but its result? */
+		if (err || !ckpt_log_event(tl, tl->nevents - 1).data_len)
+			ckpt_log_undo(tl);
 	}
-	th->wrote = !ckpt_interrupted(t->stop.rval);
-	if (!ev->data_len) /* nothing but its result */
-		tl->nevents--;
+	th->barrier = err != 0;
+	th->wrote = !err && !ckpt_interrupted(t->stop.rval);
 }
 
 static uint64_t clone_flags(struct ckpt_task *t, long nr, const uint64_t args[6])
@@ -256,6 +275,7 @@ static enum ckpt_verdict at_entry(struct ckpt_timeline *tl, struct ckpt_task *t)
 	if (stop->nr != SYS_restart_syscall) { /* that goes on with the former */
 		th->nr = stop->nr;
 		memcpy(th->args, stop->args, sizeof(th->args));
+		ckpt_identity_enter(t);
 		th->call = ckpt_call_find(th->nr);
 		th->class = ckpt_call_class(th->call, th->args);
 		classify(t);
@@ -267,13 +287,13 @@ static enum ckpt_verdict at_entry(struct ckpt_timeline *tl, struct ckpt_task *t)
 		return CKPT_HANDLED;
 	}
 	if (th->class == CKPT_CALL_EXIT) {
-		struct ckpt_event *ev = ckpt_log_add(tl, CKPT_EV_EXIT);
+		struct ckpt_event ev = { .kind = CKPT_EV_EXIT,
+					 .nr = (int16_t)th->nr,
+					 .result = (int64_t)th->args[0],
+					 .ip = ckpt_regs(t)->rip,
+					 .file = -1 };
 
-		if (ev) {
-			ev->nr = (int16_t)th->nr;
-			ev->result = (int64_t)th->args[0];
-			ev->ip = ckpt_regs(t)->rip;
-		}
+		th->barrier |= ckpt_log_add(tl, &ev) != 0;
 	}
 	if (th->class == CKPT_CALL_REFUSE) {
 		ckpt_regs(t)->orig_rax = -1;
@@ -385,6 +405,7 @@ static void end_call(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t resu
 	struct ckpt_thread *th = t->thread;
 
 	t->in_call = false;
+	result = ckpt_identity_leave(t, th->nr, th->args, result);
 	if (th->class == CKPT_CALL_REFUSE) {
 		int e = ckpt_call_refusal(th->call, th->args);
 
@@ -481,15 +502,14 @@ void ckpt_rdtsc_give(struct ckpt_task *t, int len, uint64_t value)
 
 static enum ckpt_verdict rdtsc(struct ckpt_timeline *tl, struct ckpt_task *t, int len)
 {
-	struct ckpt_event *ev = ckpt_log_add(tl, CKPT_EV_RDTSC);
+	struct ckpt_event ev = { .kind = CKPT_EV_RDTSC,
+				 .result = (int64_t)ckpt_rdtsc(),
+				 .ip = ckpt_regs(t)->rip,
+				 .file = -1 };
 
-	if (ev) {
-		ev->result = (int64_t)ckpt_rdtsc();
-		ev->ip = ckpt_regs(t)->rip;
-	} else {
+	if (ckpt_log_add(tl, &ev))
 		ckpt_record_stop(tl, "no memory for the log");
-	}
-	ckpt_rdtsc_give(t, len, ev ? (uint64_t)ev->result : ckpt_rdtsc());
+	ckpt_rdtsc_give(t, len, (uint64_t)ev.result);
 	tl->record->aligned = true;
 	if (t->thread->request == PTRACE_SINGLESTEP) {
 		t->stop.sig = SIGTRAP; /* there was no fault, for whoever asks later */
@@ -724,6 +744,11 @@ void ckpt_record_resume(struct ckpt_task *t, int request, int sig)
 	if (ckpt_is_pushf(insn) && !sig && t->state == CKPT_SIGNAL && t->stop.sig == SIGTRAP)
 		ckpt_hide_trap_in_flags(t);
 	t->ops->stopped(t, &t->stop);
+}
+
+void ckpt_record_branched(struct ckpt_timeline *tl)
+{
+	tl->record->changed = true;
 }
 
 void ckpt_record_exec(struct ckpt_task *t)

@@ -10,6 +10,9 @@ int ckpt_record_start(struct ckpt_timeline *tl) __must_check;
 /* Takes the snapshot behind what the user changed since the target stopped, so
  * that the moment where it stands lies in an interval of its own. */
 void ckpt_record_settle(struct ckpt_timeline *tl);
+/* The live process of a new branch stands where the user has changed the past:
+ * its first snapshot is taken as it goes on. */
+void ckpt_record_branched(struct ckpt_timeline *tl);
 /* Ends recording for a reason in words; what was recorded stays. */
 void ckpt_record_stop(struct ckpt_timeline *tl, const char *why);
 /* How the last interval ends, where the live target stands (stopped) now. */

@@ -44,7 +44,7 @@ void ckpt_goal_of(struct ckpt_timeline *tl, size_t i, struct ckpt_goal *ret)
 	}
 	/* An exit's event is logged when it is called. */
 	if (ret->how == CKPT_END_CALL && ret->event > tl->snaps[i]->event &&
-	    tl->events[ret->event - 1].kind == CKPT_EV_EXIT)
+	    ckpt_log_event(tl, ret->event - 1).kind == CKPT_EV_EXIT)
 		ret->event--;
 	if (ret->how == CKPT_END_MATCH)
 		ret->regs = ckpt_canonical(ret->ref);
@@ -60,14 +60,16 @@ static void diverged(struct ckpt_task *p, struct ckpt_run *run, const char *text
 
 static int give_outputs(struct ckpt_task *p, const struct ckpt_event *ev)
 {
-	const uint8_t *at = p->timeline->data + ev->data, *end = at + ev->data_len;
+	const uint8_t *at = ckpt_log_outputs(p->timeline, ev), *end = at + ev->data_len;
 
+	if (!at)
+		return -EIO;
 	while (at < end) {
 		uint64_t addr, len;
 
 		memcpy(&addr, at, 8);
 		memcpy(&len, at + 8, 8);
-		if (ckpt_write(p, addr, at + 16, len))
+		if (addr != CKPT_NOTE && ckpt_write(p, addr, at + 16, len))
 			return -EFAULT;
 		at += 16 + len;
 	}
@@ -234,7 +236,7 @@ static void mute(struct ckpt_task *p, struct ckpt_run *run)
 static int take_turn(struct ckpt_task *p, struct ckpt_run *run)
 {
 	struct ckpt_play *play = p->play;
-	const struct ckpt_event *ev = &p->timeline->events[play->event];
+	const struct ckpt_event event = ckpt_log_event(p->timeline, play->event), *ev = &event;
 	struct user_regs_struct *r;
 	size_t i = 0;
 
@@ -268,17 +270,18 @@ static int take_turn(struct ckpt_task *p, struct ckpt_run *run)
 
 static bool is_turn(const struct ckpt_task *p, enum ckpt_turn kind)
 {
-	const struct ckpt_timeline *tl = p->timeline;
-	const struct ckpt_event *ev = &tl->events[p->play->event];
+	struct ckpt_event ev;
 
-	return p->play->event < tl->nevents && ev->kind == CKPT_EV_TURN && ev->turn == kind;
+	if (p->play->event >= p->timeline->nevents)
+		return false;
+	ev = ckpt_log_event(p->timeline, p->play->event);
+	return ev.kind == CKPT_EV_TURN && ev.turn == kind;
 }
 
 /* Gives the next event to a puppet at its call. 0 or -EPROTO (see run). */
 static int give_call(struct ckpt_task *p, struct ckpt_run *run)
 {
-	struct ckpt_timeline *tl = p->timeline;
-	const struct ckpt_event *ev = &tl->events[p->play->event];
+	const struct ckpt_event event = ckpt_log_event(p->timeline, p->play->event), *ev = &event;
 	const struct ckpt_stop *stop = &p->stop;
 	const struct ckpt_call *call = ckpt_call_find(stop->nr);
 	enum ckpt_call_class class = ckpt_call_class(call, stop->args);
@@ -352,15 +355,16 @@ static int after_event(struct ckpt_task *p, struct ckpt_run *run)
 
 static bool is_write(const struct ckpt_task *p)
 {
-	const struct ckpt_timeline *tl = p->timeline;
-
-	return p->play->event < tl->nevents && tl->events[p->play->event].kind == CKPT_EV_WRITE;
+	return p->play->event < p->timeline->nevents &&
+	       ckpt_log_event(p->timeline, p->play->event).kind == CKPT_EV_WRITE;
 }
 
 /* What the kernel wrote for other threads. It came a little later then. */
 static int take_write(struct ckpt_task *p, struct ckpt_run *run)
 {
-	if (give_outputs(p, &p->timeline->events[p->play->event])) {
+	const struct ckpt_event ev = ckpt_log_event(p->timeline, p->play->event);
+
+	if (give_outputs(p, &ev)) {
 		diverged(p, run, "the kernel's writes for another thread can't be given");
 		return -EPROTO;
 	}
@@ -397,7 +401,7 @@ static int at_call(struct ckpt_task *p, struct ckpt_run *run)
 		if (take_write(p, run))
 			return CKPT_HALT_DIVERGED;
 	at = p->play->event;
-	if (at < tl->nevents && tl->events[at].kind == CKPT_EV_EXIT)
+	if (at < tl->nevents && ckpt_log_event(tl, at).kind == CKPT_EV_EXIT)
 		return CKPT_HALT_EXIT;
 	if (goal && at >= goal->event) {
 		if (goal->how == CKPT_END_CALL)
@@ -414,7 +418,7 @@ static int at_call(struct ckpt_task *p, struct ckpt_run *run)
 		return CKPT_HALT_CALL;
 	}
 	if (is_turn(p, CKPT_TURN_AT_CALL)) {
-		if (tl->events[at].nr != p->stop.nr) {
+		if (ckpt_log_event(tl, at).nr != p->stop.nr) {
 			diverged(p, run, "another call than that at which its turn ended");
 			return CKPT_HALT_DIVERGED;
 		}
@@ -451,13 +455,15 @@ static int find_rdtsc(struct ckpt_task *p, uint64_t *pc)
 static int at_rdtsc(struct ckpt_task *p, struct ckpt_run *run, int len, uint64_t pc)
 {
 	struct ckpt_timeline *tl = p->timeline;
-	const struct ckpt_event *ev = &tl->events[p->play->event];
+	struct ckpt_event ev = { .kind = CKPT_EV_EXIT };
 
-	if (p->play->event >= tl->nevents || ev->kind != CKPT_EV_RDTSC || ev->ip != pc) {
+	if (p->play->event < tl->nevents)
+		ev = ckpt_log_event(tl, p->play->event);
+	if (ev.kind != CKPT_EV_RDTSC || ev.ip != pc) {
 		diverged(p, run, "rdtsc");
 		return CKPT_HALT_DIVERGED;
 	}
-	ckpt_rdtsc_give(p, len, (uint64_t)ev->result);
+	ckpt_rdtsc_give(p, len, (uint64_t)ev.result);
 	p->play->event++;
 	return after_event(p, run);
 }

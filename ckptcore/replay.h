@@ -188,7 +188,4 @@ int ckpt_goto(struct ckpt_timeline *tl, const struct ckpt_pos *pos,
  */
 void ckpt_foreign_call(struct ckpt_task *p);
 
-/* A parked copy died. */
-void ckpt_snapshot_lost(struct ckpt_timeline *tl, struct ckpt_task *copy);
-
 #endif

@@ -15,6 +15,7 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 
+#include "ckptcore/outside.h"
 #include "ckptcore/record.h"
 #include "ckptcore/replay.h"
 #include "ckptcore/shared.h"
@@ -29,8 +30,12 @@
 static void parked_stopped(struct ckpt_task *t, const struct ckpt_stop *stop)
 {
 	/* Only death finds a parked copy (out of memory, somebody's kill). */
-	if (stop->state == CKPT_DEAD && t->timeline)
-		ckpt_snapshot_lost(t->timeline, t);
+	struct ckpt_snap *s = t->owner;
+
+	if (stop->state != CKPT_DEAD)
+		return;
+	s->copy = NULL;
+	ckpt_forget(t);
 }
 
 static const struct ckpt_task_ops parked_ops = { .name = "parked", .stopped = parked_stopped };
@@ -135,6 +140,7 @@ static int prepare(struct ckpt_timeline *tl, struct ckpt_snap *s)
 	if (!err)
 		ckpt_regs_flush(copy);
 	copy->state = CKPT_PARKED;
+	copy->owner = s;
 	return err;
 }
 
@@ -288,6 +294,7 @@ int ckpt_snapshot(struct ckpt_timeline *tl, enum ckpt_end before, bool dead, int
 	s->before_dead = dead;
 	if (sig)
 		s->siginfo = *si;
+	ckpt_outside_pin(tl, s);
 	s->when = ckpt_now();
 	if (tl->nsnaps > 1)
 		tl->snaps[tl->nsnaps - 2]->kept += keeps;
@@ -339,6 +346,7 @@ int ckpt_snapshot_insert(struct ckpt_timeline *tl, size_t i, struct ckpt_task *p
 	free(p->play); /* without others */
 	p->play = NULL;
 	p->ops = &parked_ops;
+	p->owner = s;
 	ckpt_regs(p)->eflags &= ~0x10100ull;
 	ckpt_regs_dirty(p);
 	ckpt_regs_flush(p);
@@ -349,16 +357,13 @@ int ckpt_snapshot_insert(struct ckpt_timeline *tl, size_t i, struct ckpt_task *p
 	return 0;
 }
 
-void ckpt_snapshot_lost(struct ckpt_timeline *tl, struct ckpt_task *copy)
-{
-	for (size_t i = 0; i < tl->nsnaps; i++)
-		if (tl->snaps[i]->copy == copy)
-			tl->snaps[i]->copy = NULL;
-	ckpt_forget(copy);
-}
-
 void ckpt_snap_destroy(struct ckpt_snap *s)
 {
+	if (s->shared) {
+		s->shared--;
+		return;
+	}
+	ckpt_outside_free(s->outside);
 	if (s->copy)
 		ckpt_kill(s->copy);
 	ckpt_threads_destroy(s->others);
@@ -378,8 +383,8 @@ void ckpt_timeline_destroy(struct ckpt_timeline *tl)
 		ckpt_snap_destroy(tl->snaps[i]);
 	ckpt_turns_forget(tl);
 	free(tl->snaps);
-	free(tl->events);
-	free(tl->data);
+	ckpt_log_free(tl);
+	ckpt_outside_free(tl->outside);
 	free(tl->broken);
 	free(tl->record);
 	ckpt_shared_destroy(tl->shared);

@@ -12,6 +12,7 @@
 
 #include "ckptcore/record.h"
 #include "ckptcore/replay.h"
+#include "ckptcore/store.h"
 #include "ckptcore/thin.h"
 
 /* What can't be thinned may be this many times as much as what can be: then the
@@ -41,7 +42,7 @@ void ckpt_puppets_shift(struct ckpt_timeline *tl, size_t i, ssize_t delta)
 
 uint64_t ckpt_budget_used(const struct ckpt_timeline *tl)
 {
-	return tl->kept + ckpt_log_bytes(tl);
+	return tl->kept + tl->elsewhere + ckpt_store_memory();
 }
 
 static void tell(bool *told, const char *text)
@@ -55,16 +56,18 @@ static void tell(bool *told, const char *text)
 
 /* Whether a thread was preempted here, amid its code: a replay knows where from
  * this snapshot only. */
-static bool ends_turn(const struct ckpt_timeline *tl, const struct ckpt_snap *s)
+static bool ends_turn(struct ckpt_timeline *tl, const struct ckpt_snap *s)
 {
-	const struct ckpt_event *ev = &tl->events[s->event];
+	struct ckpt_event ev;
 
-	return s->before == CKPT_END_MATCH && s->event < tl->nevents && ev->kind == CKPT_EV_TURN &&
-	       ev->turn == CKPT_TURN_HERE;
+	if (s->before != CKPT_END_MATCH || s->event >= tl->nevents)
+		return false;
+	ev = ckpt_log_event(tl, s->event);
+	return ev.kind == CKPT_EV_TURN && ev.turn == CKPT_TURN_HERE;
 }
 
 /* An interval can grow over the one behind it only where replay gets through. */
-static bool dispensable(const struct ckpt_timeline *tl, size_t i)
+static bool dispensable(struct ckpt_timeline *tl, size_t i)
 {
 	const struct ckpt_snap *s = tl->snaps[i];
 
@@ -74,7 +77,7 @@ static bool dispensable(const struct ckpt_timeline *tl, size_t i)
 
 /* The one of which the loss is least: of the hole that it would leave, in terms
  * of its age. 0: none can go. */
-static size_t least(const struct ckpt_timeline *tl)
+static size_t least(struct ckpt_timeline *tl)
 {
 	double now = ckpt_now(), best_score = 1e300;
 	size_t best = 0;
@@ -243,18 +246,31 @@ static void keep_number(struct ckpt_timeline *tl)
 static void keep_bytes(struct ckpt_timeline *tl)
 {
 	uint64_t max = ckpt_budget()->bytes;
-	bool log;
-
 	/* The newest stands where the program is: without the one before there
 	 * would be no past at all. By the end of its interval the newest will
 	 * keep as much as the one before did. */
 	while (tl->nsnaps > 2) {
-		/* Dropping snapshots doesn't make room for a long record. */
-		log = ckpt_log_bytes(tl) > max / 2;
-		if (!log && ckpt_budget_used(tl) + tl->last_kept <= max)
+		if (ckpt_budget_used(tl) + tl->last_kept <= max)
 			return;
 		tell_memory(tl);
-		if (log ? !cut(tl, 1) : !drop_one(tl))
+		if (!drop_one(tl))
+			return;
+	}
+}
+
+/* A record that doesn't fit any more: dropping snapshots makes no room for it. */
+static void keep_log(struct ckpt_timeline *tl)
+{
+	const char *why;
+	char text[480];
+
+	while (tl->nsnaps > 2 && (why = ckpt_store_stuck())) {
+		snprintf(
+			text, sizeof(text),
+			"the record can't go on to disk (%s): the oldest part of the program's history is dropped; going back ends where the rest begins",
+			why);
+		tell(&tl->told_cut, text);
+		if (!cut(tl, 1))
 			return;
 	}
 }
@@ -263,6 +279,7 @@ void ckpt_thin(struct ckpt_timeline *tl)
 {
 	drop_lost(tl);
 	keep_number(tl);
+	keep_log(tl);
 	keep_bytes(tl);
 }
 

@@ -198,15 +198,18 @@ static void use_turn(struct ckpt_task *t)
 void ckpt_turns_turn(struct ckpt_timeline *tl, struct ckpt_task *to)
 {
 	struct ckpt_task *from = tl->live;
-	struct ckpt_event *ev = ckpt_log_add(tl, CKPT_EV_TURN);
+	const struct ckpt_event ev = {
+		.kind = CKPT_EV_TURN,
+		.turn = from->in_call ? CKPT_TURN_AT_CALL : CKPT_TURN_HERE,
+		.nr = from->in_call ? (int16_t)from->thread->nr : 0,
+		.result = ckpt_vtid(to),
+		.file = -1,
+	};
 
-	if (!ev) {
+	if (ckpt_log_add(tl, &ev)) {
 		ckpt_record_stop(tl, "no memory for the log");
 		return;
 	}
-	ev->turn = from->in_call ? CKPT_TURN_AT_CALL : CKPT_TURN_HERE;
-	ev->nr = from->in_call ? (int16_t)from->thread->nr : 0;
-	ev->result = ckpt_vtid(to);
 	turn_began = ckpt_now();
 	ckpt_record_aligned(tl);
 	hand_over(tl, to);
@@ -543,23 +546,22 @@ void ckpt_turns_exit(struct ckpt_task *t)
 {
 	static uint64_t words[MAX_ROBUST + 2];
 	struct ckpt_timeline *tl = t->timeline;
-	struct ckpt_event *ev = ckpt_log_add(tl, CKPT_EV_END);
+	struct ckpt_event ev = {
+		.kind = CKPT_EV_END, .nr = SYS_exit, .ip = ckpt_regs(t)->rip, .file = -1
+	};
 	size_t n = find_last_words(t, words, MAX_ROBUST + 2);
 	struct ckpt_task *to;
+	int err;
 
-	if (ev) {
-		ev->nr = SYS_exit;
-		memcpy(ev->args, t->thread->args, sizeof(ev->args));
-		ev->ip = ckpt_regs(t)->rip;
-	} else {
-		ckpt_record_stop(tl, "no memory for the log");
-	}
+	memcpy(ev.args, t->thread->args, sizeof(ev.args));
 	let_end(t);
 	t->in_call = false;
 	to = survivor(tl, t);
-	for (size_t i = 0; ev && to && i < n; i++)
-		if (ckpt_log_data(tl, to, words[i], 4))
-			ckpt_record_stop(tl, "no memory for the log");
+	err = ckpt_log_add(tl, &ev);
+	for (size_t i = 0; !err && to && i < n; i++)
+		err = ckpt_log_data(tl, to, words[i], 4);
+	if (err)
+		ckpt_record_stop(tl, "no memory for the log");
 	if (to && tl->recording)
 		ckpt_turns_turn(tl, to);
 	if (t->state == CKPT_DEAD)

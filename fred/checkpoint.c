@@ -138,7 +138,7 @@ static void drop(struct checkpoint **p)
 	struct checkpoint *c = *p;
 
 	*p = c->next;
-	F.tl->snaps[c->at->play->interval]->pins--;
+	c->at->timeline->snaps[c->at->play->interval]->pins--;
 	ckpt_puppet_destroy(c->at);
 	free(c->where);
 	free(c);
@@ -156,10 +156,15 @@ void fred_op_delete_checkpoint(json_object *in, json_object *out)
 	put(out, "status", "ok");
 }
 
-void fred_checkpoints_drop(void)
+void fred_checkpoints_drop(const struct ckpt_timeline *tl)
 {
-	while (list)
-		drop(&list);
+	struct checkpoint **p = &list;
+
+	while (*p)
+		if ((*p)->at->timeline == tl)
+			drop(p);
+		else
+			p = &(*p)->next;
 }
 
 void fred_checkpoints_cutting(size_t n)
@@ -168,7 +173,7 @@ void fred_checkpoints_cutting(size_t n)
 	char text[80];
 
 	while (*p) {
-		if ((*p)->at->play->interval >= n) {
+		if ((*p)->at->timeline != F.tl || (*p)->at->play->interval >= n) {
 			p = &(*p)->next;
 			continue;
 		}

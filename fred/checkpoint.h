@@ -12,9 +12,9 @@ void fred_op_checkpoints(json_object *in, json_object *out);
 void fred_op_restart(json_object *in, json_object *out);
 void fred_op_delete_checkpoint(json_object *in, json_object *out);
 
-/* All of them go with their timeline. */
-void fred_checkpoints_drop(void);
-/* The first n intervals are about to go, and those in them. */
+/* Those of a timeline go with it. */
+void fred_checkpoints_drop(const struct ckpt_timeline *tl);
+/* The first n intervals of the current timeline are about to go, and those in them. */
 void fred_checkpoints_cutting(size_t n);
 
 #endif

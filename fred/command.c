@@ -13,8 +13,10 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 
+#include "ckptcore/store.h"
 #include "ckptcore/thin.h"
 #include "fred/bisect.h"
+#include "fred/branch.h"
 #include "fred/checkpoint.h"
 #include "fred/command.h"
 #include "fred/reverse.h"
@@ -143,7 +145,8 @@ static void op_stats(json_object *in, json_object *out)
 	put_number(out, "search runs", s->probes);
 	put_number(out, "transplants", s->transplants);
 	put_number(out, "events", s->events);
-	put_number(out, "log bytes", F.tl ? ckpt_log_bytes(F.tl) : 0);
+	put_number(out, "log memory", ckpt_store_memory());
+	put_number(out, "log disk", ckpt_store_disk());
 	put_number(out, "snapshots kept", F.tl ? F.tl->nsnaps : 0);
 	put_number(out, "snapshots dropped", s->dropped);
 	put_number(out, "private memory", F.tl ? fred_private_memory() : 0);
@@ -193,10 +196,13 @@ static bool other_code(uint64_t then, size_t i)
 
 	if (!F.now)
 		return true;
-	for (uint64_t e = now < then ? now : then; e < (now < then ? then : now); e++)
-		if (F.tl->events[e].nr == SYS_munmap ||
-		    (F.tl->events[e].nr == SYS_mmap && F.tl->events[e].file >= 0))
+	for (uint64_t e = now < then ? now : then;
+	     (e = ckpt_log_next_map(F.tl, e)) < (now < then ? then : now); e++) {
+		const struct ckpt_event ev = ckpt_log_event(F.tl, e);
+
+		if (ev.nr == SYS_munmap || (ev.nr == SYS_mmap && ev.file >= 0))
 			return true;
+	}
 	for (size_t s = (i < k ? i : k) + 1; s <= (i < k ? k : i); s++)
 		if (F.tl->snaps[s]->before == CKPT_END_CALL)
 			return true;
@@ -503,6 +509,10 @@ static const struct {
 	{ "history", fred_op_history },
 	{ "verify", fred_op_verify },
 	{ "facts", op_facts },
+	{ "branches", fred_op_branches },
+	{ "branch plan", fred_op_branch_plan },
+	{ "branch answer", fred_op_branch_answer },
+	{ "switch", fred_op_switch },
 };
 
 /* ^C while a request is served: the debugger has a SIGINT waiting. Nor does

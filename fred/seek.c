@@ -39,7 +39,7 @@ void fred_moment_of(struct ckpt_task *p, struct fred_moment *ret)
 static bool turn_of(const struct fred_moment *m, uint64_t *ret)
 {
 	for (uint64_t e = m->goal.event; e > F.tl->snaps[m->interval]->event; e--)
-		if (F.tl->events[e - 1].kind == CKPT_EV_TURN) {
+		if (ckpt_log_event(F.tl, e - 1).kind == CKPT_EV_TURN) {
 			*ret = e - 1;
 			return true;
 		}
@@ -52,7 +52,7 @@ static pid_t thread_of(const struct fred_moment *m)
 	uint64_t e;
 
 	if (turn_of(m, &e))
-		return (pid_t)F.tl->events[e].result;
+		return (pid_t)ckpt_log_event(F.tl, e).result;
 	return s->copy ? s->copy->vtid : 0;
 }
 
@@ -63,12 +63,12 @@ static bool turn_before(struct fred_moment *m)
 	uint64_t e;
 
 	m->owned = NULL;
-	if (turn_of(m, &e) &&
-	    (e > F.tl->snaps[m->interval]->event || F.tl->events[e].turn == CKPT_TURN_AT_CALL)) {
+	if (turn_of(m, &e) && (e > F.tl->snaps[m->interval]->event ||
+			       ckpt_log_event(F.tl, e).turn == CKPT_TURN_AT_CALL)) {
 		memset(&m->goal, 0, sizeof(m->goal));
 		m->goal.event = e;
-		m->goal.how =
-			F.tl->events[e].turn == CKPT_TURN_AT_CALL ? CKPT_END_CALL : CKPT_END_EVENT;
+		m->goal.how = ckpt_log_event(F.tl, e).turn == CKPT_TURN_AT_CALL ? CKPT_END_CALL :
+										  CKPT_END_EVENT;
 		return true;
 	}
 	if (m->interval == 0)

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 
 #include "ckptcore/plugin.h"
+#include "fred/branch.h"
 #include "fred/command.h"
 #include "fred/session.h"
 #include "fred/timeline.h"
@@ -182,6 +183,7 @@ static const struct vpt_control control = {
 	.attaching = fred_timeline_attaching,
 	.signalled = fred_timeline_signalled,
 	.changing = fred_timeline_changing,
+	.pgrp = fred_branch_pgrp,
 };
 
 /* Kills everything that is ours; processes that were attached go on. */

@@ -26,7 +26,7 @@ static struct ckpt_task *find(struct ckpt_task *to, pid_t tid)
 	if (to && to->play)
 		return ckpt_puppet_thread(to, tid);
 	for (size_t i = 0; i < F.tl->nthreads; i++)
-		if (F.tl->threads[i]->tid == tid)
+		if (ckpt_vtid(F.tl->threads[i]) == tid)
 			return F.tl->threads[i];
 	return NULL;
 }

@@ -12,8 +12,9 @@
 #include <sys/wait.h>
 
 #include "ckptcore/arch/x86_64/vdso.h"
-#include "ckptcore/turns.h"
 #include "ckptcore/target.h"
+#include "ckptcore/turns.h"
+#include "fred/branch.h"
 #include "fred/checkpoint.h"
 #include "fred/command.h"
 #include "fred/threads.h"
@@ -113,9 +114,10 @@ static void destroy_timeline(void)
 
 	if (!tl)
 		return;
-	fred_undo_timeline_gone();
+	fred_branches_drop(true);
+	fred_undo_timeline_gone(tl);
 	drop_puppet();
-	fred_checkpoints_drop();
+	fred_checkpoints_drop(tl);
 	F.tl = NULL;
 	F.now = NULL;
 	F.said_unchangeable = false;
@@ -398,12 +400,14 @@ static void land(struct vpt_thread *vt)
 {
 	struct ckpt_task *former = F.peeking ? F.origin : F.now, *to = F.staged;
 	enum fred_arrival arrival = F.arrival;
+	siginfo_t si;
 
 	F.peeking = false;
 
 	F.staged = NULL;
 	F.landing = false;
 	forget_clean();
+	fred_branch_follow(to, former);
 	F.now = to;
 	if (former && former != to) {
 		/* What the debugger takes out from now on, it takes out of `to'. */
@@ -421,6 +425,10 @@ static void land(struct vpt_thread *vt)
 		F.other_program = false;
 		F.arriving = true;
 		announce_exec(vt);
+		return;
+	}
+	if (!is_puppet(to) && ckpt_record_signal(F.tl, &si)) {
+		vpt_report(vt, W_STOPCODE(si.si_signo), &si); /* it stopped by that */
 		return;
 	}
 	announce(vt, arrival);
@@ -637,7 +645,7 @@ static void forward(struct vpt_thread *vt, int request)
 static void say_unchangeable(void)
 {
 	if (!F.said_unchangeable)
-		fred_say("the past can't be changed: the program is as it was then");
+		fred_say("the change is dropped: the past is as it was");
 	F.said_unchangeable = true;
 }
 
@@ -851,17 +859,27 @@ bool fred_timeline_resuming(struct vpt_thread *vt, int request, int sig)
 		}
 		return !vt->task || fred_threads_appear(vt);
 	}
-	if (sig && sig != F.now->play->sig && sig != F.now->stop.sig)
-		say_unchangeable();
 	if (calling(vt)) {
 		forward_calling(vt, request);
 		return true;
 	}
+	if (fred_branch_resuming(vt, request, sig))
+		return true;
 	fred_timeline_restore();
 	F.going |= !is_pending(); /* or this was before that stop, as it were */
 	if (!fred_threads_several())
 		go();
 	return true;
+}
+
+void fred_timeline_begin_branch(struct vpt_thread *vt, struct ckpt_task *live)
+{
+	struct ckpt_task *former = F.now;
+
+	forget_clean();
+	F.now = live;
+	vpt_set_player(vt, live);
+	ckpt_puppet_destroy(former);
 }
 
 void fred_timeline_replace(struct vpt_thread *vt, struct ckpt_task *puppet)
@@ -872,6 +890,7 @@ void fred_timeline_replace(struct vpt_thread *vt, struct ckpt_task *puppet)
 		F.now = puppet;
 		return;
 	}
+	fred_branch_follow(puppet, F.now);
 	F.vt = NULL;
 	forget_staged();
 	forget_clean();
@@ -923,6 +942,13 @@ bool fred_timeline_signalled(struct vpt_thread *vt, int sig)
 {
 	if (!vt->task)
 		return true; /* vanished: the number may be a live thread's */
+	if (is_ours(vt) && sig == SIGKILL)
+		fred_branches_drop(false);
+	if (is_ours(vt) && !is_puppet(F.now) && vt->task->tid != vt->tid) {
+		/* A branch's process has another number. */
+		syscall(SYS_tgkill, vt->task->tgid, vt->task->tid, sig);
+		return true;
+	}
 	if (!is_ours(vt))
 		return false;
 	if (!is_puppet(F.now))

@@ -88,6 +88,9 @@ void fred_timeline_unstage(void);
  * debugger, which must forget what it has cached. */
 void fred_timeline_peek(bool in);
 
+/* A branch's live process plays instead of the changed puppet. */
+void fred_timeline_begin_branch(struct vpt_thread *vt, struct ckpt_task *live);
+
 /* The puppet that plays is as it was: what a function called by the user left
  * goes without a word, a change by the user with one. */
 void fred_timeline_restore(void);

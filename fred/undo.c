@@ -81,10 +81,11 @@ bool fred_undo_replaced(void)
 	return r;
 }
 
-void fred_undo_timeline_gone(void)
+void fred_undo_timeline_gone(const struct ckpt_timeline *tl)
 {
 	for (size_t i = 0; i < nprompts; i++)
-		if (prompts[i].session && prompts[i].session->has_target) {
+		if (prompts[i].session && prompts[i].session->has_target &&
+		    (!prompts[i].session->target || prompts[i].session->target->timeline == tl)) {
 			session_free(prompts[i].session);
 			prompts[i].session = NULL;
 		}
@@ -95,7 +96,8 @@ void fred_undo_cutting(size_t n)
 	for (size_t i = 0; i < nprompts; i++) {
 		struct session *s = prompts[i].session;
 
-		if (s && s->target && s->target->play->interval < n) {
+		if (s && s->target && s->target->timeline == F.tl &&
+		    s->target->play->interval < n) {
 			session_free(s);
 			prompts[i].session = NULL;
 		}

@@ -27,8 +27,8 @@ void fred_undo_pin(unsigned int checkpoint);
 /* The debugger died by a signal: true when a copy has taken over. */
 bool fred_undo_recover(int status);
 /* Snapshots whose target is the timeline's are of no use any more. */
-void fred_undo_timeline_gone(void);
-/* The same for those in the first n intervals. */
+void fred_undo_timeline_gone(const struct ckpt_timeline *tl);
+/* The same for those in the first n intervals of the current one. */
 void fred_undo_cutting(size_t n);
 
 #endif

@@ -291,7 +291,7 @@ void vpt_call_pgrp(struct ckpt_task *t, const struct ckpt_stop *stop)
 {
 	struct vpt_debugger *d = vpt_debugger_of(t->tgid, false);
 	struct vpt_thread *vt;
-	int pgrp;
+	int pgrp, real;
 
 	if (stop->nr == SYS_getpgid) {
 		vt = vpt_find((pid_t)stop->args[0]);
@@ -305,8 +305,13 @@ void vpt_call_pgrp(struct ckpt_task *t, const struct ckpt_stop *stop)
 		vpt_native(t);
 		return;
 	}
+	real = vpt_control->pgrp ? vpt_control->pgrp(pgrp) : pgrp;
+	if (real != pgrp && ckpt_write(t, stop->args[2], &real, sizeof(real))) {
+		vpt_answer(t, -EFAULT);
+		return;
+	}
 	vt = vpt_find(pgrp);
-	if (vt && vt->task && vt->task->tid != vt->tid && kill(-pgrp, 0) < 0)
+	if (real == pgrp && vt && vt->task && vt->task->tid != vt->tid && kill(-pgrp, 0) < 0)
 		vpt_answer(t, 0);
 	else
 		vpt_native(t);

@@ -111,6 +111,8 @@ struct vpt_control {
 	/* The debugger sends sig to vt: true when the controller took it,
 	 * because the player isn't the live process. */
 	bool (*signalled)(struct vpt_thread *vt, int sig);
+	/* The debugger gives the terminal to a process group: to which. */
+	pid_t (*pgrp)(pid_t pgrp);
 };
 
 /* Registers the plugin (ckptcore/plugin.h). */

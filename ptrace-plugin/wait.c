@@ -125,6 +125,14 @@ static bool is_real_child(const struct vpt_debugger *d, pid_t pid)
 	return t && t->ops == &vpt_plain_ops && t->parent == d->tgid;
 }
 
+/* A process of an ended thread that is kept, the debugger doesn't know why. */
+static bool is_hidden(pid_t pid)
+{
+	struct ckpt_task *t = pid > 0 ? ckpt_find(pid) : NULL;
+
+	return t && t->ops == &vpt_tracee_ops && !t->owner;
+}
+
 void vpt_call_wait4(struct ckpt_task *t, const struct ckpt_stop *stop)
 {
 	struct vpt_debugger *d = vpt_debugger_of(t->tgid, false);
@@ -155,6 +163,10 @@ void vpt_call_wait4(struct ckpt_task *t, const struct ckpt_stop *stop)
 	}
 	if (vt) {
 		vpt_answer(t, take(t, vt, status, rusage));
+		return;
+	}
+	if (!any && is_hidden(pid)) {
+		vpt_answer(t, -ECHILD);
 		return;
 	}
 	if (!any) {

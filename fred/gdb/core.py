@@ -185,6 +185,7 @@ def land(kind, code=True):
     """The debugger arrives at the staged point: gdb's own resume is answered with the stop there.
     code: other libraries may be mapped there."""
     clear_signal()
+    hooks.make()
     s = fred.ask("status")
     exe = s.get("exe")
     former = selected_tid()

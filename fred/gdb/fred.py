@@ -18,5 +18,5 @@ if int(gdb.VERSION.split(".")[0]) < 12:
     gdb.write("fred needs gdb 12 or newer; this is %s. The program runs forward only.\n" % gdb.VERSION, gdb.STDERR)
 else:
     # In this order: the later ones use the former.
-    for part in ("core", "breakpoints", "reverse", "watch", "checkpoint", "direction", "undo", "others"):
+    for part in ("core", "breakpoints", "reverse", "watch", "checkpoint", "direction", "undo", "branch", "others"):
         load(part)

@@ -105,6 +105,9 @@ class List(gdb.Command):
                                                       "ended": "the program has ended"}[s["state"]]))
             if "broken" in s:
                 gdb.write("Recording ended: %s.\n" % s["broken"])
+            branches = fred.ask("branches")["list"]
+            for b in branches if len(branches) > 1 else ():
+                gdb.write(describe(b) + "\n")
         gdb.execute("info checkpoints")
 
 
@@ -118,6 +121,7 @@ reverse-watch EXPR                        back to where a true EXPR became false
 undo [N]                                  take back the last N commands, gdb's state included
 checkpoint, restart N                     name a point in time; go there (restart -session N: gdb as well)
 info checkpoints, delete checkpoint N
+fred-branch, fred-switch NAME             a past that you changed and went on from is a branch: list them, go there
 fred-list, fred-history, fred-stats       where the program is in its time; commands; figures
 fred-verify                               replay the whole past and compare it with what was
 fred-source FILE, fred-help

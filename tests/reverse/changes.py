@@ -1,10 +1,11 @@
-"""What the user does to the program in the past: changes are undone, and fred says so; calls have no effect."""
+"""What the user does to the program in the past: going back drops changes, and fred says so; calls have no effect.
+Going forward makes a branch: branches.py."""
 from tests import *
 
 def says(b, line):
     """fred's own words may come before the echo of the line"""
     b.type(line)
-    b.check("fred: the past can't be changed" in b.wait(), True, "%s says so" % line)
+    b.check("fred: the change is dropped" in b.wait(), True, "%s says so" % line)
 
 
 def past(b):
@@ -22,13 +23,13 @@ def test_variable():
         here = past(b)
         b.cmd("set var total = 1000")
         b.check(b.value("total"), 1000, "as set")
-        says(b, "stepi")
-        b.cmd("reverse-stepi")
+        says(b, "reverse-stepi")
+        b.cmd("stepi")
         b.at(here, "as it was")
         b.cmd("set var total = 1000")
-        out = b.cmd("stepi")
-        b.check("can't be changed" in out, False, "said once")
-        b.cmd("reverse-stepi")
+        out = b.cmd("reverse-stepi")
+        b.check("dropped" in out, False, "said once")
+        b.cmd("stepi")
         b.at(here, "as it was, again")
 
 

@@ -365,9 +365,9 @@ static void forking(void)
 	same = true;
 	for (int i = 0; i < 40; i++)
 		same &= descriptors(copies[i]->tid) == 0 &&
-			getsid(copies[i]->tid) == copies[i]->tid &&
+			getpgid(copies[i]->tid) == copies[i]->tid &&
 			status_of(copies[i]->tid, "PPid", 10) == (uint64_t)getpid();
-	ok(same, "copies have no descriptors, a session of their own, and are our children");
+	ok(same, "copies have no descriptors, a process group of their own, and are our children");
 	run_to(t, MARK_AGAIN, NULL);
 	ok((int64_t)peek(t, told + FIELD(waited)) == -1 &&
 		   peek(t, told + FIELD(waited_errno)) == ECHILD && !peek(t, told + FIELD(sigchld)),

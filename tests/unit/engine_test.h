@@ -98,8 +98,8 @@ static void __attribute__((unused)) run_to(struct ckpt_task *t, uint64_t mark, u
 }
 
 /* Starts `engine_target mode', stopped behind its exec. */
-static struct ckpt_task *__attribute__((unused))
-start_target(const char *mode, const struct ckpt_task_ops *ops)
+static __attribute__((unused)) struct ckpt_task *start_target(const char *mode,
+							      const struct ckpt_task_ops *ops)
 {
 	char path[4096], *slash, byte = 0;
 	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 32);

@@ -1,0 +1,554 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/ptrace.h>
+
+#include "ckptcore/materialize.h"
+#include "ckptcore/turns.h"
+#include "fred/branch.h"
+#include "fred/checkpoint.h"
+#include "fred/seek.h"
+#include "fred/threads.h"
+#include "fred/undo.h"
+
+#define F fred_tl
+
+static struct branch {
+	char name[16];
+	struct ckpt_timeline *tl;
+	char parent[16];      /* the one it left; "": none */
+	uint64_t event;	      /* ... there */
+	struct ckpt_task *at; /* unless current: where the user was, NULL: at the live edge */
+	struct branch *next;
+} * list, *current;
+static unsigned int last_number;
+
+/* What the user said to the next resume of a changed program. */
+static enum { NOT_ASKED, YES, NO } answer;
+
+static void put(json_object *o, const char *key, const char *value)
+{
+	json_object_object_add(o, key, json_object_new_string(value));
+}
+
+static void put_number(json_object *o, const char *key, uint64_t value)
+{
+	json_object_object_add(o, key, json_object_new_uint64(value));
+}
+
+static void refuse(json_object *out, const char *text)
+{
+	put(out, "status", "error");
+	put(out, "message", text);
+}
+
+/* ---------------------------------------------------------------- the list */
+
+static struct branch *add(struct ckpt_timeline *tl)
+{
+	struct branch *b = calloc(1, sizeof(*b)), **p = &list;
+
+	if (!b)
+		return NULL;
+	b->tl = tl;
+	while (*p)
+		p = &(*p)->next;
+	*p = b;
+	return b;
+}
+
+/* The current one; NULL: nothing is recorded, or no memory. */
+static struct branch *here(void)
+{
+	if (!current && F.tl) {
+		last_number = 0;
+		current = add(F.tl);
+		if (current)
+			strcpy(current->name, "main");
+	}
+	return current;
+}
+
+static struct branch *by_name(const char *name)
+{
+	struct branch *b = list;
+
+	while (b && strcmp(b->name, name))
+		b = b->next;
+	return b;
+}
+
+static struct branch *by_timeline(const struct ckpt_timeline *tl)
+{
+	struct branch *b = list;
+
+	while (b && b->tl != tl)
+		b = b->next;
+	return b;
+}
+
+/* Its process isn't anybody's any more: ended, or let go if it was there before
+ * the debugger. */
+static void end_live(struct ckpt_timeline *tl)
+{
+	struct ckpt_task *t = tl->live;
+	pid_t tid;
+
+	if (!t)
+		return;
+	tl->live = NULL;
+	ckpt_turns_forget(tl);
+	t->timeline = NULL;
+	t->owner = NULL;
+	if (t->no_exitkill && !tl->self.seen) {
+		t->ops = &vpt_plain_ops;
+		if (t->state != CKPT_RUNNING)
+			ckpt_resume(t, PTRACE_CONT, 0);
+		return;
+	}
+	tid = t->tid;
+	if (F.debugger && t->parent == F.debugger->tgid && F.debugger->nzombies < VPT_MANY)
+		F.debugger->zombies[F.debugger->nzombies++] = tid;
+	ckpt_kill(t);
+}
+
+void fred_branches_drop(bool current_too)
+{
+	struct branch **p = &list, *b;
+
+	while ((b = *p)) {
+		if (b->tl == F.tl && !current_too) {
+			p = &b->next;
+			continue;
+		}
+		*p = b->next;
+		if (b->tl != F.tl) {
+			fred_checkpoints_drop(b->tl);
+			fred_undo_timeline_gone(b->tl);
+			ckpt_puppet_destroy(b->at);
+			end_live(b->tl);
+			ckpt_timeline_destroy(b->tl);
+		}
+		free(b);
+	}
+	if (current_too)
+		current = NULL;
+	if (F.tl)
+		F.tl->elsewhere = 0;
+	answer = NOT_ASKED;
+}
+
+/* What others keep counts, too. */
+static void share_budget(void)
+{
+	F.tl->elsewhere = 0;
+	for (struct branch *b = list; b; b = b->next)
+		if (b->tl != F.tl)
+			F.tl->elsewhere += ckpt_timeline_alone(b->tl);
+}
+
+/* A puppet where p is, without the debugger's bytes. NULL: not possible. */
+static struct ckpt_task *clone_of(struct ckpt_task *p)
+{
+	struct ckpt_task *copy;
+
+	if (!p || !p->play || ckpt_puppet_clone(p, &copy))
+		return NULL;
+	ckpt_overlay_remove(&p->timeline->overlay, copy);
+	return copy;
+}
+
+/* b's timeline is the one that fred is about. The debugger's bytes stay its. */
+static void enter(struct branch *b)
+{
+	struct ckpt_overlay overlay = F.tl->overlay;
+
+	F.tl->overlay = b->tl->overlay;
+	F.tl->overlay.n = 0;
+	F.tl = b->tl;
+	F.tl->overlay = overlay;
+	current = b;
+	share_budget();
+}
+
+void fred_branch_follow(struct ckpt_task *to, struct ckpt_task *former)
+{
+	struct branch *b, *left;
+
+	if (!to || !to->timeline || to->timeline == F.tl)
+		return;
+	left = here();
+	b = by_timeline(to->timeline);
+	if (!b || !left)
+		return;
+	left->at = clone_of(former);
+	ckpt_puppet_destroy(b->at);
+	b->at = NULL;
+	enter(b);
+}
+
+pid_t fred_branch_pgrp(pid_t pgrp)
+{
+	struct ckpt_task *t = F.tl ? F.tl->live : NULL;
+
+	if (!t || !list)
+		return pgrp;
+	for (struct branch *b = list; b; b = b->next)
+		if (b->tl->live && getpgid(b->tl->live->tgid) == pgrp)
+			return getpgid(t->tgid);
+	return F.vt && pgrp == F.vt->tgid ? getpgid(t->tgid) : pgrp;
+}
+
+/* ------------------------------------------------------------------ making */
+
+/* Whether the user did the same here the first time: it is part of the past. */
+static bool was_done_then(void)
+{
+	size_t i = F.now->play->interval + 1;
+	struct ckpt_general then;
+	uint64_t where;
+
+	/* One snapshot before it, one behind. */
+	for (size_t end = i + 2; i < end && i < F.tl->nsnaps; i++) {
+		const struct ckpt_snap *s = F.tl->snaps[i];
+
+		if (!s->copy || s->event != F.now->play->event || s->before != CKPT_END_NOW)
+			continue;
+		then = ckpt_general_of(ckpt_regs(s->copy));
+		if (ckpt_same_registers(F.now, s->copy, &then) &&
+		    ckpt_same_memory(F.now, s->copy, &F.tl->overlay, &where))
+			return true;
+	}
+	return false;
+}
+
+/* Whether the user has made a difference. */
+static bool is_changed(void)
+{
+	struct ckpt_general then;
+	uint64_t where;
+
+	if (F.taint != FRED_CHANGED || !F.clean)
+		return false;
+	then = ckpt_general_of(ckpt_regs(F.clean));
+	return !ckpt_same_registers(F.now, F.clean, &then) ||
+	       !ckpt_same_memory(F.now, F.clean, &F.tl->overlay, &where);
+}
+
+static struct ckpt_sources sources(void)
+{
+	return (struct ckpt_sources){ F.tl->live ? F.tl->live->tgid : 0, F.debugger->tgid };
+}
+
+/* What the program had outside where the puppet stands; 0, or a reason. */
+static int outside(struct ckpt_outside **ret, char *named, size_t named_size, char *reason,
+		   size_t reason_size)
+{
+	const struct ckpt_sources from = sources();
+	int err;
+
+	if (F.now->state == CKPT_ENTRY) {
+		snprintf(reason, reason_size, "it is inside a system call");
+		return -EPERM;
+	}
+	if (fred_threads_several()) {
+		snprintf(reason, reason_size, "it has several threads there");
+		return -EPERM;
+	}
+	err = ckpt_outside_at(F.tl, F.now->play->interval, F.now->play->event, ret);
+	if (err) {
+		snprintf(reason, reason_size, "what it had open there isn't known any more (%s)",
+			 strerror(-err));
+		return err;
+	}
+	err = ckpt_materialize_check(*ret, &from, named, named_size, reason, reason_size);
+	if (err) {
+		ckpt_outside_free(*ret);
+		*ret = NULL;
+	}
+	return err;
+}
+
+static bool stands_at(const struct ckpt_snap *s, struct ckpt_task *p)
+{
+	struct ckpt_general regs;
+	uint64_t where;
+
+	if (!s->copy || s->event != p->play->event)
+		return false;
+	regs = ckpt_general_of(ckpt_regs(s->copy));
+	return ckpt_same_registers(p, s->copy, &regs) &&
+	       ckpt_same_memory(p, s->copy, &F.tl->overlay, &where);
+}
+
+static pid_t parent_of(pid_t pid)
+{
+	char path[32], line[128];
+	int parent = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "PPid: %d", &parent) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return parent;
+}
+
+static struct ckpt_identity identity(const struct ckpt_task *live)
+{
+	struct ckpt_identity id = F.tl->self;
+
+	if (!id.seen) {
+		id.seen = F.tid;
+		id.parent = F.tl->live ? parent_of(F.tl->live->tgid) : F.debugger->tgid;
+	}
+	id.real = live->tgid;
+	return id;
+}
+
+/* The timeline of a branch that leaves this one where *before, the puppet as it
+ * was, stands; `live' goes on from there. Uses *before up. */
+static int begin(struct ckpt_task *live, struct ckpt_task **before, struct ckpt_outside *o,
+		 struct ckpt_timeline **ret)
+{
+	size_t i = (*before)->play->interval;
+	struct ckpt_timeline *tl;
+	int err = ckpt_timeline_branch(F.tl, i, (*before)->play->event, &tl);
+
+	if (err)
+		return err;
+	if (!stands_at(tl->snaps[i], *before)) {
+		(*before)->timeline = tl;
+		err = ckpt_snapshot_insert(tl, i, *before);
+		if (err) {
+			(*before)->timeline = F.tl;
+			ckpt_timeline_destroy(tl);
+			return err;
+		}
+		*before = NULL;
+	}
+	tl->self = identity(live);
+	tl->live = live;
+	tl->outside = o;
+	live->timeline = tl;
+	err = ckpt_record_start(tl);
+	if (err) {
+		tl->live = NULL;
+		tl->outside = NULL;
+		ckpt_timeline_destroy(tl);
+		return err;
+	}
+	ckpt_record_branched(tl);
+	*ret = tl;
+	return 0;
+}
+
+/* Makes the branch; F.now is then its live process. */
+static int make(struct vpt_thread *vt, struct ckpt_outside *o, char *reason, size_t reason_size)
+{
+	const struct ckpt_sources from = sources();
+	struct ckpt_task *live = NULL, *before = NULL, *at = NULL;
+	struct branch *left = here(), *b = NULL;
+	struct ckpt_timeline *tl;
+	uint64_t event = F.now->play->event;
+	int err = left ? ckpt_puppet_clone(F.clean ? F.clean : F.now, &before) : -ENOMEM;
+
+	if (!err && !F.clean)
+		ckpt_overlay_remove(&F.tl->overlay, before);
+	if (!err)
+		err = ckpt_puppet_clone(before, &at);
+	if (!err)
+		err = ckpt_puppet_clone(F.now, &live);
+	reason[0] = 0;
+	if (!err)
+		err = ckpt_materialize(live, o, &from, reason, reason_size);
+	if (!err)
+		err = begin(live, &before, o, &tl);
+	b = err ? NULL : add(tl);
+	ckpt_puppet_destroy(before);
+	if (err) {
+		if (!reason[0])
+			snprintf(reason, reason_size, "%s", strerror(-err));
+		ckpt_puppet_destroy(at);
+		ckpt_puppet_destroy(live);
+		ckpt_outside_free(o);
+		return err;
+	}
+	if (!b)
+		abort();
+	snprintf(b->name, sizeof(b->name), "b%u", ++last_number);
+	strcpy(b->parent, left->name);
+	b->event = event;
+	left->at = at;
+	enter(b);
+	fred_timeline_begin_branch(vt, live);
+	return 0;
+}
+
+/* The user knows that the change goes. */
+static void drop_silently(void)
+{
+	if (F.taint == FRED_CHANGED)
+		F.taint = FRED_CALLING;
+}
+
+bool fred_branch_resuming(struct vpt_thread *vt, int request, int sig)
+{
+	bool other_signal = sig && sig != F.now->play->sig && sig != F.now->stop.sig;
+	char named[1024], reason[400], text[600];
+	struct ckpt_outside *o;
+	bool asked = answer != NOT_ASKED, wanted = answer != NO;
+
+	answer = NOT_ASKED;
+	if (other_signal && !asked) { /* not by `signal N' */
+		fred_say("the signal isn't given to the program: the past is as it was");
+		other_signal = false;
+	}
+	if (!wanted || (!other_signal && (!is_changed() || was_done_then()))) {
+		drop_silently();
+		return false;
+	}
+	if (outside(&o, named, sizeof(named), reason, sizeof(reason)) ||
+	    make(vt, o, reason, sizeof(reason))) {
+		snprintf(text, sizeof(text), "no branch is possible: %s; the change is dropped",
+			 reason);
+		fred_say(text);
+		drop_silently();
+		return false;
+	}
+	if (!asked) {
+		snprintf(
+			text, sizeof(text),
+			"the past was changed: this is branch %s; `fred-switch %s' goes back to what was",
+			current->name, current->parent);
+		fred_say(text);
+	}
+	ckpt_target_resume(F.now, request, sig);
+	return true;
+}
+
+/* ---------------------------------------------------------------- requests */
+
+static void put_branch(json_object *array, const struct branch *b)
+{
+	json_object *o = json_object_new_object();
+	const struct ckpt_task *at = b == current ? F.now : b->at;
+
+	put(o, "name", b->name);
+	json_object_object_add(o, "current", json_object_new_boolean(b == current));
+	if (b->parent[0]) {
+		put(o, "parent", b->parent);
+		put_number(o, "from", b->event);
+	}
+	put_number(o, "snapshots", b->tl->nsnaps);
+	put_number(o, "events", b->tl->nevents);
+	json_object_object_add(o, "ended", json_object_new_boolean(!b->tl->live));
+	if (at && at->play)
+		put_number(o, "at", at->play->event);
+	json_object_array_add(array, o);
+}
+
+void fred_op_branches(json_object *in, json_object *out)
+{
+	json_object *array = json_object_new_array();
+
+	(void)in;
+	here();
+	for (struct branch *b = list; b; b = b->next)
+		put_branch(array, b);
+	put(out, "status", "ok");
+	json_object_object_add(out, "list", array);
+}
+
+/* What would become of the program if it went on here; "clean" if the user has
+ * changed nothing. */
+void fred_op_branch_plan(json_object *in, json_object *out)
+{
+	char named[1024], reason[400], name[16];
+	struct ckpt_outside *o;
+	json_object *v;
+	bool will_change =
+		json_object_object_get_ex(in, "changes", &v) && json_object_get_boolean(v);
+
+	answer = NOT_ASKED;
+	if (!F.tl || !F.vt || !F.now || !F.now->play || F.peeking ||
+	    (!will_change && (!is_changed() || was_done_then()))) {
+		put(out, "status", "clean");
+		return;
+	}
+	if (outside(&o, named, sizeof(named), reason, sizeof(reason))) {
+		refuse(out, reason);
+		return;
+	}
+	ckpt_outside_free(o);
+	here();
+	snprintf(name, sizeof(name), "b%u", last_number + 1);
+	put(out, "status", "ok");
+	put(out, "name", name);
+	put(out, "named", named);
+}
+
+void fred_op_branch_answer(json_object *in, json_object *out)
+{
+	json_object *v;
+
+	answer = json_object_object_get_ex(in, "yes", &v) && json_object_get_boolean(v) ? YES : NO;
+	put(out, "status", "ok");
+}
+
+/* Where the user was in b: a new puppet, or its live process. */
+static int player_of(struct branch *b, struct ckpt_task **ret)
+{
+	struct ckpt_timeline *before = F.tl;
+	int err;
+
+	if (b->at)
+		return ckpt_puppet_clone(b->at, ret);
+	*ret = b->tl->live;
+	if (*ret)
+		return 0;
+	F.tl = b->tl; /* a search is about the current one */
+	err = fred_seek_end(ret);
+	F.tl = before;
+	return err;
+}
+
+void fred_op_switch(json_object *in, json_object *out)
+{
+	json_object *v;
+	const char *name =
+		json_object_object_get_ex(in, "name", &v) ? json_object_get_string(v) : "";
+	struct branch *b;
+	struct ckpt_task *to;
+	int err;
+
+	here();
+	b = by_name(name);
+	if (!b || b == current) {
+		refuse(out, b ? "the program is there" : "there is no branch of this name");
+		return;
+	}
+	fred_timeline_restore();
+	err = player_of(b, &to);
+	if (err) {
+		refuse(out, strerror(-err));
+		return;
+	}
+	if (!F.vt) { /* this one has ended: the debugger attaches to the other */
+		ckpt_puppet_destroy(b->at);
+		b->at = NULL;
+		fred_timeline_unstage();
+		enter(b);
+		F.tl->overlay.n = 0;
+		put(out, "attach", "1");
+		put_number(out, "tid", (uint64_t)F.tid);
+	}
+	fred_timeline_stage(to, FRED_ARRIVE_STEP);
+	put(out, "status", "found");
+}

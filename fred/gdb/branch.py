@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Branches: the question before a changed past goes on, fred-branch, fred-switch. Read by fred.py."""
+import sys
+
+
+def query(question):
+    """as gdb's own queries: yes without a terminal, and with `set confirm off'"""
+    if not gdb.parameter("confirm"):
+        return True
+    if not (os.isatty(0) and os.isatty(1)):
+        gdb.write(question + " (y or n) [answered Y; input not from terminal]\n")
+        return True
+    ours, sys.stdout = sys.stdout, sys.__stdout__      # then Python reads by gdb's line editing
+    try:
+        while True:
+            gdb.flush()
+            try:
+                answer = input(question + " (y or n) ").strip().lower()
+            except EOFError:
+                ours.write("EOF [assumed Y]\n")
+                return True
+            if answer[:1] in ("y", "n"):
+                return answer[:1] == "y"
+            ours.write("Please answer y or n.\n")
+    finally:
+        sys.stdout = ours
+
+
+class BeforeResume(gdb.Command):
+    """What gdb runs before a command that lets the program go on: a changed past asks whether it becomes a branch."""
+
+    def __init__(self):
+        super().__init__("fred-before-resume", gdb.COMMAND_OBSCURE)
+
+    def invoke(self, arg, from_tty):
+        changes = arg in ("jump", "signal")
+        r = fred.ask("branch plan", changes=changes)
+        if r["status"] == "clean":
+            return
+        if r["status"] == "error":
+            raise gdb.GdbError("The program can't go on changed from here: %s.%s" % (
+                r["message"], "" if changes else "\nThe change goes when you go back."))
+        if r["named"]:
+            gdb.write("On this branch:\n%s\n" % "\n".join("  " + line for line in r["named"].split("\n")))
+        yes = query("%s the past: the program goes on from here for real, as branch %s?"
+                    % ("Change" if changes else "You have changed", r["name"]))
+        fred.ask("branch answer", yes=yes)
+        if yes:
+            gdb.write("This is branch %s.\n" % r["name"])
+        elif changes:
+            raise gdb.GdbError("Not confirmed.")
+        else:
+            flush_caches()
+
+
+BeforeResume()
+
+
+class Hooks:
+    """gdb calls hook-COMMAND before COMMAND. Made when the program first is in the past; the user's own are left alone
+    (then there is no question: the branch is made, and fred says so)."""
+
+    NAMES = ("continue", "step", "next", "stepi", "nexti", "finish", "until", "advance", "jump", "signal")
+
+    def __init__(self):
+        self.made = False
+
+    def make(self):
+        if self.made:
+            return
+        self.made = True
+        for name in self.NAMES:
+            try:
+                gdb.execute("show user hook-" + name, to_string=True)
+            except gdb.error:
+                gdb.execute("define hook-%s\nfred-before-resume %s\nend" % (name, name), to_string=True)
+
+
+hooks = Hooks()
+
+
+def describe(b):
+    where = ("after event %d" % b["at"] if "at" in b else "ended" if b["ended"] else "at its newest point")
+    left = ", left %s after event %d" % (b["parent"], b["from"]) if "parent" in b else ""
+    return "%s %-6s %d events%s; %s" % ("*" if b["current"] else " ", b["name"], b["events"], left, where)
+
+
+def list_branches():
+    for b in fred.ask("branches")["list"]:
+        gdb.write(describe(b) + "\n")
+
+
+class Branch(gdb.Command):
+    """List the program's branches: fred-branch
+Changing the past and going on makes one; `fred-switch NAME' goes to another."""
+
+    def __init__(self):
+        super().__init__("fred-branch", gdb.COMMAND_RUNNING)
+
+    def invoke(self, arg, from_tty):
+        if arg:
+            raise gdb.GdbError("fred-branch lists; fred-switch %s goes there." % arg)
+        check_can_go_back()
+        list_branches()
+
+
+class Switch(gdb.Command):
+    """Go to another branch, to where you last were in it: fred-switch NAME"""
+
+    def __init__(self):
+        super().__init__("fred-switch", gdb.COMMAND_RUNNING)
+
+    def complete(self, text, word):
+        return [b["name"] for b in fred.ask("branches")["list"] if b["name"].startswith(word)]
+
+    def invoke(self, arg, from_tty):
+        self.dont_repeat()
+        if not arg:
+            raise gdb.GdbError("fred-switch: to which branch? fred-branch lists them.")
+        check_can_go_back()
+        r = fred.ask("switch", name=arg.strip())
+        if r["status"] != "found":
+            fail(r)
+        if r.get("attach"):
+            with Mute(), Setting("confirm", "off"), Setting("exec-file-mismatch", "off"):
+                gdb.execute("attach %d" % r["tid"], to_string=True)
+            refresh_libraries()
+            gdb.execute("frame")
+        else:
+            land("step")
+
+
+Branch()
+Switch()
