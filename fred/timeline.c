@@ -17,6 +17,7 @@
 #include "fred/branch.h"
 #include "fred/checkpoint.h"
 #include "fred/command.h"
+#include "fred/forward.h"
 #include "fred/threads.h"
 #include "fred/timeline.h"
 #include "fred/undo.h"
@@ -93,7 +94,7 @@ static void forget_clean(void)
 }
 
 /* The live process plays again, as far as it still exists. */
-static void drop_puppet(void)
+void fred_timeline_drop_puppet(void)
 {
 	forget_staged();
 	forget_clean();
@@ -116,7 +117,7 @@ static void destroy_timeline(void)
 		return;
 	fred_branches_drop(true);
 	fred_undo_timeline_gone(tl);
-	drop_puppet();
+	fred_timeline_drop_puppet();
 	fred_checkpoints_drop(tl);
 	F.tl = NULL;
 	F.now = NULL;
@@ -241,10 +242,10 @@ void fred_timeline_gone(struct vpt_thread *vt, bool died)
 		/* Its end is part of the timeline: one can go back from it. */
 		F.vt = NULL;
 		if (is_puppet(F.now))
-			drop_puppet();
+			fred_timeline_drop_puppet();
 		return;
 	}
-	drop_puppet();
+	fred_timeline_drop_puppet();
 	destroy_timeline();
 	F.vt = NULL;
 }
@@ -308,7 +309,7 @@ void fred_timeline_peek(bool in)
 	fred_threads_play(F.now);
 }
 
-static siginfo_t trap_info(int code)
+siginfo_t fred_trap_info(int code)
 {
 	siginfo_t si;
 
@@ -327,7 +328,7 @@ static void tell_held(void)
 	if (F.held.at_int3 && ckpt_overlay_at(&F.tl->overlay, ckpt_regs(F.now)->rip, NULL)) {
 		ckpt_regs(F.now)->rip++;
 		ckpt_regs_dirty(F.now);
-		F.held.siginfo = trap_info(SI_KERNEL);
+		F.held.siginfo = fred_trap_info(SI_KERNEL);
 	}
 	F.held.at_int3 = false;
 	vpt_report(vt ? vt : F.vt, F.held.status, &F.held.siginfo);
@@ -343,7 +344,7 @@ static bool can_tell_held(void)
 
 /* Tells the debugger that the thread tid has stopped; before that, which
  * threads have ended and which have begun, by way of vt, which it has resumed. */
-static void tell(struct vpt_thread *vt, pid_t tid, int status, const siginfo_t *si)
+void fred_timeline_tell(struct vpt_thread *vt, pid_t tid, int status, const siginfo_t *si)
 {
 	fred_threads_play(F.now);
 	fred_threads_vanish();
@@ -368,28 +369,28 @@ static unsigned int debug_register(const struct vpt_thread *vt, uint64_t addr)
 }
 
 /* Tells the debugger that the program has stopped where it is now. */
-static void announce(struct vpt_thread *vt, enum fred_arrival arrival)
+void fred_timeline_announce(struct vpt_thread *vt, enum fred_arrival arrival)
 {
 	struct ckpt_task *t = F.now;
 	struct vpt_thread *own = fred_threads_current();
-	siginfo_t si = trap_info(TRAP_TRACE);
+	siginfo_t si = fred_trap_info(TRAP_TRACE);
 
 	F.held.at_int3 = arrival == FRED_ARRIVE_BREAKPOINT;
 	if (arrival == FRED_ARRIVE_WATCH) {
 		if (!own)
 			own = vt;
-		si = trap_info(4 /* TRAP_HWBKPT */);
+		si = fred_trap_info(4 /* TRAP_HWBKPT */);
 		own->dr[6] = 0xffff0ff0ull | 1ull << debug_register(own, F.watch_addr);
 		own->dr6_ours = true;
 	}
-	tell(vt, ckpt_vtid(t), W_STOPCODE(SIGTRAP), &si);
+	fred_timeline_tell(vt, ckpt_vtid(t), W_STOPCODE(SIGTRAP), &si);
 }
 
 /* The debugger sees an exec: it reads the symbols of the program that plays,
  * and knows that none of its breakpoints is in it. */
-static void announce_exec(struct vpt_thread *vt)
+void fred_timeline_announce_exec(struct vpt_thread *vt)
 {
-	siginfo_t si = trap_info(SIGTRAP | PTRACE_EVENT_EXEC << 8);
+	siginfo_t si = fred_trap_info(SIGTRAP | PTRACE_EVENT_EXEC << 8);
 
 	F.tl->overlay.n = 0;
 	vt->msg = (unsigned long)vt->tid;
@@ -424,222 +425,14 @@ static void land(struct vpt_thread *vt)
 			ckpt_overlay_remove(&F.tl->overlay, to);
 		F.other_program = false;
 		F.arriving = true;
-		announce_exec(vt);
+		fred_timeline_announce_exec(vt);
 		return;
 	}
 	if (!is_puppet(to) && ckpt_record_signal(F.tl, &si)) {
 		vpt_report(vt, W_STOPCODE(si.si_signo), &si); /* it stopped by that */
 		return;
 	}
-	announce(vt, arrival);
-}
-
-/* --------------------------------------------- going forward in the past */
-
-/* The next interval's own copy takes over at the end of one; the live process
- * after the last. Sets F.now. */
-static int cross(void)
-{
-	struct ckpt_task *former = F.now, *next = F.tl->live;
-	size_t i = former->play->interval + 1;
-	int err = 0;
-
-	if (i < F.tl->nsnaps)
-		err = ckpt_puppet_create(F.tl, i, &next);
-	if (err || !next)
-		return err ? err : -ESRCH;
-	F.now = next;
-	fred_threads_play(next);
-	ckpt_puppet_destroy(former);
-	return 0;
-}
-
-static void report_end(void)
-{
-	drop_puppet();
-	fred_threads_vanish();
-	F.vt->task = NULL;
-	vpt_report_exit(F.vt, F.tl->end_status);
-}
-
-static void lost(struct vpt_thread *vt, const struct ckpt_run *run, const char *what)
-{
-	char text[400];
-	siginfo_t si = trap_info(TRAP_TRACE);
-
-	snprintf(text, sizeof(text), "replay %s at event %llu%s%s; the program stays where it is",
-		 what, (unsigned long long)F.now->play->event, run->seen[0] ? ": " : "", run->seen);
-	fred_say(text);
-	tell(vt, ckpt_vtid(F.now), W_STOPCODE(SIGTRAP), &si);
-}
-
-/* The state in which the puppet stands is the end of its interval. */
-static bool at_goal(const struct ckpt_goal *goal)
-{
-	struct ckpt_task *p = F.now;
-	uint64_t where;
-
-	if (goal->how == CKPT_END_NOW)
-		return true;
-	if (p->play->event != goal->event)
-		return false;
-	if (goal->how == CKPT_END_EVENT)
-		return p->state == CKPT_EXIT;
-	return goal->how == CKPT_END_MATCH && ckpt_regs(p)->rip == goal->regs.rip &&
-	       ckpt_same_registers(p, goal->ref, &goal->regs) &&
-	       ckpt_same_memory(p, goal->ref, &F.tl->overlay, &where);
-}
-
-/* Whether the debugger has resumed the thread whose turn it is: others run as
- * they did then, but don't stop at its breakpoints. */
-static bool stops_here(void)
-{
-	const struct vpt_thread *vt = fred_threads_current();
-
-	return !vt || vt->state == VPT_RUNNING;
-}
-
-/* One leg to the interval's end, stopping at the debugger's breakpoints. */
-static enum ckpt_halt forward_leg(const struct ckpt_goal *goal, bool calls, pid_t turn,
-				  struct ckpt_run *ret)
-{
-	const struct ckpt_overlay *o = &F.tl->overlay;
-	struct ckpt_rule *rules = calloc(o->n + 1, sizeof(*rules));
-	enum ckpt_halt halt = CKPT_HALT_DEAD;
-	struct ckpt_leg leg;
-
-	if (!rules)
-		return halt;
-	for (size_t i = 0; i < o->n; i++)
-		rules[i] = (struct ckpt_rule){ .site = o->pokes[i].addr, .cell = CKPT_CELL_FREE };
-	if (!ckpt_leg_begin(&leg, F.now, goal, rules, o->n)) {
-		leg.run.calls = calls;
-		leg.run.turn = turn;
-		do {
-			ckpt_cell_set(F.now, CKPT_CELL_FREE, 1);
-			halt = ckpt_leg_run(&leg);
-		} while (halt == CKPT_HALT_PROBE && !stops_here());
-		ckpt_leg_end(&leg);
-		*ret = leg.run;
-	}
-	free(rules);
-	return halt;
-}
-
-static void resume_live(int request);
-
-/* The live process goes on where the past has ended. */
-static void go_live(struct vpt_thread *vt, int request)
-{
-	siginfo_t si;
-	int sig;
-
-	ckpt_overlay_apply(&F.tl->overlay, F.now);
-	/* It stopped by a signal that it hasn't got yet. */
-	sig = ckpt_record_signal(F.tl, &si);
-	if (sig) {
-		tell(vt, F.now->tid, W_STOPCODE(sig), &si);
-		return;
-	}
-	fred_threads_vanish();
-	F.live_follows = true;
-	if (fred_threads_appear(vt))
-		return;
-	resume_live(request);
-}
-
-/* What ended a puppet's run, for the debugger. */
-static void report_halt(struct vpt_thread *vt, enum ckpt_halt halt, const struct ckpt_run *run)
-{
-	siginfo_t si;
-
-	if (halt == CKPT_HALT_EXIT || (halt == CKPT_HALT_DEAD && !F.tl->live)) {
-		report_end();
-		return;
-	}
-	if (halt != CKPT_HALT_DEAD)
-		ckpt_overlay_apply(&F.tl->overlay, F.now);
-	switch (halt) {
-	case CKPT_HALT_PROBE:
-		announce(vt, FRED_ARRIVE_BREAKPOINT);
-		break;
-	case CKPT_HALT_STEP:
-		announce(vt, FRED_ARRIVE_STEP);
-		break;
-	case CKPT_HALT_TRAP:
-	case CKPT_HALT_SIGNAL:
-		tell(vt, ckpt_vtid(F.now), W_STOPCODE(F.now->stop.sig), &F.now->play->stopped_by);
-		break;
-	case CKPT_HALT_CALL:
-		si = trap_info(SIGTRAP | 0x80);
-		tell(vt, ckpt_vtid(F.now), W_STOPCODE(SIGTRAP | 0x80), &si);
-		break;
-	case CKPT_HALT_CANCELLED:
-		memset(&si, 0, sizeof(si));
-		si.si_signo = SIGINT;
-		tell(vt, ckpt_vtid(F.now), W_STOPCODE(SIGINT), &si);
-		break;
-	default:
-		lost(vt, run, halt == CKPT_HALT_DIVERGED ? "diverged" : "failed");
-		break;
-	}
-}
-
-/* One instruction of vt's thread, and what others did meanwhile. */
-static enum ckpt_halt step_thread(const struct vpt_thread *vt, const struct ckpt_goal *goal,
-				  struct ckpt_run *ret)
-{
-	enum ckpt_halt halt;
-
-	*ret = (struct ckpt_run){ .goal = goal };
-	if (F.now->vtid == vt->tid) {
-		halt = ckpt_puppet_step(F.now, ret);
-		if (halt != CKPT_HALT_STEP || F.now->vtid == vt->tid)
-			return halt;
-	}
-	halt = forward_leg(goal, false, vt->tid, ret);
-	/* Its turn has come: behind its call, if it was at one. */
-	return halt == CKPT_HALT_TURN ? step_thread(vt, goal, ret) : halt;
-}
-
-static void forward(struct vpt_thread *vt, int request)
-{
-	struct ckpt_run run = { 0 };
-	struct ckpt_goal goal;
-	enum ckpt_halt halt;
-
-	ckpt_overlay_remove(&F.tl->overlay, F.now);
-	for (;;) {
-		if (F.now->play->sig && !F.now->play->told) {
-			F.now->play->told = true;
-			ckpt_overlay_apply(&F.tl->overlay, F.now);
-			tell(vt, ckpt_vtid(F.now), W_STOPCODE(F.now->play->sig),
-			     &F.now->play->siginfo);
-			return;
-		}
-		ckpt_goal_of(F.tl, F.now->play->interval, &goal);
-		if (at_goal(&goal))
-			halt = CKPT_HALT_GOAL;
-		else if (request == PTRACE_SINGLESTEP)
-			halt = step_thread(vt, &goal, &run);
-		else
-			halt = forward_leg(&goal, request == PTRACE_SYSCALL, 0, &run);
-		if (halt != CKPT_HALT_GOAL)
-			break;
-		if (cross()) {
-			lost(vt, &run, "can't go on (no process)");
-			return;
-		}
-		if (F.now->play && F.tl->snaps[F.now->play->interval]->exec) {
-			announce_exec(vt);
-			return;
-		}
-		if (F.now == F.tl->live) {
-			go_live(vt, request);
-			return;
-		}
-	}
-	report_halt(vt, halt, &run);
+	fred_timeline_announce(vt, arrival);
 }
 
 static void say_unchangeable(void)
@@ -668,7 +461,7 @@ static void take_clean(void)
  * away when the registers come back. */
 static void forward_calling(struct vpt_thread *vt, int request)
 {
-	siginfo_t si = trap_info(SI_KERNEL);
+	siginfo_t si = fred_trap_info(SI_KERNEL);
 	struct ckpt_task *t = vt->task;
 
 	while (!ckpt_resume(
@@ -752,20 +545,6 @@ static bool is_pending(void)
 	return false;
 }
 
-/* Those that the debugger has resumed by now, vt with its request. */
-static void resume_live(int request)
-{
-	F.live_follows = false;
-	for (size_t i = 0; i < F.tl->nthreads; i++) {
-		struct vpt_thread *vt = vpt_of(F.tl->threads[i]);
-
-		if (vt && vt->state == VPT_RUNNING && vt->task != F.tl->live)
-			ckpt_target_resume(vt->task, vt->request, 0);
-	}
-	if (stops_here())
-		ckpt_target_resume(F.tl->live, request, 0); /* a signal was the puppet's */
-}
-
 static bool debugger_sleeps(void)
 {
 	char path[32], text[256], *p;
@@ -790,7 +569,7 @@ static bool debugger_sleeps(void)
  */
 static bool has_resumed(void)
 {
-	return stops_here() || (F.ticked && debugger_sleeps());
+	return fred_forward_stops_here() || (F.ticked && debugger_sleeps());
 }
 
 /* Threads of a puppet have been resumed: it goes on, as it did then. */
@@ -809,7 +588,7 @@ static void go(void)
 			stepper = vt;
 	}
 	if (any)
-		forward(stepper, stepper->request);
+		fred_forward(stepper, stepper->request);
 }
 
 void fred_timeline_idle(void)
@@ -854,7 +633,7 @@ bool fred_timeline_resuming(struct vpt_thread *vt, int request, int sig)
 	if (!is_puppet(F.now)) {
 		if (F.live_follows) {
 			if (!is_pending() && !fred_threads_appear(vt))
-				resume_live(request);
+				fred_forward_live(request);
 			return true;
 		}
 		return !vt->task || fred_threads_appear(vt);
@@ -958,7 +737,7 @@ bool fred_timeline_signalled(struct vpt_thread *vt, int sig)
 	if (sig == SIGKILL) {
 		struct ckpt_task *live = F.tl->live;
 
-		drop_puppet();
+		fred_timeline_drop_puppet();
 		fred_threads_vanish();
 		if (live) {
 			kill(live->tgid, SIGKILL); /* its death is reported as usual */

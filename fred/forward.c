@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Going forward in the past: the puppet that plays is run as it ran then, up to
+ * a stop for the debugger or the end of its interval, where the next snapshot's
+ * copy takes over; and the live process after the last.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+
+#include "ckptcore/target.h"
+#include "fred/forward.h"
+#include "fred/threads.h"
+
+#define F fred_tl
+
+/* The next interval's own copy takes over at the end of one; the live process
+ * after the last. Sets F.now. */
+static int cross(void)
+{
+	struct ckpt_task *former = F.now, *next = F.tl->live;
+	size_t i = former->play->interval + 1;
+	int err = 0;
+
+	if (i < F.tl->nsnaps)
+		err = ckpt_puppet_create(F.tl, i, &next);
+	if (err || !next)
+		return err ? err : -ESRCH;
+	F.now = next;
+	fred_threads_play(next);
+	ckpt_puppet_destroy(former);
+	return 0;
+}
+
+static void report_end(void)
+{
+	fred_timeline_drop_puppet();
+	fred_threads_vanish();
+	F.vt->task = NULL;
+	vpt_report_exit(F.vt, F.tl->end_status);
+}
+
+static void lost(struct vpt_thread *vt, const struct ckpt_run *run, const char *what)
+{
+	char text[400];
+	siginfo_t si = fred_trap_info(TRAP_TRACE);
+
+	snprintf(text, sizeof(text), "replay %s at event %llu%s%s; the program stays where it is",
+		 what, (unsigned long long)F.now->play->event, run->seen[0] ? ": " : "", run->seen);
+	fred_say(text);
+	fred_timeline_tell(vt, ckpt_vtid(F.now), W_STOPCODE(SIGTRAP), &si);
+}
+
+/* The state in which the puppet stands is the end of its interval. */
+static bool at_goal(const struct ckpt_goal *goal)
+{
+	struct ckpt_task *p = F.now;
+	uint64_t where;
+
+	if (goal->how == CKPT_END_NOW)
+		return true;
+	if (p->play->event != goal->event)
+		return false;
+	if (goal->how == CKPT_END_EVENT)
+		return p->state == CKPT_EXIT;
+	return goal->how == CKPT_END_MATCH && ckpt_regs(p)->rip == goal->regs.rip &&
+	       ckpt_same_registers(p, goal->ref, &goal->regs) &&
+	       ckpt_same_memory(p, goal->ref, &F.tl->overlay, &where);
+}
+
+/* Whether the debugger has resumed the thread whose turn it is: others run as
+ * they did then, but don't stop at its breakpoints. */
+bool fred_forward_stops_here(void)
+{
+	const struct vpt_thread *vt = fred_threads_current();
+
+	return !vt || vt->state == VPT_RUNNING;
+}
+
+/* One leg to the interval's end, stopping at the debugger's breakpoints. */
+static enum ckpt_halt forward_leg(const struct ckpt_goal *goal, bool calls, pid_t turn,
+				  struct ckpt_run *ret)
+{
+	const struct ckpt_overlay *o = &F.tl->overlay;
+	struct ckpt_rule *rules = calloc(o->n + 1, sizeof(*rules));
+	enum ckpt_halt halt = CKPT_HALT_DEAD;
+	struct ckpt_leg leg;
+
+	if (!rules)
+		return halt;
+	for (size_t i = 0; i < o->n; i++)
+		rules[i] = (struct ckpt_rule){ .site = o->pokes[i].addr, .cell = CKPT_CELL_FREE };
+	if (!ckpt_leg_begin(&leg, F.now, goal, rules, o->n)) {
+		leg.run.calls = calls;
+		leg.run.turn = turn;
+		do {
+			ckpt_cell_set(F.now, CKPT_CELL_FREE, 1);
+			halt = ckpt_leg_run(&leg);
+		} while (halt == CKPT_HALT_PROBE && !fred_forward_stops_here());
+		ckpt_leg_end(&leg);
+		*ret = leg.run;
+	}
+	free(rules);
+	return halt;
+}
+
+/* Those that the debugger has resumed by now, vt with its request. */
+void fred_forward_live(int request)
+{
+	F.live_follows = false;
+	for (size_t i = 0; i < F.tl->nthreads; i++) {
+		struct vpt_thread *vt = vpt_of(F.tl->threads[i]);
+
+		if (vt && vt->state == VPT_RUNNING && vt->task != F.tl->live)
+			ckpt_target_resume(vt->task, vt->request, 0);
+	}
+	if (fred_forward_stops_here())
+		ckpt_target_resume(F.tl->live, request, 0); /* a signal was the puppet's */
+}
+
+/* The live process goes on where the past has ended. */
+static void go_live(struct vpt_thread *vt, int request)
+{
+	siginfo_t si;
+	int sig;
+
+	ckpt_overlay_apply(&F.tl->overlay, F.now);
+	/* It stopped by a signal that it hasn't got yet. */
+	sig = ckpt_record_signal(F.tl, &si);
+	if (sig) {
+		fred_timeline_tell(vt, F.now->tid, W_STOPCODE(sig), &si);
+		return;
+	}
+	fred_threads_vanish();
+	F.live_follows = true;
+	if (fred_threads_appear(vt))
+		return;
+	fred_forward_live(request);
+}
+
+/* What ended a puppet's run, for the debugger. */
+static void report_halt(struct vpt_thread *vt, enum ckpt_halt halt, const struct ckpt_run *run)
+{
+	siginfo_t si;
+
+	if (halt == CKPT_HALT_EXIT || (halt == CKPT_HALT_DEAD && !F.tl->live)) {
+		report_end();
+		return;
+	}
+	if (halt != CKPT_HALT_DEAD)
+		ckpt_overlay_apply(&F.tl->overlay, F.now);
+	switch (halt) {
+	case CKPT_HALT_PROBE:
+		fred_timeline_announce(vt, FRED_ARRIVE_BREAKPOINT);
+		break;
+	case CKPT_HALT_STEP:
+		fred_timeline_announce(vt, FRED_ARRIVE_STEP);
+		break;
+	case CKPT_HALT_TRAP:
+	case CKPT_HALT_SIGNAL:
+		fred_timeline_tell(vt, ckpt_vtid(F.now), W_STOPCODE(F.now->stop.sig),
+				   &F.now->play->stopped_by);
+		break;
+	case CKPT_HALT_CALL:
+		si = fred_trap_info(SIGTRAP | 0x80);
+		fred_timeline_tell(vt, ckpt_vtid(F.now), W_STOPCODE(SIGTRAP | 0x80), &si);
+		break;
+	case CKPT_HALT_CANCELLED:
+		memset(&si, 0, sizeof(si));
+		si.si_signo = SIGINT;
+		fred_timeline_tell(vt, ckpt_vtid(F.now), W_STOPCODE(SIGINT), &si);
+		break;
+	default:
+		lost(vt, run, halt == CKPT_HALT_DIVERGED ? "diverged" : "failed");
+		break;
+	}
+}
+
+/* One instruction of vt's thread, and what others did meanwhile. */
+static enum ckpt_halt step_thread(const struct vpt_thread *vt, const struct ckpt_goal *goal,
+				  struct ckpt_run *ret)
+{
+	enum ckpt_halt halt;
+
+	*ret = (struct ckpt_run){ .goal = goal };
+	if (F.now->vtid == vt->tid) {
+		halt = ckpt_puppet_step(F.now, ret);
+		if (halt != CKPT_HALT_STEP || F.now->vtid == vt->tid)
+			return halt;
+	}
+	halt = forward_leg(goal, false, vt->tid, ret);
+	/* Its turn has come: behind its call, if it was at one. */
+	return halt == CKPT_HALT_TURN ? step_thread(vt, goal, ret) : halt;
+}
+
+void fred_forward(struct vpt_thread *vt, int request)
+{
+	struct ckpt_run run = { 0 };
+	struct ckpt_goal goal;
+	enum ckpt_halt halt;
+
+	ckpt_overlay_remove(&F.tl->overlay, F.now);
+	for (;;) {
+		if (F.now->play->sig && !F.now->play->told) {
+			F.now->play->told = true;
+			ckpt_overlay_apply(&F.tl->overlay, F.now);
+			fred_timeline_tell(vt, ckpt_vtid(F.now), W_STOPCODE(F.now->play->sig),
+					   &F.now->play->siginfo);
+			return;
+		}
+		ckpt_goal_of(F.tl, F.now->play->interval, &goal);
+		if (at_goal(&goal))
+			halt = CKPT_HALT_GOAL;
+		else if (request == PTRACE_SINGLESTEP)
+			halt = step_thread(vt, &goal, &run);
+		else
+			halt = forward_leg(&goal, request == PTRACE_SYSCALL, 0, &run);
+		if (halt != CKPT_HALT_GOAL)
+			break;
+		if (cross()) {
+			lost(vt, &run, "can't go on (no process)");
+			return;
+		}
+		if (F.now->play && F.tl->snaps[F.now->play->interval]->exec) {
+			fred_timeline_announce_exec(vt);
+			return;
+		}
+		if (F.now == F.tl->live) {
+			go_live(vt, request);
+			return;
+		}
+	}
+	report_halt(vt, halt, &run);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What timeline.c and forward.c have of each other. */
+#ifndef FRED_FORWARD_H
+#define FRED_FORWARD_H
+
+#include "fred/timeline.h"
+
+/* Runs the puppet that plays as the debugger has asked for vt, and tells it of
+ * the stop. */
+void fred_forward(struct vpt_thread *vt, int request);
+/* The live process goes on: those of its threads that the debugger has resumed
+ * by now, the current one with that request. */
+void fred_forward_live(int request);
+/* Whether the debugger has resumed the thread whose turn it is: others run as
+ * they did then, but don't stop at its breakpoints. */
+bool fred_forward_stops_here(void);
+
+/* timeline.c: a SIGTRAP with that code. */
+siginfo_t fred_trap_info(int code);
+/* Tells the debugger that the thread tid has stopped; before that, which threads
+ * have ended and which have begun, by way of vt, which it has resumed. */
+void fred_timeline_tell(struct vpt_thread *vt, pid_t tid, int status, const siginfo_t *si);
+/* Tells it that the program has stopped where it is now. */
+void fred_timeline_announce(struct vpt_thread *vt, enum fred_arrival arrival);
+/* It sees an exec: it reads the symbols of the program that plays, and knows
+ * that none of its breakpoints is in it. */
+void fred_timeline_announce_exec(struct vpt_thread *vt);
+/* The live process plays again, as far as it still exists. */
+void fred_timeline_drop_puppet(void);
+
+#endif
