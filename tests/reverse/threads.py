@@ -1,7 +1,12 @@
 """Programs of several threads, going back: the order in which they ran, their stops, births and ends."""
+import os
 import re
+import sys
 
 from tests import *
+
+sys.path.insert(0, os.path.join(ROOT, "tests", "soak"))
+from walk import walk
 
 ROUNDS = 5
 
@@ -50,6 +55,18 @@ def test_lines_of_a_thread():
         b.back("reverse-next", stops)
         stops = b.forward("stepi", 40)
         b.back("reverse-stepi", stops)
+
+
+def test_walk():
+    """by instructions of one thread, over its waits for the others"""
+    def start():
+        at_first_hit(b)
+        hits(b, "continue", range(1, 8))
+        b.cmd("delete")
+
+    with Backward("turns", watch=["$rax", "turn"], timeout=60) as b:
+        b.only_fred("threads")
+        walk(b, 5, 30, 250, start)
 
 
 def test_watchpoint_in_other_threads():

@@ -7,9 +7,10 @@ values), on the right side of the one before. The stop's index follows from the 
 import random
 
 
-def walk(b, seed, moves, length=300):
+def walk(b, seed, moves, length=300, start=None):
+    """start: goes to where the walk begins, main otherwise"""
     rng = random.Random(seed)
-    b.start()
+    (start or b.start)()
     truth = b.forward("stepi", length)
     for i, stop in enumerate(truth):
         if stop.function.startswith("__libc_start"):	# main is over; back from there may lead to before main
