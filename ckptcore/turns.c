@@ -88,11 +88,32 @@ void ckpt_turns_died(struct ckpt_task *t)
 		hand_over(tl, tl->nthreads ? tl->threads[0] : NULL);
 }
 
+static bool is_stopped(const struct ckpt_task *t)
+{
+	return t->state != CKPT_RUNNING && t->state != CKPT_NEW && t->state != CKPT_DEAD;
+}
+
+/* Whoever resumes t from now on needn't know that we have interrupted its call. */
+static void leave(struct ckpt_task *t)
+{
+	struct user_regs_struct *r;
+
+	if (!is_stopped(t) || !t->in_call || t->state != CKPT_EXIT || t->thread->again ||
+	    !(t->thread->interrupted || ckpt_interrupted(t->stop.rval)))
+		return;
+	r = ckpt_regs(t);
+	ckpt_before_call(t, r);
+	if (t->stop.rval == -516)
+		r->rax = SYS_restart_syscall;
+	ckpt_regs_dirty(t);
+}
+
 void ckpt_turns_forget(struct ckpt_timeline *tl)
 {
 	while (tl->nthreads) {
 		struct ckpt_task *t = tl->threads[tl->nthreads - 1];
 
+		leave(t);
 		remove_thread(tl, t);
 		t->timeline = NULL;
 	}
@@ -111,11 +132,6 @@ int ckpt_turns_others(const struct ckpt_timeline *tl, struct ckpt_task ***ret, s
 		if (tl->threads[i] != tl->live && !tl->threads[i]->thread->gone)
 			(*ret)[(*n)++] = tl->threads[i];
 	return 0;
-}
-
-static bool is_stopped(const struct ckpt_task *t)
-{
-	return t->state != CKPT_RUNNING && t->state != CKPT_NEW && t->state != CKPT_DEAD;
 }
 
 /* ------------------------------------------------------------------- turns */

@@ -349,11 +349,14 @@ static long req_kill(const struct request *q)
 
 static long req_detach(const struct request *q)
 {
-	struct vpt_thread *vt = q->vt;
+	struct vpt_thread *vt = q->vt, *leader;
 	struct ckpt_task *t;
 
-	if (vt->tid == vt->tgid && vpt_control->target_gone)
-		vpt_control->target_gone(vt, false); /* the live one plays again */
+	/* The live one plays again, and none of its threads is recorded. */
+	leader = vpt_find(vt->tgid);
+	if (leader && vpt_control->target_gone &&
+	    (vt == leader || (vt->task && vt->task->timeline)))
+		vpt_control->target_gone(leader, false);
 	t = vt->task;
 	if (!t) { /* it has ended; the debugger was in its past */
 		vpt_thread_free(vt);
