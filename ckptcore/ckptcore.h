@@ -88,22 +88,23 @@ struct ckpt_task {
 	enum ckpt_state state;
 	struct ckpt_stop stop; /* the last one */
 	const struct ckpt_task_ops *ops;
-	void *owner;			      /* belongs to ops */
-	struct ckpt_play *play;		      /* puppets: where in the log it stands */
-	struct ckpt_timeline *timeline;	      /* of a recorded target or its copies */
-	uint64_t syscall_ip;		      /* address of "syscall; int3", 0: unknown */
-	bool int3_after;		      /* ... and whether an int3 follows there */
-	bool no_exitkill;		      /* was attached: outlives us */
-	bool fresh;			      /* first stop not dispatched yet */
-	bool untold;			      /* its ops haven't heard of its death yet */
-	bool tsc_trapped;		      /* its rdtsc faults, see ckpt_trap_tsc() */
-	bool drop_stop;			      /* a SIGSTOP that nobody waits for is pending */
-	int request;			      /* targets: how the debugger resumed it last */
-	struct ckpt_thread *thread;	      /* of the live target: see turns.h */
-	bool in_call;			      /* targets: between a call's entry and its end */
-	bool shown;			      /* puppets: its call was reported, not answered yet */
-	bool ours;			      /* a copy: a child of fred, without descriptors */
-	int mem_fd;			      /* /proc/TID/mem or -1 */
+	void *owner;			/* belongs to ops */
+	struct ckpt_play *play;		/* puppets: where in the log it stands */
+	struct ckpt_timeline *timeline; /* of a recorded target or its copies */
+	uint64_t syscall_ip;		/* address of "syscall; int3", 0: unknown */
+	bool int3_after;		/* ... and whether an int3 follows there */
+	bool no_exitkill;		/* was attached: outlives us */
+	bool fresh;			/* first stop not dispatched yet */
+	bool untold;			/* its ops haven't heard of its death yet */
+	bool tsc_trapped;		/* its rdtsc faults, see ckpt_trap_tsc() */
+	bool drop_stop;			/* a SIGSTOP that nobody waits for is pending */
+	int request;			/* targets: how the debugger resumed it last */
+	struct ckpt_thread *thread;	/* of the live target: see turns.h */
+	bool in_call;			/* targets: between a call's entry and its end */
+	bool waits_at_call; /* puppets: its turn ended at the call before which it stands */
+	bool shown;	    /* puppets: its call was reported, not answered yet */
+	bool ours;	    /* a copy: a child of fred, without descriptors */
+	int mem_fd;	    /* /proc/TID/mem or -1 */
 	uint64_t exec_pages[CKPT_EXEC_PAGES]; /* known to be executable, by their low bits */
 	void *plugin_state[CKPT_MAX_PLUGINS]; /* parked debuggers: see plugin.h */
 	bool regs_valid, regs_dirty;

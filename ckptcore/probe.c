@@ -454,6 +454,14 @@ bool ckpt_probe_resume(struct ckpt_task *p, uint64_t site, uint64_t *resume, uin
 	return info.kind == PROBE_JUMP;
 }
 
+bool ckpt_probe_is_site(struct ckpt_task *p, uint64_t addr)
+{
+	struct probe_site_info info;
+
+	return p->play->probes && p->play->probes->plan &&
+	       !probe_plan_site(p->play->probes->plan, addr, &info);
+}
+
 int ckpt_probe_original(struct ckpt_task *p, uint64_t site, bool in)
 {
 	const struct probe_patch *patches;

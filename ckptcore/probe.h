@@ -18,6 +18,8 @@ unsigned int ckpt_probe_cell(struct ckpt_task *p, uint64_t site, size_t rule);
  * that way). True: the site is a jump. */
 bool ckpt_probe_resume(struct ckpt_task *p, uint64_t site, uint64_t *resume, uint64_t *stop_resume,
 		       int rule);
+/* Whether there is a probe at addr. */
+bool ckpt_probe_is_site(struct ckpt_task *p, uint64_t addr);
 /* Puts a site's own bytes back, or the probe's in. */
 int ckpt_probe_original(struct ckpt_task *p, uint64_t site, bool in);
 /* As probe_plan_pc(). */

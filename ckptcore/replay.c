@@ -255,9 +255,14 @@ static int take_turn(struct ckpt_task *p, struct ckpt_run *run)
 		ckpt_regs_dirty(p);
 		p->state = CKPT_EVENT;
 		memset(&p->stop, 0, sizeof(p->stop));
+		p->waits_at_call = true;
 	}
 	play->at_site = play->step_over = 0;
 	ckpt_task_swap(p, play->others[i]);
+	/* It has come to that call already: no probe there counts it again. */
+	if (p->waits_at_call && ckpt_probe_is_site(p, ckpt_regs(p)->rip))
+		play->step_over = ckpt_regs(p)->rip;
+	p->waits_at_call = false;
 	if (play->ended) {
 		play->ended = false;
 		if (ckpt_play_retire(play, i))

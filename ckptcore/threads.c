@@ -41,6 +41,7 @@ struct rseq_area {
 /* What is to be known of one thread. */
 struct thread {
 	pid_t vtid;
+	bool waits_at_call;
 	struct user_regs_struct regs; /* with fs_base and gs_base */
 	uint64_t mask;
 	stack_t alt;
@@ -237,6 +238,7 @@ static int save_thread(struct ckpt_task *t, struct thread *s, const struct room 
 	int err;
 
 	s->vtid = ckpt_vtid(t);
+	s->waits_at_call = t->in_call || t->waits_at_call;
 	s->regs = *ckpt_regs(t);
 	if (t->in_call)
 		ckpt_before_call(t, &s->regs);
@@ -410,6 +412,7 @@ static int add_thread(struct ckpt_guest *g, const struct thread *s, const char *
 	*ret = t;
 	t->ours = true;
 	t->vtid = s->vtid;
+	t->waits_at_call = s->waits_at_call;
 	t->parent = g->t->parent;
 	t->timeline = g->t->timeline;
 	err = ckpt_guest_cloned(g);

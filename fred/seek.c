@@ -661,18 +661,69 @@ static int last_turn(struct fred_moment *at, struct ckpt_task **ret)
 	}
 }
 
+/* The instruction before at, in the turn that p, which is used up, begins. */
+static int in_turn(const struct fred_moment *at, struct ckpt_task *p, struct ckpt_task **ret)
+{
+	int err = near(at, &p);
+
+	if (!err)
+		err = descend(&p, at);
+	if (err > 0) {
+		*ret = p;
+		return 1;
+	}
+	ckpt_puppet_destroy(p);
+	return err < 0 ? err : -EPROTO;
+}
+
+/* Replaces *q, which may stand before a call at which its turn had ended, as
+ * that call is to be answered, by the moment at which it was made. */
+static int when_made(struct ckpt_task **q)
+{
+	struct fred_moment at;
+	struct ckpt_task *p, *made;
+	uint64_t e;
+	int err;
+
+	fred_moment_of(*q, &at);
+	if (at.goal.how != CKPT_END_MATCH || !turn_of(&at, &e))
+		return 1;
+	err = begin_turn(&at, &p);
+	if (err)
+		return err;
+	err = is_idle(&at, p);
+	ckpt_puppet_destroy(p);
+	if (err <= 0)
+		return err ? err : 1;
+	do
+		if (!turn_before(&at))
+			return 1;
+	while (thread_of(&at) != at.thread);
+	if (at.goal.how != CKPT_END_CALL)
+		return 1;
+	err = begin_turn(&at, &p);
+	if (!err)
+		err = in_turn(&at, p, &made);
+	if (err <= 0)
+		return err;
+	ckpt_puppet_destroy(*q);
+	*q = made;
+	return 1;
+}
+
 int fred_seek_instruction(const struct fred_moment *m, struct ckpt_task **ret)
 {
 	struct fred_moment at = *m;
-	int err = last_turn(&at, ret);
+	struct ckpt_task *p;
+	int err = last_turn(&at, &p);
 
 	if (err <= 0)
 		return err;
-	err = near(&at, ret);
-	if (!err)
-		err = descend(ret, &at);
-	if (err > 0)
-		return 1;
-	ckpt_puppet_destroy(*ret);
-	return err < 0 ? err : -EPROTO;
+	err = in_turn(&at, p, ret);
+	if (err <= 0)
+		return err;
+	err = when_made(ret);
+	if (err <= 0)
+		ckpt_puppet_destroy(*ret);
+	return err;
 }
