@@ -101,6 +101,7 @@ struct ckpt_task {
 	int request;			/* targets: how the debugger resumed it last */
 	struct ckpt_thread *thread;	/* of the live target: see turns.h */
 	bool in_call;			/* targets: between a call's entry and its end */
+	bool trap_blocked;		/* puppets: the program blocks SIGTRAP */
 	bool waits_at_call; /* puppets: its turn ended at the call before which it stands */
 	bool shown;	    /* puppets: its call was reported, not answered yet */
 	bool ours;	    /* a copy: a child of fred, without descriptors */

@@ -243,6 +243,8 @@ int ckpt_inject(struct ckpt_task *t, long *ret, long nr, uint64_t a0, uint64_t a
 
 	if (err)
 		return err;
+	if (nr == SYS_rt_sigprocmask) /* it may block SIGTRAP, and the int3 would unblock that */
+		g.int3 = false;
 	err = ckpt_guest_call(&g, ret, nr, a0, a1, a2, a3, a4, a5);
 	return err ? err : ckpt_guest_leave(&g);
 }

@@ -30,6 +30,9 @@ int ckpt_probe_where(struct ckpt_task *p, uint64_t pc, struct probe_where *ret);
 bool ckpt_probes_yield(struct ckpt_task *p, const struct ckpt_event *ev);
 int ckpt_probes_return(struct ckpt_task *p);
 
+/* puppet.c: looks whether p's thread blocks SIGTRAP: then each of our traps
+ * unblocks it, as the kernel must get it through. */
+void ckpt_play_note_mask(struct ckpt_task *p);
 /* puppet.c: t is one more of a puppet's other threads. */
 int ckpt_play_add(struct ckpt_play *play, struct ckpt_task *t) __must_check;
 /* The i-th of them has ended. Its task stays, stopped: a process can't be read

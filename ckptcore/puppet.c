@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
 
 #include "ckptcore/probe.h"
 #include "ckptcore/threads.h"
@@ -58,6 +59,14 @@ static int add_others(struct ckpt_task *p, const struct ckpt_threads *s)
 	return err;
 }
 
+void ckpt_play_note_mask(struct ckpt_task *p)
+{
+	uint64_t mask;
+
+	if (!ptrace(PTRACE_GETSIGMASK, p->tid, 8, &mask))
+		p->trap_blocked = mask & 1ull << (SIGTRAP - 1);
+}
+
 /* The rest of making a puppet of the copy p; it is killed if that fails. */
 static int begin_play(struct ckpt_task *p, struct ckpt_timeline *tl,
 		      const struct ckpt_threads *others, const struct ckpt_play *like)
@@ -75,6 +84,9 @@ static int begin_play(struct ckpt_task *p, struct ckpt_timeline *tl,
 	p->play->nothers = p->play->others_room = p->play->nspare = p->play->spare_room = 0;
 	if (others)
 		err = add_others(p, others);
+	ckpt_play_note_mask(p);
+	for (size_t i = 0; i < p->play->nothers; i++)
+		ckpt_play_note_mask(p->play->others[i]);
 	if (err)
 		ckpt_puppet_destroy(p);
 	return err;

@@ -209,6 +209,7 @@ static int birth(struct ckpt_task *p, const struct ckpt_event *ev)
 	if (err)
 		return err;
 	t->vtid = (pid_t)ev->result;
+	t->trap_blocked = p->trap_blocked;
 	copy_debug_registers(p, t);
 	return ckpt_play_add(play, t);
 }
@@ -319,12 +320,15 @@ static int give_call(struct ckpt_task *p, struct ckpt_run *run)
 	yielded = ckpt_probes_yield(p, ev);
 	if (class == CKPT_CALL_SIGRETURN) {
 		err = redo_sigreturn(p);
+		ckpt_play_note_mask(p);
 	} else {
 		if ((class == CKPT_CALL_REDO || class == CKPT_CALL_MMAP) && ev->result >= 0 &&
 		    !ckpt_interrupted(ev->result))
 			err = redo(p, ev, &res);
 		if (!err)
 			err = give_outputs(p, ev);
+		if (ev->nr == SYS_rt_sigprocmask)
+			ckpt_play_note_mask(p);
 		if (!err && is_birth(p, ev))
 			err = birth(p, ev);
 		if (!err && res != ev->result)
@@ -569,6 +573,17 @@ static void queue_signal(struct ckpt_task *p)
 	syscall(SYS_rt_tgsigqueueinfo, p->tgid, p->tid, p->play->sig, &si);
 }
 
+/* A trap unblocks SIGTRAP; the program would see that by its next sigprocmask. */
+static void block_trap(struct ckpt_task *p)
+{
+	uint64_t mask;
+
+	if (ptrace(PTRACE_GETSIGMASK, p->tid, 8, &mask) < 0)
+		return;
+	mask |= 1ull << (SIGTRAP - 1);
+	ptrace(PTRACE_SETSIGMASK, p->tid, 8, &mask);
+}
+
 /* Resumes once and waits. */
 static int run_once(struct ckpt_task *p, int request, int sig)
 {
@@ -589,6 +604,8 @@ static int run_once(struct ckpt_task *p, int request, int sig)
 			ckpt_interrupt(p);
 			asked = true;
 		}
+	if (p->trap_blocked && p->state == CKPT_SIGNAL && p->stop.sig == SIGTRAP)
+		block_trap(p);
 	if (over && p->state != CKPT_DEAD) {
 		p->play->step_over = 0;
 		if (ckpt_probe_original(p, over, true))
