@@ -15,6 +15,16 @@
 #define PTRACE_SETSIGMASK 0x420b
 #endif
 
+#ifndef PTRACE_GET_RSEQ_CONFIGURATION
+#define PTRACE_GET_RSEQ_CONFIGURATION 0x420f
+#endif
+
+/* As struct ptrace_rseq_configuration. */
+struct ckpt_rseq {
+	uint64_t at;
+	uint32_t len, signature, flags, pad;
+};
+
 /* A page range of ours in every copy: cells of probes, room for strings. */
 #define CKPT_PAGE 0x100000000000ull
 #define CKPT_PAGE_SIZE 0x10000ull
@@ -64,6 +74,8 @@ int ckpt_finish_rep(struct ckpt_task *t) __must_check;
  * becomes its own (*bytes of it), our page is there. */
 int ckpt_copy_prepare(struct ckpt_task *copy, uint64_t *bytes) __must_check;
 
+/* Whether t is in a call that isn't over, also one that isn't recorded yet. */
+bool ckpt_is_in_call(const struct ckpt_task *t);
 /* Brings the registers of t, whose call isn't over, back to before it. */
 void ckpt_before_call(const struct ckpt_task *t, struct user_regs_struct *r);
 
@@ -102,6 +114,10 @@ int ckpt_file_keep(struct ckpt_task *t, int fd);
 /* record.c */
 void ckpt_record_resume(struct ckpt_task *t, int request, int sig);
 enum ckpt_verdict ckpt_record_stopped(struct ckpt_task *t);
+/* Sets what kind of event t's call will be. */
+void ckpt_record_classify(struct ckpt_task *t);
+/* join.c: t, which stands, is recorded from now on. */
+void ckpt_record_met(struct ckpt_task *t);
 /* t, whose turn it isn't, is at the end of its call: what that wrote is recorded
  * now, since it is in memory now. */
 void ckpt_record_write(struct ckpt_task *t);

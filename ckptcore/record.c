@@ -59,6 +59,39 @@ struct ckpt_call_reader ckpt_reader(struct ckpt_task *t)
 	return (struct ckpt_call_reader){ read_task, t };
 }
 
+static uint64_t clone_flags(struct ckpt_task *t, long nr, const uint64_t args[6])
+{
+	uint64_t flags;
+
+	if (nr == SYS_fork)
+		return SIGCHLD;
+	if (nr == SYS_vfork)
+		return CLONE_VM | CLONE_VFORK;
+	if (nr == SYS_clone3)
+		return ckpt_read(t, args[0], &flags, 8) ? CLONE_VM : flags;
+	return args[0];
+}
+
+/* Sets what kind of event the call at entry will be. */
+void ckpt_record_classify(struct ckpt_task *t)
+{
+	struct ckpt_thread *th = t->thread;
+	uint64_t flags;
+
+	th->barrier = th->class == CKPT_CALL_BARRIER || th->class == CKPT_CALL_EXEC;
+	th->births = false;
+	if (th->class == CKPT_CALL_FORK) {
+		flags = clone_flags(t, th->nr, th->args);
+		th->births = flags & CLONE_THREAD;
+		th->barrier = flags & (CLONE_PIDFD | CLONE_UNTRACED) ||
+			      (!th->births && flags & (CLONE_VM | CLONE_PARENT_SETTID));
+	}
+	/* fork would leave holes in our copies. */
+	if (th->nr == SYS_madvise &&
+	    (th->args[2] == MADV_DONTFORK || th->args[2] == MADV_WIPEONFORK))
+		th->class = CKPT_CALL_REFUSE;
+}
+
 int ckpt_record_start(struct ckpt_timeline *tl)
 {
 	tl->record = calloc(1, sizeof(*tl->record));
@@ -67,7 +100,7 @@ int ckpt_record_start(struct ckpt_timeline *tl)
 	if (ckpt_turns_add(tl, tl->live))
 		return -ENOMEM;
 	tl->record->began = ckpt_now();
-	tl->live->thread->met = true;
+	ckpt_record_met(tl->live);
 	tl->record->direct = ckpt_direct_any(tl->live);
 	if (!tl->outside)
 		tl->outside = calloc(1, sizeof(*tl->outside));
@@ -217,39 +250,6 @@ void ckpt_record_write(struct ckpt_task *t)
 	th->wrote = !err && !ckpt_interrupted(t->stop.rval);
 }
 
-static uint64_t clone_flags(struct ckpt_task *t, long nr, const uint64_t args[6])
-{
-	uint64_t flags;
-
-	if (nr == SYS_fork)
-		return SIGCHLD;
-	if (nr == SYS_vfork)
-		return CLONE_VM | CLONE_VFORK;
-	if (nr == SYS_clone3)
-		return ckpt_read(t, args[0], &flags, 8) ? CLONE_VM : flags;
-	return args[0];
-}
-
-/* Sets what kind of event the call at entry will be. */
-static void classify(struct ckpt_task *t)
-{
-	struct ckpt_thread *th = t->thread;
-	uint64_t flags;
-
-	th->barrier = th->class == CKPT_CALL_BARRIER || th->class == CKPT_CALL_EXEC;
-	th->births = false;
-	if (th->class == CKPT_CALL_FORK) {
-		flags = clone_flags(t, th->nr, th->args);
-		th->births = flags & CLONE_THREAD;
-		th->barrier = flags & (CLONE_PIDFD | CLONE_UNTRACED) ||
-			      (!th->births && flags & (CLONE_VM | CLONE_PARENT_SETTID));
-	}
-	/* fork would leave holes in our copies. */
-	if (th->nr == SYS_madvise &&
-	    (th->args[2] == MADV_DONTFORK || th->args[2] == MADV_WIPEONFORK))
-		th->class = CKPT_CALL_REFUSE;
-}
-
 /* Lets t into the kernel for its call. */
 static void enter(struct ckpt_task *t, int sig)
 {
@@ -270,7 +270,7 @@ static enum ckpt_verdict at_entry(struct ckpt_timeline *tl, struct ckpt_task *t)
 
 	t->in_call = true;
 	th->ip = stop->ip;
-	th->wrote = th->again = false;
+	th->wrote = th->again = th->joined = false;
 	rec->aligned = false;
 	if (stop->nr != SYS_restart_syscall) { /* that goes on with the former */
 		th->nr = stop->nr;
@@ -278,7 +278,7 @@ static enum ckpt_verdict at_entry(struct ckpt_timeline *tl, struct ckpt_task *t)
 		ckpt_identity_enter(t);
 		th->call = ckpt_call_find(th->nr);
 		th->class = ckpt_call_class(th->call, th->args);
-		classify(t);
+		ckpt_record_classify(t);
 		ckpt_call_enter(th->call, th->args, &reader, &th->entry);
 		ckpt_direct_note(t, &rec->direct);
 	}

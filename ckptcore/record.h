@@ -7,6 +7,8 @@
 
 /* Begins to record tl->live, which stands at a stop outside of calls. */
 int ckpt_record_start(struct ckpt_timeline *tl) __must_check;
+/* t, stopped, is one more thread of the process whose recording has just begun. */
+int ckpt_record_join(struct ckpt_timeline *tl, struct ckpt_task *t) __must_check;
 /* Takes the snapshot behind what the user changed since the target stopped, so
  * that the moment where it stands lies in an interval of its own. */
 void ckpt_record_settle(struct ckpt_timeline *tl);

@@ -174,6 +174,16 @@ void ckpt_shared_look(struct ckpt_timeline *tl, struct ckpt_task *t)
 		look(tl->shared, t, false, false);
 }
 
+void ckpt_shared_unstable(struct ckpt_timeline *tl, uint64_t addr, uint64_t len)
+{
+	const struct region r = { .lo = addr, .hi = addr + len };
+
+	if (!tl->shared)
+		tl->shared = calloc(1, sizeof(*tl->shared));
+	if (tl->shared)
+		remember(tl->shared, &r);
+}
+
 /* Appends what differs from the last time to the newest event. */
 static int log_changes(struct ckpt_timeline *tl, struct ckpt_task *t, struct region *r,
 		       const uint8_t *now, size_t len)

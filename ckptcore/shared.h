@@ -23,6 +23,8 @@ void ckpt_shared_look(struct ckpt_timeline *tl, struct ckpt_task *t);
  */
 int ckpt_shared_after_call(struct ckpt_timeline *tl, struct ckpt_task *t, long nr,
 			   const uint64_t args[6], unsigned int flags, bool log) __must_check;
+/* The kernel writes to len bytes at addr whenever it likes to. */
+void ckpt_shared_unstable(struct ckpt_timeline *tl, uint64_t addr, uint64_t len);
 /* Whether others may write at addr: then two equal states may differ there. */
 bool ckpt_shared_at(const struct ckpt_timeline *tl, uint64_t addr);
 void ckpt_shared_destroy(struct ckpt_shared *s);

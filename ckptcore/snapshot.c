@@ -104,7 +104,10 @@ static void take_regs(struct ckpt_timeline *tl, struct ckpt_task *copy, int sig)
 {
 	struct user_regs_struct *r = ckpt_regs(copy);
 
-	r->rip = ckpt_canonical(tl->live).rip;
+	if (tl->live->thread->joined && !sig)
+		ckpt_before_call(tl->live, r);
+	else
+		r->rip = ckpt_canonical(tl->live).rip;
 	/* The trap flag is the tracer's. So is the resume flag, but at a fault
 	 * the processor sets it, and the signal's frame shows it. */
 	r->eflags &= sig ? ~0x100ull : ~0x10100ull;

@@ -29,15 +29,6 @@
 /* Below the part of the stack that leaf functions use without reserving it. */
 #define RED_ZONE 128
 
-#ifndef PTRACE_GET_RSEQ_CONFIGURATION
-#define PTRACE_GET_RSEQ_CONFIGURATION 0x420f
-#endif
-
-struct rseq_area {
-	uint64_t at;
-	uint32_t len, signature, flags, pad;
-};
-
 /* What is to be known of one thread. */
 struct thread {
 	pid_t vtid;
@@ -47,7 +38,7 @@ struct thread {
 	stack_t alt;
 	uint64_t clear_tid; /* 0: none */
 	uint64_t robust, robust_len;
-	struct rseq_area rseq;
+	struct ckpt_rseq rseq;
 	char name[16];
 	uint8_t *xstate;
 	size_t xlen;
@@ -238,9 +229,9 @@ static int save_thread(struct ckpt_task *t, struct thread *s, const struct room 
 	int err;
 
 	s->vtid = ckpt_vtid(t);
-	s->waits_at_call = t->in_call || t->waits_at_call;
+	s->waits_at_call = ckpt_is_in_call(t) || t->waits_at_call;
 	s->regs = *ckpt_regs(t);
-	if (t->in_call)
+	if (ckpt_is_in_call(t))
 		ckpt_before_call(t, &s->regs);
 	else if (t->timeline)
 		s->regs.rip = ckpt_canonical(t).rip;
@@ -521,7 +512,7 @@ int ckpt_threads_revive(const struct ckpt_threads *s, struct ckpt_task **tasks)
 	int err = 0;
 
 	for (size_t i = 0; !err && i < s->n; i++) {
-		const struct rseq_area *area = &s->threads[i].rseq;
+		const struct ckpt_rseq *area = &s->threads[i].rseq;
 		struct user_regs_struct *r = ckpt_regs(tasks[i]);
 
 		/* The kernel's record of the rest of the time isn't forked:

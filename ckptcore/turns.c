@@ -134,6 +134,11 @@ int ckpt_turns_others(const struct ckpt_timeline *tl, struct ckpt_task ***ret, s
 	return 0;
 }
 
+bool ckpt_is_in_call(const struct ckpt_task *t)
+{
+	return t->in_call || (t->thread && t->thread->joined);
+}
+
 /* ------------------------------------------------------------------- turns */
 
 struct ckpt_task *ckpt_turns_next(const struct ckpt_timeline *tl)

@@ -20,6 +20,7 @@ struct ckpt_thread {
 	bool again;	  /* ... and is about to be made again; code: what it had ended with */
 	int64_t code;
 	bool met;	    /* its first stop was seen */
+	bool joined;	    /* stands in a call that was interrupted before it was recorded */
 	bool unborn;	    /* the call that makes it isn't over */
 	bool gone;	    /* a leader that has ended before its threads */
 	bool wrote;	    /* what its call wrote is in the log already */

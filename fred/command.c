@@ -106,9 +106,11 @@ static void put_exe(json_object *out, struct ckpt_task *p)
 
 static void op_status(json_object *in, json_object *out)
 {
-	bool puppet = F.now && F.now->play;
+	bool puppet;
 
 	(void)in;
+	fred_timeline_join();
+	puppet = F.now && F.now->play;
 	put_string(out, "state", !F.tl ? "none" : !F.vt ? "ended" : puppet ? "past" : "live");
 	put_number(out, "tid", (uint64_t)F.tid);
 	put_bool(out, "strangers", F.staged && fred_threads_strange(F.staged));

@@ -171,6 +171,7 @@ static void debugger_suspended(struct ckpt_task *t)
 
 static const struct vpt_control control = {
 	.command = fred_command,
+	.about_to_act = fred_timeline_join,
 	.resuming = fred_timeline_resuming,
 	.idle = fred_timeline_idle,
 	.ended = debugger_ended,

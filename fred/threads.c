@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <dirent.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
@@ -103,4 +105,47 @@ struct vpt_thread *fred_threads_current(void)
 bool fred_threads_several(void)
 {
 	return F.vt && F.tl && (vpt_count(F.vt->tgid) > 1 || nth(F.now, 1));
+}
+
+size_t fred_threads_count(pid_t tgid)
+{
+	char path[32];
+	struct dirent *e;
+	size_t n = 0;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", tgid);
+	d = opendir(path);
+	while (d && (e = readdir(d)))
+		n += e->d_name[0] != '.';
+	if (d)
+		closedir(d);
+	return n;
+}
+
+/* Those of the debugger's threads of vt's process that are stopped and played. */
+static size_t count_stopped(const struct vpt_thread *vt)
+{
+	size_t n = 0;
+
+	for (const struct vpt_thread *o = vpt_first(); o; o = o->next)
+		n += o->tgid == vt->tgid && o->debugger == vt->debugger && o->task &&
+		     (o->state == VPT_STOPPED || o->state == VPT_PENDING) &&
+		     o->task->state != CKPT_ENTRY;
+	return n;
+}
+
+bool fred_threads_all_stand(const struct vpt_thread *vt)
+{
+	return count_stopped(vt) == fred_threads_count(vt->tgid);
+}
+
+int fred_threads_record(struct vpt_thread *vt)
+{
+	int err = 0;
+
+	for (struct vpt_thread *o = vpt_first(); o && !err; o = o->next)
+		if (o->tgid == vt->tgid && o != vt)
+			err = ckpt_record_join(F.tl, o->task);
+	return err;
 }

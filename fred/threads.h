@@ -23,4 +23,11 @@ struct vpt_thread *fred_threads_current(void);
 /* Whether the process has several threads, as the debugger sees it or really. */
 bool fred_threads_several(void);
 
+/* How many threads a process has. */
+size_t fred_threads_count(pid_t tgid);
+/* Whether all threads of vt's process are the debugger's, and stopped. */
+bool fred_threads_all_stand(const struct vpt_thread *vt);
+/* Those of vt's process, but vt itself, are recorded from now on. */
+int fred_threads_record(struct vpt_thread *vt) __must_check;
+
 #endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <assert.h>
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -132,22 +131,6 @@ void fred_timeline_drop_all(void)
 	destroy_timeline();
 }
 
-static bool single_threaded(pid_t tgid)
-{
-	char path[32];
-	struct dirent *e;
-	int n = 0;
-	DIR *d;
-
-	snprintf(path, sizeof(path), "/proc/%d/task", tgid);
-	d = opendir(path);
-	while (d && (e = readdir(d)))
-		n += e->d_name[0] != '.';
-	if (d)
-		closedir(d);
-	return n == 1;
-}
-
 /* Time becomes visible: vdso calls real ones, rdtsc a fault. */
 static int expose_time(struct ckpt_task *t, bool trap_tsc)
 {
@@ -158,19 +141,11 @@ static int expose_time(struct ckpt_task *t, bool trap_tsc)
 	return trap_tsc ? ckpt_trap_tsc(t, true) : 0;
 }
 
-static void begin(struct vpt_thread *vt)
+/* Begins to record the process of vt, its leader, all of whose threads stand. */
+static void record(struct vpt_thread *vt)
 {
 	struct ckpt_task *t = vt->task;
 
-	destroy_timeline();
-	if (!fred_commands_loaded) {
-		fred_commands_loaded = true;
-		fred_say(
-			"this gdb has not loaded fred's commands (it needs gdb 12 with Python); the program runs forward only");
-		F.no_record = true;
-	}
-	if (F.no_record || !single_threaded(t->tgid))
-		return;
 	if (expose_time(t, !vt->attached))
 		return;
 	F.tl = ckpt_timeline_create();
@@ -178,7 +153,7 @@ static void begin(struct vpt_thread *vt)
 		return;
 	F.tl->live = t;
 	t->timeline = F.tl;
-	if (ckpt_record_start(F.tl)) {
+	if (ckpt_record_start(F.tl) || fred_threads_record(vt)) {
 		destroy_timeline();
 		return;
 	}
@@ -187,6 +162,34 @@ static void begin(struct vpt_thread *vt)
 	F.tid = vt->tid;
 	F.now = t;
 	ckpt_snapshot(F.tl, CKPT_END_NOW, true, 0, NULL);
+}
+
+static void begin(struct vpt_thread *vt)
+{
+	destroy_timeline();
+	F.joined = NULL;
+	if (!fred_commands_loaded) {
+		fred_commands_loaded = true;
+		fred_say(
+			"this gdb has not loaded fred's commands (it needs gdb 12 with Python); the program runs forward only");
+		F.no_record = true;
+	}
+	if (F.no_record)
+		return;
+	if (fred_threads_count(vt->tgid) == 1)
+		record(vt);
+	else if (vt->attached)
+		F.joined = vt;
+}
+
+void fred_timeline_join(void)
+{
+	struct vpt_thread *vt = F.joined;
+
+	if (!vt || !fred_threads_all_stand(vt))
+		return;
+	F.joined = NULL;
+	record(vt);
 }
 
 void fred_timeline_started(struct vpt_thread *vt)
@@ -236,6 +239,8 @@ void fred_timeline_gone(struct vpt_thread *vt, bool died)
 {
 	if (F.fresh == vt)
 		F.fresh = NULL;
+	if (F.joined == vt)
+		F.joined = NULL;
 	if (!is_leader(vt))
 		return;
 	if (died) {

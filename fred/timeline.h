@@ -27,9 +27,10 @@ enum fred_taint {
 
 /* The one timeline that the commands are about. */
 struct fred_timeline {
-	struct ckpt_timeline *tl; /* NULL: nothing was recorded yet */
-	struct vpt_thread *vt;	  /* NULL: the debugger has no process */
-	struct vpt_thread *fresh; /* has made its exec, but may be the shell yet */
+	struct ckpt_timeline *tl;  /* NULL: nothing was recorded yet */
+	struct vpt_thread *vt;	   /* NULL: the debugger has no process */
+	struct vpt_thread *fresh;  /* has made its exec, but may be the shell yet */
+	struct vpt_thread *joined; /* attached to with several threads, to be recorded */
 	struct vpt_debugger *debugger;
 	pid_t tid;	       /* virtual number of the target */
 	struct ckpt_task *now; /* its player: tl->live or a puppet; NULL: ended */
@@ -74,6 +75,9 @@ void fred_timeline_gone(struct vpt_thread *vt, bool died);
 struct vpt_thread *fred_timeline_attaching(pid_t tid, struct vpt_debugger *d);
 bool fred_timeline_signalled(struct vpt_thread *vt, int sig);
 bool fred_timeline_changing(struct ckpt_task *t);
+/* A process of several threads that the debugger has attached to is recorded once
+ * it has all of them. */
+void fred_timeline_join(void);
 void fred_timeline_idle(void);
 void fred_timeline_tick(void);
 void fred_timeline_drop_all(void);

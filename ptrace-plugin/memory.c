@@ -27,12 +27,15 @@ void vpt_changing(struct ckpt_task *t)
 int vpt_poke(struct vpt_thread *vt, uint64_t addr, const void *buf, size_t len)
 {
 	struct ckpt_task *t = vt->task;
-	struct ckpt_overlay *o = t->timeline ? &t->timeline->overlay : NULL;
+	struct ckpt_overlay *o;
 	const uint8_t *bytes = buf;
 	uint8_t *was, original;
 	bool change = false, mine;
 	int err;
 
+	if (vpt_control->about_to_act)
+		vpt_control->about_to_act();
+	o = t->timeline ? &t->timeline->overlay : NULL;
 	if (!o)
 		return ckpt_write(t, addr, buf, len);
 	if (len == 1 && ckpt_overlay_at(o, addr, &original) && bytes[0] == original) {

@@ -82,6 +82,9 @@ struct vpt_control {
 	 * length or -errno; reply has room bytes.
 	 */
 	long (*command)(struct ckpt_task *t, const char *request, char *reply, size_t room);
+	/* The debugger is about to resume a thread or to write into it; all stand
+	 * as it left them. */
+	void (*about_to_act)(void);
 	/* A thread is about to be resumed by the debugger; true: done by the
 	 * controller (e.g. it arrives elsewhere in time). */
 	bool (*resuming)(struct vpt_thread *vt, int request, int sig);
