@@ -1,7 +1,9 @@
 """Programs of several threads, going back: the order in which they ran, their stops, births and ends."""
 import os
 import re
+import subprocess
 import sys
+import time
 
 from tests import *
 
@@ -106,6 +108,27 @@ def test_checkpoint_and_undo():
         b.expect("frame", r"hit \(id=1, i=1\)")
         b.check(len(re.findall(r"^[* ] \d", b.cmd("info threads"), re.M)), 4, "threads")
         hits(b, "continue", range(5, 8))
+
+
+def test_attached():
+    """to a process that has its threads already, each of them amid a call"""
+    p = subprocess.Popen([target("turns"), "5", "3000"], stdout=subprocess.PIPE, text=True)
+    time.sleep(1)
+    with Session(["-q", "-nx", "-p", str(p.pid)], fred(), timeout=30) as b:
+        b.wait()
+        for setting in ("width 0", "pagination off", "confirm off"):
+            b.cmd("set " + setting)
+        b.check(len(re.findall(r"^[* ] \d", b.cmd("info threads"), re.M)), 4, "threads")
+        b.expect("break hit", r"Breakpoint 1")
+        hits(b, "continue", range(0, 5))
+        hits(b, "reverse-continue", range(3, -1, -1))
+        b.expect("reverse-continue", END)
+        hits(b, "continue", range(0, 7))
+        b.cmd("delete")
+        b.expect("fred-verify", r"^\d+ snapshots verified")
+        b.cmd("detach")
+    out, _ = p.communicate(timeout=20)
+    b.check((out.strip(), p.returncode), ("last 2004, sums 10 10 10", 0), "what it did after that")
 
 
 def test_signals_and_waits():

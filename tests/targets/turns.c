@@ -2,6 +2,7 @@
  * Three threads take turns under a mutex and a condition variable. Which one is
  * next is known, so is every value. cc: -pthread
  */
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,8 +45,12 @@ int main(int argc, char **argv)
 
 	if (argc > 1)
 		rounds = atoi(argv[1]);
+	pthread_mutex_lock(&mutex);
 	for (long i = 0; i < 3; i++)
 		pthread_create(&t[i], NULL, work, (void *)i);
+	if (argc > 2) /* time to attach, the threads waiting */
+		poll(NULL, 0, atoi(argv[2]));
+	pthread_mutex_unlock(&mutex);
 	for (int i = 0; i < 3; i++)
 		pthread_join(t[i], NULL);
 	done();
