@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,6 +24,7 @@
 #include <sys/wait.h>
 
 #include "ckptcore/arch/x86_64/tsc.h"
+#include "ckptcore/arch/x86_64/probe_internal.h"
 #include "ckptcore/arch/x86_64/vdso.h"
 #include "ckptcore/inject.h"
 
@@ -365,6 +367,87 @@ int ckpt_finish_rep(struct ckpt_task *t)
 		if (t->stop.sig == SIGTRAP && g.regs.rip == rip + (unsigned int)len + 1)
 			g.regs.rip--;
 	}
+	return ckpt_guest_leave(&g);
+}
+
+/* ----------------------------------------------------------- short instructions */
+
+#define MAX_AHEAD 16 /* steps */
+#define JUMP 5	     /* bytes of the jump to a probe */
+
+/* Decodes the instruction at t's pc, as the program has it. False: it can't be, or
+ * the debugger has an int3 there. */
+static bool next_insn(struct ckpt_task *t, struct probe_insn *ret)
+{
+	static csh cs;
+	static cs_insn *scratch;
+	uint64_t rip = ckpt_regs(t)->rip;
+	uint8_t bytes[PROBE_INSN_MAX];
+	ssize_t n = ckpt_read_some(t, rip, bytes, sizeof(bytes));
+
+	if (!scratch) {
+		if (cs_open(CS_ARCH_X86, CS_MODE_64, &cs) != CS_ERR_OK)
+			return false;
+		cs_option(cs, CS_OPT_DETAIL, CS_OPT_ON);
+		scratch = cs_malloc(cs);
+	}
+	if (n <= 0 || !scratch || ckpt_overlay_at(&t->timeline->overlay, rip, NULL))
+		return false;
+	probe_insn_decode(cs, scratch, rip, bytes, (size_t)n, ret);
+	return ret->len;
+}
+
+/* Whether a single step over it does what running it does: it sees no trap flag
+ * and is no matter of the recorder. */
+static bool can_step(const struct probe_insn *i)
+{
+	uint8_t op = i->bytes[i->opcode];
+	bool two = i->opcode && i->bytes[i->opcode - 1] == 0x0f;
+
+	if (i->form == INSN_FIXED)
+		return false;
+	if (two) /* syscall, rdtsc and its like, sysenter, ud2 */
+		return op != 0x05 && op != 0x31 && op != 0x01 && op != 0x34 && op != 0x0b;
+	/* pushf, popf, int3, int n, iret, moves to ss, repeated strings */
+	return op != 0x9c && op != 0x9d && (op < 0xcc || op > 0xcf) && op != 0x8e && op != 0x17 &&
+	       !rep_length(i->bytes, i->len);
+}
+
+int ckpt_pass_short(struct ckpt_task *t)
+{
+	const uint64_t faults =
+		1ull << (SIGTRAP - 1) | 1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1);
+	const uint64_t others = ~faults;
+	struct probe_insn insn;
+	struct ckpt_guest g;
+	int err, steps = 0;
+
+	if ((int64_t)ckpt_regs(t)->orig_rax >= 0 || ckpt_fault_pending(t) ||
+	    ptrace(PTRACE_PEEKUSER, t->tid, offsetof(struct user, u_debugreg[7]), 0L) ||
+	    !next_insn(t, &insn) || insn.len >= JUMP || !can_step(&insn))
+		return 0;
+	err = ckpt_guest_enter(t, &g);
+	if (err)
+		return err;
+	if (ptrace(PTRACE_SETSIGMASK, t->tid, 8, &others) < 0)
+		return -ESRCH;
+	g.ran = true;
+	do {
+		err = go(t, PTRACE_SINGLESTEP, 0);
+		if (err)
+			return err;
+		if (t->state == CKPT_EVENT || t->state == CKPT_GROUP) {
+			g.trapped = true;
+			continue;
+		}
+		if (t->state == CKPT_SIGNAL && t->stop.sig == SIGSTOP) {
+			g.stopped = true;
+			continue;
+		}
+		g.regs = *ckpt_regs(t);
+		if (t->state != CKPT_SIGNAL || t->stop.sig != SIGTRAP)
+			break; /* a fault, which will come again */
+	} while (++steps < MAX_AHEAD && next_insn(t, &insn) && insn.len < JUMP && can_step(&insn));
 	return ckpt_guest_leave(&g);
 }
 

@@ -70,6 +70,13 @@ void ckpt_tell_later(struct ckpt_task *t);
  */
 int ckpt_finish_rep(struct ckpt_task *t) __must_check;
 
+/*
+ * inject.c: when t, stopped by the clock, stands at an instruction in whose place
+ * no jump to a probe fits, runs on to one where it does, if there is one soon: in
+ * a hot loop an int3 would cost a stop at each arrival.
+ */
+int ckpt_pass_short(struct ckpt_task *t) __must_check;
+
 /* snapshot.c: makes a fresh copy fit to be parked: memory shared with others
  * becomes its own (*bytes of it), our page is there. */
 int ckpt_copy_prepare(struct ckpt_task *copy, uint64_t *bytes) __must_check;

@@ -592,6 +592,8 @@ static enum ckpt_verdict stopped(struct ckpt_timeline *tl, struct ckpt_task *t)
 			go_on(t, false);
 			return CKPT_HANDLED;
 		}
+		if (ckpt_record_where(tl) == CKPT_END_MATCH && ckpt_pass_short(t))
+			return CKPT_HANDLED; /* it died: told soon */
 		preempt = rec->preempt;
 		if (snapshot_if_due(t, ckpt_record_where(tl), false))
 			preempt = false;
