@@ -186,21 +186,6 @@ const struct ckpt_budget *ckpt_budget(void)
 
 /* --------------------------------------------------------------- measuring */
 
-static ssize_t read_proc(pid_t pid, const char *name, char *buf, size_t size)
-{
-	char path[48];
-	ssize_t n;
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, buf, size - 1);
-	if (fd >= 0)
-		close(fd);
-	buf[n > 0 ? n : 0] = 0;
-	return n;
-}
-
 struct ckpt_memory ckpt_memory_of(pid_t pid)
 {
 	struct ckpt_memory m = { 0 };
@@ -208,29 +193,18 @@ struct ckpt_memory ckpt_memory_of(pid_t pid)
 	char text[1024], *p;
 
 	/* The name may contain anything. */
-	if (read_proc(pid, "stat", text, sizeof(text)) > 0 && (p = strrchr(text, ')')) &&
+	if (ckpt_proc_read(pid, "stat", text, sizeof(text)) > 0 && (p = strrchr(text, ')')) &&
 	    sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %llu", &faults) == 1)
 		m.faults = faults;
-	if (read_proc(pid, "statm", text, sizeof(text)) > 0 &&
+	if (ckpt_proc_read(pid, "statm", text, sizeof(text)) > 0 &&
 	    sscanf(text, "%*u %llu %llu", &resident, &files) == 2 && resident > files)
 		m.anon = (resident - files) * PAGE;
 	return m;
 }
 
-static uint64_t rollup(const char *text, const char *what)
-{
-	const char *p = strstr(text, what);
-
-	return p ? strtoull(p + strlen(what), NULL, 10) * 1024 : 0;
-}
-
 uint64_t ckpt_memory_private(pid_t pid)
 {
-	char text[2048];
-
-	if (read_proc(pid, "smaps_rollup", text, sizeof(text)) <= 0)
-		return 0;
-	return rollup(text, "\nPrivate_Dirty:");
+	return ckpt_proc_number(pid, "smaps_rollup", "Private_Dirty", 10) * 1024;
 }
 
 /*

@@ -236,6 +236,21 @@ struct ckpt_map {
 /* Reads the maps of a process. *ret is the caller's to free(). */
 int ckpt_maps(pid_t pid, struct ckpt_map **ret, size_t *n) __must_check;
 
+/* -------------------------------------------------------------------- /proc */
+
+#define CKPT_PROC_SIZE 4096 /* enough for a `status' */
+
+/* Reads /proc/PID/FILE, also of a thread, as a string of at most size - 1 bytes;
+ * bytes or -errno (the string is empty then). */
+ssize_t ckpt_proc_read(pid_t pid, const char *file, char *buf, size_t size);
+/* The number behind "NAME:" in such a text, in a base (0: as written); 0: none. */
+uint64_t ckpt_proc_field(const char *text, const char *name, int base);
+/* Both at once. */
+uint64_t ckpt_proc_number(pid_t pid, const char *file, const char *name, int base);
+/* The letter that says what a process or thread does: 'S' sleeps, 't' stopped, 'Z'
+ * has ended ...; 'X': there is none. */
+char ckpt_proc_state(pid_t tid);
+
 /* -------------------------------------------------------------- injection */
 
 /*
@@ -383,7 +398,8 @@ struct ckpt_timeline {
 	struct ckpt_task *live;
 	struct ckpt_task **threads; /* ... and all that are alive, in order of birth */
 	size_t nthreads, threads_room;
-	int end_status; /* then: its wait status */
+	double turn_began; /* when the current one's turn did */
+	int end_status;	   /* then: its wait status */
 	bool recording;
 	char *broken;		    /* why going back ends here, or NULL */
 	struct ckpt_chunk **chunks; /* of the log, in order: log.c */

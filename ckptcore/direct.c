@@ -11,18 +11,10 @@
 /* Whether a descriptor of t's was opened with O_DIRECT. */
 static bool is_direct(struct ckpt_task *t, const char *fd)
 {
-	char path[320], line[128];
-	unsigned int flags = 0;
-	FILE *f;
+	char file[280];
 
-	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%s", t->tgid, fd);
-	f = fopen(path, "re");
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "flags: %o", &flags) == 1)
-			break;
-	if (f)
-		fclose(f);
-	return flags & O_DIRECT;
+	snprintf(file, sizeof(file), "fdinfo/%s", fd);
+	return ckpt_proc_number(t->tgid, file, "flags", 8) & O_DIRECT;
 }
 
 bool ckpt_direct_any(struct ckpt_task *t)

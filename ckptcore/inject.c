@@ -335,12 +335,22 @@ static int run_to_int3(struct ckpt_guest *g, uint64_t at)
 	return err;
 }
 
-int ckpt_finish_rep(struct ckpt_task *t)
+/* As ckpt_guest_enter(), for code of t's own to run: only its faults come. */
+static int enter_to_run(struct ckpt_task *t, struct ckpt_guest *g)
 {
 	/* A blocked fault would kill it, a blocked int3 reset its handler. */
 	const uint64_t faults =
 		1ull << (SIGTRAP - 1) | 1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1);
 	const uint64_t others = ~faults;
+	int err = ckpt_guest_enter(t, g);
+
+	if (!err && ptrace(PTRACE_SETSIGMASK, t->tid, 8, &others) < 0)
+		err = -ESRCH;
+	return err;
+}
+
+int ckpt_finish_rep(struct ckpt_task *t)
+{
 	uint64_t rip = ckpt_regs(t)->rip;
 	struct ckpt_guest g;
 	uint8_t insn[8];
@@ -353,11 +363,9 @@ int ckpt_finish_rep(struct ckpt_task *t)
 	len = n > 0 ? rep_length(insn, (size_t)n) : 0;
 	if (!len || ckpt_fault_pending(t))
 		return 0;
-	err = ckpt_guest_enter(t, &g);
+	err = enter_to_run(t, &g);
 	if (err)
 		return err;
-	if (ptrace(PTRACE_SETSIGMASK, t->tid, 8, &others) < 0)
-		return -ESRCH;
 	err = run_to_int3(&g, rip + (unsigned int)len);
 	if (err == -ESRCH)
 		return err;
@@ -415,9 +423,6 @@ static bool can_step(const struct probe_insn *i)
 
 int ckpt_pass_short(struct ckpt_task *t)
 {
-	const uint64_t faults =
-		1ull << (SIGTRAP - 1) | 1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1);
-	const uint64_t others = ~faults;
 	struct probe_insn insn;
 	struct ckpt_guest g;
 	int err, steps = 0;
@@ -426,11 +431,9 @@ int ckpt_pass_short(struct ckpt_task *t)
 	    ptrace(PTRACE_PEEKUSER, t->tid, offsetof(struct user, u_debugreg[7]), 0L) ||
 	    !next_insn(t, &insn) || insn.len >= JUMP || !can_step(&insn))
 		return 0;
-	err = ckpt_guest_enter(t, &g);
+	err = enter_to_run(t, &g);
 	if (err)
 		return err;
-	if (ptrace(PTRACE_SETSIGMASK, t->tid, 8, &others) < 0)
-		return -ESRCH;
 	g.ran = true;
 	do {
 		err = go(t, PTRACE_SINGLESTEP, 0);

@@ -92,6 +92,12 @@ struct ckpt_call_reader ckpt_reader(struct ckpt_task *t);
 /* unknown.c: says once that this call, or request, can't be described. */
 void ckpt_tell_unknown(long nr, const uint64_t args[6]);
 
+/* direct.c: whether t's process may have descriptors with O_DIRECT. */
+bool ckpt_direct_any(struct ckpt_task *t);
+/* t is at the entry of its call: notes in *any that it may have them, or in the
+ * call that it reads from one. */
+void ckpt_direct_note(struct ckpt_task *t, bool *any);
+
 /* affinity.c: at the end of t's sched_getaffinity: its cores as without us. */
 void ckpt_affinity_hide(struct ckpt_task *t, const uint64_t args[6], int64_t result);
 

@@ -349,7 +349,7 @@ static double slice(const struct ckpt_timeline *tl)
 static bool yields(const struct ckpt_task *t)
 {
 	return t->timeline->record->preempt || t->thread->nr == SYS_sched_yield ||
-	       ckpt_turns_slice(t->timeline) > SLICE_MIN;
+	       ckpt_now() - t->timeline->turn_began > SLICE_MIN;
 }
 
 /* t, which stands behind an event or at the clock's interrupt, goes on, or
@@ -621,18 +621,12 @@ enum ckpt_verdict ckpt_record_stopped(struct ckpt_task *t)
 /* Whether delivering sig does anything: a handler, a death, a stop. */
 static bool has_effect(struct ckpt_task *t, int sig)
 {
-	unsigned long caught = 0, ignored = 0;
-	char path[32], line[256];
-	FILE *f;
+	char text[CKPT_PROC_SIZE];
+	uint64_t caught, ignored;
 
-	snprintf(path, sizeof(path), "/proc/%d/status", t->tid);
-	f = fopen(path, "re");
-	while (f && fgets(line, sizeof(line), f)) {
-		sscanf(line, "SigIgn: %lx", &ignored);
-		sscanf(line, "SigCgt: %lx", &caught);
-	}
-	if (f)
-		fclose(f);
+	ckpt_proc_read(t->tid, "status", text, sizeof(text));
+	caught = ckpt_proc_field(text, "SigCgt", 16);
+	ignored = ckpt_proc_field(text, "SigIgn", 16);
 	if (caught >> (sig - 1) & 1)
 		return true;
 	if (ignored >> (sig - 1) & 1)
@@ -786,7 +780,7 @@ void ckpt_record_tick(struct ckpt_timeline *tl)
 		return;
 	if (t->state != CKPT_RUNNING || tl->record->due)
 		return;
-	tl->record->preempt = ckpt_turns_slice(tl) > slice(tl) && ckpt_turns_next(tl);
+	tl->record->preempt = ckpt_now() - tl->turn_began > slice(tl) && ckpt_turns_next(tl);
 	if (!tl->record->preempt && ckpt_now() - tl->last_snap < ckpt_snapshot_spacing(tl))
 		return;
 	tl->record->due = true;

@@ -25,9 +25,12 @@ int ckpt_record_signal(const struct ckpt_timeline *tl, siginfo_t *ret);
 /* The debugger has resumed whom it wants to, and waits: if the thread whose
  * turn it is isn't among them, another one's comes. */
 void ckpt_record_idle(struct ckpt_timeline *tl);
-/* Stops a thread t whose turn it isn't, wherever it is. -EBUSY: it can't be
- * stopped now. -ESRCH: it died. */
+/* The debugger stops a thread t whose turn it isn't, wherever it is. -EBUSY: it
+ * can't be stopped now. -ESRCH: it died. */
 int ckpt_record_hold(struct ckpt_task *t) __must_check;
+/* The live process is recorded no more, and stays as it is: its tasks belong to no
+ * timeline. */
+void ckpt_record_forget(struct ckpt_timeline *tl);
 /* To be called some 100 times a second while the target runs: takes the
  * snapshots by clock. */
 void ckpt_record_tick(struct ckpt_timeline *tl);

@@ -256,18 +256,10 @@ static bool shows(long nr)
 /* Whether t's descriptor fd can be written through. */
 static bool is_writable(struct ckpt_task *t, int fd)
 {
-	unsigned int flags = 0;
-	char path[48], line[64];
-	FILE *f;
+	char file[32];
 
-	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", t->tgid, fd);
-	f = fopen(path, "re");
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "flags: %o", &flags) == 1)
-			break;
-	if (f)
-		fclose(f);
-	return (flags & O_ACCMODE) != O_RDONLY;
+	snprintf(file, sizeof(file), "fdinfo/%d", fd);
+	return (ckpt_proc_number(t->tgid, file, "flags", 8) & O_ACCMODE) != O_RDONLY;
 }
 
 /* A copy's mapping is private: there such an madvise has emptied it. */

@@ -384,7 +384,7 @@ void ckpt_timeline_destroy(struct ckpt_timeline *tl)
 		return;
 	for (size_t i = 0; i < tl->nsnaps; i++)
 		ckpt_snap_destroy(tl->snaps[i]);
-	ckpt_turns_forget(tl);
+	ckpt_record_forget(tl);
 	free(tl->snaps);
 	ckpt_log_free(tl);
 	ckpt_outside_free(tl->outside);

@@ -60,22 +60,11 @@ struct room {
 
 /* ---------------------------------------------------------------- stopping */
 
-static bool is_zombie(pid_t tgid, pid_t tid)
+static bool is_zombie(pid_t tid)
 {
-	char path[64], text[256], *p;
-	ssize_t n;
-	int fd;
+	char state = ckpt_proc_state(tid);
 
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", tgid, tid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	if (fd >= 0)
-		close(fd);
-	if (n <= 0)
-		return true;
-	text[n] = 0;
-	p = strrchr(text, ')'); /* names may contain anything */
-	return p && (p[2] == 'Z' || p[2] == 'X');
+	return state == 'Z' || state == 'X';
 }
 
 int ckpt_threads_stop(struct ckpt_task **tasks, size_t n, double seconds)
@@ -89,7 +78,7 @@ int ckpt_threads_stop(struct ckpt_task **tasks, size_t n, double seconds)
 	for (size_t i = 0; i < n; i++) {
 		if (tasks[i]->state != CKPT_RUNNING)
 			continue;
-		if (tasks[i]->tid == tasks[i]->tgid && is_zombie(tasks[i]->tgid, tasks[i]->tid))
+		if (tasks[i]->tid == tasks[i]->tgid && is_zombie(tasks[i]->tid))
 			continue; /* a dead leader; its end is told last */
 		err2 = ckpt_wait_until(tasks[i], NULL, deadline);
 		if (!err2 && tasks[i]->state == CKPT_DEAD) {
@@ -149,7 +138,7 @@ static int check_tasks(struct ckpt_task **tasks, size_t n)
 			i++;
 		if (i < n)
 			known++;
-		else if (!is_zombie(tgid, tid))
+		else if (!is_zombie(tid))
 			err = -EBUSY;
 	}
 	closedir(d);

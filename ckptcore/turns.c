@@ -108,7 +108,7 @@ static void leave(struct ckpt_task *t)
 	ckpt_regs_dirty(t);
 }
 
-void ckpt_turns_forget(struct ckpt_timeline *tl)
+void ckpt_record_forget(struct ckpt_timeline *tl)
 {
 	while (tl->nthreads) {
 		struct ckpt_task *t = tl->threads[tl->nthreads - 1];
@@ -157,14 +157,6 @@ struct ckpt_task *ckpt_turns_next(const struct ckpt_timeline *tl)
 			return t;
 	}
 	return NULL;
-}
-
-static double turn_began;
-
-double ckpt_turns_slice(const struct ckpt_timeline *tl)
-{
-	(void)tl;
-	return ckpt_now() - turn_began;
 }
 
 void ckpt_turns_again(struct ckpt_task *t)
@@ -231,7 +223,7 @@ void ckpt_turns_turn(struct ckpt_timeline *tl, struct ckpt_task *to)
 		ckpt_record_stop(tl, "no memory for the log");
 		return;
 	}
-	turn_began = ckpt_now();
+	tl->turn_began = ckpt_now();
 	ckpt_record_aligned(tl);
 	hand_over(tl, to);
 	use_turn(to);
@@ -390,23 +382,15 @@ void ckpt_turns_let(struct ckpt_task *t, int request, int sig)
 
 bool ckpt_turns_signal(const struct ckpt_task *t)
 {
-	unsigned long pending = 0, shared = 0, blocked = 0;
-	char path[48], line[128];
-	FILE *f;
+	char text[CKPT_PROC_SIZE];
 
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/status", t->tgid, t->tid);
-	f = fopen(path, "re");
-	while (f && fgets(line, sizeof(line), f)) {
-		sscanf(line, "SigPnd: %lx", &pending);
-		sscanf(line, "ShdPnd: %lx", &shared);
-		sscanf(line, "SigBlk: %lx", &blocked);
-	}
-	if (f)
-		fclose(f);
-	return (pending | shared) & ~blocked;
+	ckpt_proc_read(t->tid, "status", text, sizeof(text));
+	return (ckpt_proc_field(text, "SigPnd", 16) | ckpt_proc_field(text, "ShdPnd", 16)) &
+	       ~ckpt_proc_field(text, "SigBlk", 16);
 }
 
-int ckpt_record_hold(struct ckpt_task *t)
+/* Stops t, whose turn it isn't, wherever it is. -EBUSY, -ESRCH as below. */
+static int hold(struct ckpt_task *t)
 {
 	double deadline = ckpt_now() + FREEZE_SECONDS;
 	int err = 0;
@@ -446,6 +430,15 @@ int ckpt_record_hold(struct ckpt_task *t)
 	return 0;
 }
 
+int ckpt_record_hold(struct ckpt_task *t)
+{
+	int err = hold(t);
+
+	if (!err)
+		t->thread->let = false;
+	return err;
+}
+
 int ckpt_turns_freeze(struct ckpt_timeline *tl)
 {
 	int err = 0, err2;
@@ -455,7 +448,7 @@ int ckpt_turns_freeze(struct ckpt_timeline *tl)
 
 		if (t == tl->live || t->thread->gone || is_stopped(t))
 			continue;
-		err2 = ckpt_record_hold(t);
+		err2 = hold(t);
 		if (err2)
 			err = err2;
 	}
@@ -481,13 +474,15 @@ void ckpt_turns_release(struct ckpt_timeline *tl)
 		ckpt_affinity_free(t->tid);
 		if (t == tl->live || !is_stopped(t))
 			continue;
-		if (th->interrupted)
-			ckpt_turns_again(t);
-		else if (th->pending && !t->in_call)
+		if (th->pending && !t->in_call) {
+			th->pending = false;
 			t->ops->stopped(t, &t->stop);
-		else if (th->let)
-			ckpt_resume(t, th->request, th->sig);
+			continue;
+		}
+		leave(t);
 		th->pending = th->interrupted = false;
+		if (th->let)
+			ckpt_resume(t, th->request, th->sig);
 	}
 }
 
@@ -518,23 +513,6 @@ static size_t find_last_words(struct ckpt_task *t, uint64_t *ret, size_t room)
 	return n;
 }
 
-static bool is_over(struct ckpt_task *t)
-{
-	char path[64], text[256], *p;
-	size_t n = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", t->tgid, t->tid);
-	f = fopen(path, "re");
-	if (f) {
-		n = fread(text, 1, sizeof(text) - 1, f);
-		fclose(f);
-	}
-	text[n] = 0;
-	p = strrchr(text, ')');
-	return !p || p[2] == 'Z' || p[2] == 'X';
-}
-
 /* Runs t to its end. A leader's isn't told before the others' ends. */
 static void let_end(struct ckpt_task *t)
 {
@@ -543,7 +521,7 @@ static void let_end(struct ckpt_task *t)
 	ckpt_resume(t, PTRACE_SYSCALL, 0);
 	while (t->state != CKPT_DEAD && ckpt_now() < end) {
 		if (ckpt_wait_until(t, NULL, ckpt_now() + 0.0005)) {
-			if (t->tid == t->tgid && is_over(t)) {
+			if (t->tid == t->tgid && strchr("ZX", ckpt_proc_state(t->tid))) {
 				t->thread->gone = true;
 				return;
 			}

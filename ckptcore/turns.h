@@ -47,14 +47,6 @@ void ckpt_turns_born(struct ckpt_task *t, struct ckpt_task *child);
 void ckpt_turns_died(struct ckpt_task *t);
 /* The recording ends, or the timeline: all run as the debugger says. */
 void ckpt_turns_release(struct ckpt_timeline *tl);
-/* Forgets all threads. */
-void ckpt_turns_forget(struct ckpt_timeline *tl);
-
-/* direct.c: whether t's process may have descriptors with O_DIRECT. */
-bool ckpt_direct_any(struct ckpt_task *t);
-/* t is at the entry of its call: notes in *any that it may have them, or in the
- * call that it reads from one. */
-void ckpt_direct_note(struct ckpt_task *t, bool *any);
 
 /* A stop of a thread that hasn't the turn. */
 enum ckpt_verdict ckpt_turns_stopped(struct ckpt_task *t);
@@ -62,8 +54,6 @@ enum ckpt_verdict ckpt_turns_stopped(struct ckpt_task *t);
 void ckpt_turns_let(struct ckpt_task *t, int request, int sig);
 /* The thread that would run if t's turn was over, or NULL. */
 struct ckpt_task *ckpt_turns_next(const struct ckpt_timeline *tl);
-/* How long it has been the current thread's turn, in seconds. */
-double ckpt_turns_slice(const struct ckpt_timeline *tl);
 /* From now on it is to's turn. */
 void ckpt_turns_turn(struct ckpt_timeline *tl, struct ckpt_task *to);
 /* t has just been let into the kernel: when that takes long another's turn

@@ -7,7 +7,6 @@
 #include <sys/ptrace.h>
 
 #include "ckptcore/materialize.h"
-#include "ckptcore/turns.h"
 #include "fred/branch.h"
 #include "fred/checkpoint.h"
 #include "fred/seek.h"
@@ -100,8 +99,7 @@ static void end_live(struct ckpt_timeline *tl)
 	if (!t)
 		return;
 	tl->live = NULL;
-	ckpt_turns_forget(tl);
-	t->timeline = NULL;
+	ckpt_record_forget(tl);
 	t->owner = NULL;
 	if (t->no_exitkill && !tl->self.seen) {
 		t->ops = &vpt_plain_ops;
@@ -284,29 +282,15 @@ static bool stands_at(const struct ckpt_snap *s, struct ckpt_task *p)
 	       ckpt_same_memory(p, s->copy, &F.tl->overlay, &where);
 }
 
-static pid_t parent_of(pid_t pid)
-{
-	char path[32], line[128];
-	int parent = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	f = fopen(path, "re");
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "PPid: %d", &parent) == 1)
-			break;
-	if (f)
-		fclose(f);
-	return parent;
-}
-
 static struct ckpt_identity identity(const struct ckpt_task *live)
 {
 	struct ckpt_identity id = F.tl->self;
 
 	if (!id.seen) {
 		id.seen = F.tid;
-		id.parent = F.tl->live ? parent_of(F.tl->live->tgid) : F.debugger->tgid;
+		id.parent = F.tl->live ? (pid_t)ckpt_proc_number(F.tl->live->tgid, "status", "PPid",
+								 10) :
+					 F.debugger->tgid;
 	}
 	id.real = live->tgid;
 	return id;

@@ -521,20 +521,13 @@ static const struct {
  * anybody wait for the answer when it was killed: SIGKILL doesn't wait. */
 static bool given_up(void)
 {
-	char path[32], line[256], state = 'Z';
-	unsigned long own = 0, shared = 0;
-	FILE *f;
+	char text[CKPT_PROC_SIZE];
 
-	snprintf(path, sizeof(path), "/proc/%d/status", asking);
-	f = fopen(path, "re");
-	while (f && fgets(line, sizeof(line), f)) {
-		sscanf(line, "State: %c", &state);
-		sscanf(line, "SigPnd: %lx", &own);
-		sscanf(line, "ShdPnd: %lx", &shared);
-	}
-	if (f)
-		fclose(f);
-	return state == 'Z' || (own | shared) & 1ul << (SIGINT - 1);
+	if (strchr("ZX", ckpt_proc_state(asking)))
+		return true;
+	ckpt_proc_read(asking, "status", text, sizeof(text));
+	return (ckpt_proc_field(text, "SigPnd", 16) | ckpt_proc_field(text, "ShdPnd", 16)) &
+	       1ul << (SIGINT - 1);
 }
 
 long fred_command(struct ckpt_task *t, const char *request, char *reply, size_t room)

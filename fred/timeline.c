@@ -11,8 +11,8 @@
 #include <sys/wait.h>
 
 #include "ckptcore/arch/x86_64/vdso.h"
+#include "ckptcore/budget.h"
 #include "ckptcore/target.h"
-#include "ckptcore/turns.h"
 #include "fred/branch.h"
 #include "fred/checkpoint.h"
 #include "fred/command.h"
@@ -552,19 +552,7 @@ static bool is_pending(void)
 
 static bool debugger_sleeps(void)
 {
-	char path[32], text[256], *p;
-	size_t n = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", F.debugger->tgid);
-	f = fopen(path, "re");
-	if (f) {
-		n = fread(text, 1, sizeof(text) - 1, f);
-		fclose(f);
-	}
-	text[n] = 0;
-	p = strrchr(text, ')');
-	return F.debugger->waiter || (p && p[2] == 'S');
+	return F.debugger->waiter || ckpt_proc_state(F.debugger->tgid) == 'S';
 }
 
 /*
@@ -718,7 +706,6 @@ static bool stop_live(struct vpt_thread *vt)
 		return false;
 	if (ckpt_record_hold(t))
 		return t->state == CKPT_DEAD;
-	t->thread->let = false;
 	return stop_virtually(vt);
 }
 
@@ -779,19 +766,8 @@ uint64_t fred_private_memory(void)
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < F.tl->nsnaps; i++) {
-		char path[48], line[128];
-		unsigned long kb;
-		FILE *f;
-
-		if (!F.tl->snaps[i]->copy)
-			continue;
-		snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", F.tl->snaps[i]->copy->tid);
-		f = fopen(path, "re");
-		while (f && fgets(line, sizeof(line), f))
-			if (sscanf(line, "Private_Dirty: %lu", &kb) == 1)
-				sum += kb * 1024;
-		if (f)
-			fclose(f);
+		if (F.tl->snaps[i]->copy)
+			sum += ckpt_memory_private(F.tl->snaps[i]->copy->tgid);
 	}
 	return sum;
 }

@@ -74,17 +74,10 @@ int vpt_poke(struct vpt_thread *vt, uint64_t addr, const void *buf, size_t len)
  */
 static bool can_be_real(void)
 {
-	unsigned long long effective = 0;
+	uint64_t effective = ckpt_proc_number(getpid(), "status", "CapEff", 16);
+	FILE *f = fopen("/proc/sys/kernel/yama/ptrace_scope", "re");
 	int scope = 0;
-	char line[128];
-	FILE *f = fopen("/proc/self/status", "re");
 
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "CapEff: %llx", &effective) == 1)
-			break;
-	if (f)
-		fclose(f);
-	f = fopen("/proc/sys/kernel/yama/ptrace_scope", "re");
 	if (f && fscanf(f, "%d", &scope) != 1)
 		scope = 1;
 	if (f)

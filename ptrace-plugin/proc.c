@@ -21,19 +21,9 @@
 
 pid_t vpt_tgid_of(pid_t tid)
 {
-	char path[32], line[128];
-	pid_t tgid = -ESRCH;
-	FILE *f;
+	pid_t tgid = (pid_t)ckpt_proc_number(tid, "status", "Tgid", 10);
 
-	snprintf(path, sizeof(path), "/proc/%d/status", tid);
-	f = fopen(path, "re");
-	if (!f)
-		return -ESRCH;
-	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, "Tgid: %d", &tgid) == 1)
-			break;
-	fclose(f);
-	return tgid;
+	return tgid ? tgid : -ESRCH;
 }
 
 /* ------------------------------------------------------------------ paths */

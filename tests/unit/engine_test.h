@@ -22,29 +22,7 @@
 
 #include "ckptcore/arch/x86_64/vdso.h"
 #include "ckptcore/internal.h"
-
-/* One line for what holds; the end at the first thing that doesn't. */
-static void __attribute__((format(printf, 2, 3), unused)) ok(bool holds, const char *what, ...)
-{
-	va_list ap;
-
-	printf("%s - ", holds ? "ok" : "not ok");
-	va_start(ap, what);
-	vprintf(what, ap);
-	va_end(ap);
-	putchar('\n');
-	if (!holds)
-		exit(1);
-}
-
-/* The same without a line when it holds. */
-#define need(holds)                                                                     \
-	do {                                                                            \
-		if (!(holds)) {                                                         \
-			printf("not ok - %s, line %d (errno: %m)\n", #holds, __LINE__); \
-			exit(1);                                                        \
-		}                                                                       \
-	} while (0)
+#include "tests/unit/ok.h"
 
 static void ignore_stop(struct ckpt_task *t, const struct ckpt_stop *stop)
 {

@@ -5,7 +5,6 @@
  */
 #include <dirent.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,27 +17,7 @@
 
 #include "ckptcore/record.h"
 #include "ckptcore/store.h"
-
-#define need(holds)                                                                     \
-	do {                                                                            \
-		if (!(holds)) {                                                         \
-			printf("not ok - %s, line %d (errno: %m)\n", #holds, __LINE__); \
-			exit(1);                                                        \
-		}                                                                       \
-	} while (0)
-
-static void __attribute__((format(printf, 2, 3))) ok(bool holds, const char *what, ...)
-{
-	va_list ap;
-
-	printf("%s - ", holds ? "ok" : "not ok");
-	va_start(ap, what);
-	vprintf(what, ap);
-	va_end(ap);
-	putchar('\n');
-	if (!holds)
-		exit(1);
-}
+#include "tests/unit/ok.h"
 
 #define LIMIT (256u << 10) /* of memory: a quarter of the budget of 1 MB */
 

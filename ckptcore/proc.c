@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What /proc says of processes and threads. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ckptcore/ckptcore.h"
+
+ssize_t ckpt_proc_read(pid_t pid, const char *file, char *buf, size_t size)
+{
+	char path[64];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -errno : read(fd, buf, size - 1);
+	if (fd >= 0)
+		close(fd);
+	buf[n > 0 ? n : 0] = 0;
+	return n;
+}
+
+uint64_t ckpt_proc_field(const char *text, const char *name, int base)
+{
+	size_t len = strlen(name);
+
+	for (const char *p = text; p; p = strchr(p, '\n')) {
+		p += *p == '\n';
+		if (!strncmp(p, name, len) && p[len] == ':')
+			return strtoull(p + len + 1, NULL, base);
+	}
+	return 0;
+}
+
+uint64_t ckpt_proc_number(pid_t pid, const char *file, const char *name, int base)
+{
+	char text[CKPT_PROC_SIZE];
+
+	ckpt_proc_read(pid, file, text, sizeof(text));
+	return ckpt_proc_field(text, name, base);
+}
+
+char ckpt_proc_state(pid_t tid)
+{
+	char text[CKPT_PROC_SIZE], *p;
+
+	if (ckpt_proc_read(tid, "stat", text, sizeof(text)) <= 0)
+		return 'X';
+	p = strrchr(text, ')'); /* names may contain anything */
+	return p ? p[2] : 'X';
+}
