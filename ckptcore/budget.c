@@ -188,7 +188,7 @@ const struct ckpt_budget *ckpt_budget(void)
 
 struct ckpt_memory ckpt_memory_of(pid_t pid)
 {
-	struct ckpt_memory m = { 0 };
+	struct ckpt_memory m = { .pid = pid };
 	unsigned long long resident, files, faults;
 	char text[1024], *p;
 

@@ -159,6 +159,9 @@ void ckpt_forget(struct ckpt_task *t);
 /* Kills the process of t (any state), waits until it is gone, frees t. */
 void ckpt_kill(struct ckpt_task *t);
 
+/* Kills a process with all its threads, waits until it is gone, frees its tasks. */
+void ckpt_kill_process(pid_t tgid);
+
 /*
  * Resumes a stopped task.
  * @request: PTRACE_CONT, PTRACE_SYSCALL, PTRACE_SINGLESTEP, PTRACE_SYSEMU,
@@ -365,6 +368,7 @@ enum ckpt_end {
 
 /* Private memory of a process, as far as it is of no file. */
 struct ckpt_memory {
+	pid_t pid;
 	uint64_t anon;	 /* bytes */
 	uint64_t faults; /* page faults so far */
 };
@@ -382,6 +386,7 @@ struct ckpt_snap {
 	enum ckpt_end before;	     /* how the interval before this one ends */
 	bool before_dead;	     /* ... and its end isn't this state */
 	bool exec;		     /* ... but that after an exec */
+	bool ends_turn;		     /* a thread was preempted here, amid its code */
 	struct ckpt_pos pos;	     /* where that is, once computed */
 	int pins;		     /* checkpoints */
 	double when;
@@ -389,8 +394,15 @@ struct ckpt_snap {
 	uint64_t kept;		      /* bytes that the next one hasn't; see thin.c */
 	struct ckpt_outside *outside; /* what the program had then, or NULL: see outside.h */
 	unsigned int shared;	      /* by so many further timelines */
+	unsigned int visit;	      /* when it was last counted */
 	int sig;		      /* a signal to be delivered as it goes on */
 	siginfo_t siginfo;
+};
+
+/* The numbers of some of the log's events, in order. */
+struct ckpt_index {
+	uint64_t *events;
+	size_t n, room;
 };
 
 struct ckpt_timeline {
@@ -406,9 +418,9 @@ struct ckpt_timeline {
 	size_t nchunks, chunks_room;
 	uint64_t nevents, data_len; /* so far, those that are gone included */
 	uint64_t log_begin;	    /* events before this one are gone */
-	uint64_t *maps;		    /* the events that change mappings, in order */
-	size_t nmaps, maps_room;
-	struct ckpt_snap **snaps; /* in order */
+	struct ckpt_index maps;	    /* the events that change mappings */
+	struct ckpt_index turns;    /* ... and those that give the turn to another thread */
+	struct ckpt_snap **snaps;   /* in order */
 	size_t nsnaps, snaps_room;
 	unsigned int next_id;
 	struct ckpt_overlay overlay;
@@ -422,18 +434,20 @@ struct ckpt_timeline {
 	} self;			  /* zeros: it is what it seems */
 	double last_snap;
 	double snap_cost;	  /* seconds that the last snapshots cost, faults included */
-	uint64_t kept;		  /* bytes: sum over the snapshots */
-	uint64_t last_kept;	  /* ... and of the last one */
-	uint64_t elsewhere;	  /* bytes that other timelines keep alone */
+	uint64_t last_kept;	  /* bytes: by the last snapshot but one */
 	size_t max_snaps;	  /* fewer than the budget's after a fork failed, or 0 */
 	bool truncated;		  /* the oldest part was dropped */
 	bool told_thin, told_cut; /* the user was told that snapshots go / history */
+	struct ckpt_timeline *next;
 };
 
 /* Event i, which is one of [log_begin, nevents). */
 struct ckpt_event ckpt_log_event(struct ckpt_timeline *tl, uint64_t i);
 /* The first event from i on that maps, moves or unmaps memory; nevents: none. */
 uint64_t ckpt_log_next_map(const struct ckpt_timeline *tl, uint64_t i);
+
+/* The number of the last TURN before event i; false: there is none (any more). */
+bool ckpt_log_last_turn(const struct ckpt_timeline *tl, uint64_t i, uint64_t *ret);
 
 /* Counters for fred-stats. Seconds are sums. */
 struct ckpt_stats {

@@ -19,34 +19,77 @@ static bool changes_mappings(const struct ckpt_event *ev)
 					    ev->nr == SYS_munmap || ev->nr == SYS_mremap);
 }
 
-static int note_mapping(struct ckpt_timeline *tl)
+/* Where events of this kind are looked up, or NULL. */
+static struct ckpt_index *index_for(struct ckpt_timeline *tl, const struct ckpt_event *ev)
 {
-	if (tl->nmaps == tl->maps_room) {
-		size_t room = tl->maps_room ? tl->maps_room * 2 : 256;
-		uint64_t *more = realloc(tl->maps, room * sizeof(*more));
+	return ev->kind == CKPT_EV_TURN ? &tl->turns : changes_mappings(ev) ? &tl->maps : NULL;
+}
+
+static int index_add(struct ckpt_index *x, uint64_t event)
+{
+	if (x->n == x->room) {
+		size_t room = x->room ? x->room * 2 : 256;
+		uint64_t *more = realloc(x->events, room * sizeof(*more));
 
 		if (!more)
 			return -ENOMEM;
-		tl->maps = more;
-		tl->maps_room = room;
+		x->events = more;
+		x->room = room;
 	}
-	tl->maps[tl->nmaps++] = tl->nevents;
+	x->events[x->n++] = event;
+	return 0;
+}
+
+/* How many of them come before an event. */
+static size_t index_before(const struct ckpt_index *x, uint64_t event)
+{
+	size_t lo = 0, hi = x->n;
+
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+
+		if (x->events[mid] < event)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+static void index_forget(struct ckpt_index *x, uint64_t event)
+{
+	size_t n = index_before(x, event);
+
+	x->n -= n;
+	memmove(x->events, x->events + n, x->n * sizeof(*x->events));
+}
+
+static int index_share(const struct ckpt_index *from, uint64_t event, struct ckpt_index *to)
+{
+	to->n = index_before(from, event);
+	to->room = to->n + 1;
+	to->events = calloc(to->room, sizeof(*to->events));
+	if (!to->events)
+		return -ENOMEM;
+	if (to->n)
+		memcpy(to->events, from->events, to->n * sizeof(*to->events));
 	return 0;
 }
 
 uint64_t ckpt_log_next_map(const struct ckpt_timeline *tl, uint64_t i)
 {
-	size_t lo = 0, hi = tl->nmaps;
+	size_t n = index_before(&tl->maps, i);
 
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
+	return n < tl->maps.n ? tl->maps.events[n] : tl->nevents;
+}
 
-		if (tl->maps[mid] < i)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < tl->nmaps ? tl->maps[lo] : tl->nevents;
+bool ckpt_log_last_turn(const struct ckpt_timeline *tl, uint64_t i, uint64_t *ret)
+{
+	size_t n = index_before(&tl->turns, i);
+
+	if (n)
+		*ret = tl->turns.events[n - 1];
+	return n > 0;
 }
 
 /* The chunk to which the next event goes, or NULL. */
@@ -77,13 +120,14 @@ int ckpt_log_add(struct ckpt_timeline *tl, const struct ckpt_event *event)
 {
 	struct ckpt_chunk *c = open_chunk(tl);
 	struct ckpt_event *ev = c ? ckpt_chunk_event(c) : NULL;
+	struct ckpt_index *x = index_for(tl, event);
 
 	if (!ev)
 		return -ENOMEM;
 	*ev = *event;
 	ev->data = tl->data_len;
 	ev->data_len = 0;
-	if (changes_mappings(event) && note_mapping(tl)) {
+	if (x && index_add(x, tl->nevents)) {
 		ckpt_chunk_undo(c, c->data_len);
 		return -ENOMEM;
 	}
@@ -95,13 +139,15 @@ int ckpt_log_add(struct ckpt_timeline *tl, const struct ckpt_event *event)
 void ckpt_log_undo(struct ckpt_timeline *tl)
 {
 	struct ckpt_chunk *c = tl->chunks[tl->nchunks - 1];
+	struct ckpt_index *x;
 
 	assert(!c->closed && c->n);
+	x = index_for(tl, &c->events[c->n - 1]);
+	if (x)
+		x->n--;
 	tl->nevents--;
 	tl->data_len = c->events[c->n - 1].data;
 	ckpt_chunk_undo(c, tl->data_len - c->data_first);
-	if (tl->nmaps && tl->maps[tl->nmaps - 1] == tl->nevents)
-		tl->nmaps--;
 }
 
 static int add_bytes(struct ckpt_timeline *tl, uint64_t addr, const void *bytes,
@@ -186,37 +232,28 @@ const uint8_t *ckpt_log_outputs(struct ckpt_timeline *tl, const struct ckpt_even
 
 void ckpt_log_forget(struct ckpt_timeline *tl, uint64_t event)
 {
-	size_t n = 0, m = 0;
+	size_t n = 0;
 
 	while (n + 1 < tl->nchunks && tl->chunks[n + 1]->first <= event)
 		ckpt_chunk_unref(tl->chunks[n++]);
 	memmove(tl->chunks, tl->chunks + n, (tl->nchunks - n) * sizeof(struct ckpt_chunk *));
 	tl->nchunks -= n;
-	while (m < tl->nmaps && tl->maps[m] < event)
-		m++;
-	memmove(tl->maps, tl->maps + m, (tl->nmaps - m) * sizeof(*tl->maps));
-	tl->nmaps -= m;
+	index_forget(&tl->maps, event);
+	index_forget(&tl->turns, event);
 	tl->log_begin = event;
 }
 
 int ckpt_log_share(const struct ckpt_timeline *from, uint64_t event, struct ckpt_timeline *to)
 {
-	uint64_t n = from->nmaps;
-
 	to->log_begin = from->log_begin;
 	to->nevents = event;
 	to->data_len = event < from->nevents ?
 			       ckpt_log_event((struct ckpt_timeline *)from, event).data :
 			       from->data_len;
-	while (n > 0 && from->maps[n - 1] >= event)
-		n--;
-	to->maps = calloc(n + 1, sizeof(*to->maps));
 	to->chunks = calloc(from->nchunks + 1, sizeof(struct ckpt_chunk *));
-	if (!to->maps || !to->chunks)
+	if (!to->chunks || index_share(&from->maps, event, &to->maps) ||
+	    index_share(&from->turns, event, &to->turns))
 		return -ENOMEM;
-	memcpy(to->maps, from->maps, n * sizeof(*to->maps));
-	to->nmaps = n;
-	to->maps_room = n + 1;
 	to->chunks_room = from->nchunks + 1;
 	while (to->nchunks < from->nchunks && from->chunks[to->nchunks]->first < event) {
 		struct ckpt_chunk *c = from->chunks[to->nchunks];
@@ -234,7 +271,8 @@ void ckpt_log_free(struct ckpt_timeline *tl)
 	for (size_t i = 0; i < tl->nchunks; i++)
 		ckpt_chunk_unref(tl->chunks[i]);
 	free(tl->chunks);
-	free(tl->maps);
+	free(tl->maps.events);
+	free(tl->turns.events);
 }
 
 /* One descriptor per (device, inode, mtime), for the life of fred. */

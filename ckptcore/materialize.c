@@ -512,7 +512,6 @@ int ckpt_timeline_branch(const struct ckpt_timeline *from, size_t i, uint64_t ev
 	for (; tl->nsnaps <= i; tl->nsnaps++) {
 		tl->snaps[tl->nsnaps] = from->snaps[tl->nsnaps];
 		tl->snaps[tl->nsnaps]->shared++;
-		tl->kept += tl->snaps[tl->nsnaps]->kept;
 	}
 	tl->next_id = from->next_id;
 	tl->snap_cost = from->snap_cost;
@@ -523,14 +522,4 @@ int ckpt_timeline_branch(const struct ckpt_timeline *from, size_t i, uint64_t ev
 	tl->told_cut = from->told_cut;
 	*ret = tl;
 	return 0;
-}
-
-uint64_t ckpt_timeline_alone(const struct ckpt_timeline *tl)
-{
-	uint64_t sum = 0;
-
-	for (size_t i = 0; i < tl->nsnaps; i++)
-		if (!tl->snaps[i]->shared)
-			sum += tl->snaps[i]->kept;
-	return sum;
 }

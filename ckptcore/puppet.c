@@ -141,6 +141,8 @@ int ckpt_puppet_clone(struct ckpt_task *p, struct ckpt_task **ret)
 		copy->vtid = p->vtid;
 		copy->shown = p->shown;
 		err = begin_play(copy, p->timeline, others, p->play);
+	}
+	if (!err) {
 		copy->state = p->state;
 		copy->stop = p->stop;
 		*ret = copy;

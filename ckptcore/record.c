@@ -282,7 +282,7 @@ static enum ckpt_verdict at_entry(struct ckpt_timeline *tl, struct ckpt_task *t)
 		ckpt_call_enter(th->call, th->args, &reader, &th->entry);
 		ckpt_direct_note(t, &rec->direct);
 	}
-	if (th->nr == SYS_exit && tl->nthreads > 1) {
+	if (th->nr == SYS_exit && ckpt_turns_others_live(t)) {
 		ckpt_turns_exit(t);
 		return CKPT_HANDLED;
 	}
@@ -376,14 +376,14 @@ static void note_effects(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t 
 
 	if (th->nr == SYS_sched_getaffinity && !tl->record->own_cores)
 		ckpt_affinity_hide(t, th->args, result);
+	if (th->nr == SYS_set_tid_address)
+		th->clear_tid = th->args[0];
 	if (result)
 		return;
 	if (th->nr == SYS_sched_setaffinity)
 		tl->record->own_cores = true;
 	if (th->nr == SYS_munmap)
 		ckpt_overlay_forget(&tl->overlay, th->args[0], th->args[1]);
-	if (th->nr == SYS_set_tid_address)
-		th->clear_tid = th->args[0];
 }
 
 /* A call that gets no event but a snapshot behind it. */

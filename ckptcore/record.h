@@ -31,6 +31,10 @@ int ckpt_record_hold(struct ckpt_task *t) __must_check;
 /* The live process is recorded no more, and stays as it is: its tasks belong to no
  * timeline. */
 void ckpt_record_forget(struct ckpt_timeline *tl);
+/* The live process is killed; nobody hears of it. */
+void ckpt_record_kill(struct ckpt_timeline *tl);
+/* It goes on, and whoever acts by ops looks after its tasks from now on. */
+void ckpt_record_let_go(struct ckpt_timeline *tl, const struct ckpt_task_ops *ops);
 /* To be called some 100 times a second while the target runs: takes the
  * snapshots by clock. */
 void ckpt_record_tick(struct ckpt_timeline *tl);
@@ -60,6 +64,8 @@ void ckpt_snapshots_skip(struct ckpt_timeline *tl, size_t lo, size_t hi);
 double ckpt_snapshot_spacing(const struct ckpt_timeline *tl);
 
 struct ckpt_timeline *ckpt_timeline_create(void);
+/* All that there are, by their `next'. */
+struct ckpt_timeline *ckpt_timelines(void);
 /* Kills the copies and frees all. Takes NULL. */
 void ckpt_timeline_destroy(struct ckpt_timeline *tl);
 

@@ -221,7 +221,8 @@ double ckpt_snapshot_spacing(const struct ckpt_timeline *tl)
 /* What the newest snapshot keeps is known as the next one is taken. */
 static uint64_t newest_keeps(const struct ckpt_timeline *tl, const struct ckpt_snap *next)
 {
-	if (!tl->nsnaps)
+	/* A branch's first snapshot is of another process than the one before. */
+	if (!tl->nsnaps || tl->snaps[tl->nsnaps - 1]->then.pid != next->then.pid)
 		return 0;
 	return ckpt_memory_lost(tl->live, &tl->snaps[tl->nsnaps - 1]->then, &next->then);
 }
@@ -301,7 +302,6 @@ int ckpt_snapshot(struct ckpt_timeline *tl, enum ckpt_end before, bool dead, int
 	s->when = ckpt_now();
 	if (tl->nsnaps > 1)
 		tl->snaps[tl->nsnaps - 2]->kept += keeps;
-	tl->kept += s->kept + keeps;
 	tl->last_kept = keeps;
 	ckpt_stats.snapshots++;
 	ckpt_stats.snapshot_s += s->when - start;
@@ -344,7 +344,6 @@ int ckpt_snapshot_insert(struct ckpt_timeline *tl, size_t i, struct ckpt_task *p
 	s->before = CKPT_END_MATCH;
 	s->copy = p;
 	s->kept = ckpt_memory_private(p->tgid);
-	tl->kept += s->kept;
 	s->when = i + 2 < tl->nsnaps ? tl->snaps[i + 1]->when : ckpt_now();
 	free(p->play); /* without others */
 	p->play = NULL;
@@ -364,6 +363,8 @@ void ckpt_snap_destroy(struct ckpt_snap *s)
 {
 	if (s->shared) {
 		s->shared--;
+		if (s->copy)
+			s->copy->timeline = NULL; /* which may be the one that goes */
 		return;
 	}
 	ckpt_outside_free(s->outside);
@@ -373,15 +374,33 @@ void ckpt_snap_destroy(struct ckpt_snap *s)
 	free(s);
 }
 
+static struct ckpt_timeline *timelines;
+
+struct ckpt_timeline *ckpt_timelines(void)
+{
+	return timelines;
+}
+
 struct ckpt_timeline *ckpt_timeline_create(void)
 {
-	return calloc(1, sizeof(struct ckpt_timeline));
+	struct ckpt_timeline *tl = calloc(1, sizeof(*tl));
+
+	if (tl) {
+		tl->next = timelines;
+		timelines = tl;
+	}
+	return tl;
 }
 
 void ckpt_timeline_destroy(struct ckpt_timeline *tl)
 {
+	struct ckpt_timeline **p = &timelines;
+
 	if (!tl)
 		return;
+	while (*p != tl)
+		p = &(*p)->next;
+	*p = tl->next;
 	for (size_t i = 0; i < tl->nsnaps; i++)
 		ckpt_snap_destroy(tl->snaps[i]);
 	ckpt_record_forget(tl);

@@ -4,6 +4,7 @@
  * of waitpid() and of resuming ptrace requests in fred.
  */
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -564,4 +565,34 @@ void ckpt_kill(struct ckpt_task *t)
 	/* Our own children leave a zombie once more, for the parent's wait. */
 	waitpid(t->tid, NULL, WNOHANG | __WALL);
 	ckpt_forget(t);
+}
+
+void ckpt_kill_process(pid_t tgid)
+{
+	struct ckpt_task *t;
+	char path[32];
+	struct dirent *e;
+	DIR *d;
+
+	check_thread();
+	kill(tgid, SIGKILL);
+	/* A leader's end is told after all the others'. */
+	snprintf(path, sizeof(path), "/proc/%d/task", tgid);
+	d = opendir(path);
+	while (d && (e = readdir(d))) {
+		pid_t tid = atoi(e->d_name);
+
+		if (tid <= 0 || tid == tgid)
+			continue;
+		t = ckpt_find(tid);
+		if (t)
+			ckpt_kill(t);
+		else /* just born */
+			waitpid(tid, NULL, __WALL);
+	}
+	if (d)
+		closedir(d);
+	t = ckpt_find(tgid);
+	if (t)
+		ckpt_kill(t);
 }

@@ -40,9 +40,21 @@ void ckpt_puppets_shift(struct ckpt_timeline *tl, size_t i, ssize_t delta)
 	ckpt_each_task(shift_puppet, &s);
 }
 
-uint64_t ckpt_budget_used(const struct ckpt_timeline *tl)
+uint64_t ckpt_budget_used(void)
 {
-	return tl->kept + tl->elsewhere + ckpt_store_memory();
+	static unsigned int visit;
+	uint64_t sum = ckpt_store_memory();
+
+	visit++;
+	for (const struct ckpt_timeline *tl = ckpt_timelines(); tl; tl = tl->next)
+		for (size_t i = 0; i < tl->nsnaps; i++) {
+			struct ckpt_snap *s = tl->snaps[i];
+
+			/* Several timelines may have it. */
+			sum += s->visit == visit ? 0 : s->kept;
+			s->visit = visit;
+		}
+	return sum;
 }
 
 static void tell(bool *told, const char *text)
@@ -54,25 +66,14 @@ static void tell(bool *told, const char *text)
 
 /* ---------------------------------------------------------------- thinning */
 
-/* Whether a thread was preempted here, amid its code: a replay knows where from
- * this snapshot only. */
-static bool ends_turn(struct ckpt_timeline *tl, const struct ckpt_snap *s)
-{
-	struct ckpt_event ev;
-
-	if (s->before != CKPT_END_MATCH || s->event >= tl->nevents)
-		return false;
-	ev = ckpt_log_event(tl, s->event);
-	return ev.kind == CKPT_EV_TURN && ev.turn == CKPT_TURN_HERE;
-}
-
-/* An interval can grow over the one behind it only where replay gets through. */
+/* An interval can grow over the one behind it only where replay gets through; where
+ * a thread was preempted it knows from this snapshot only. */
 static bool dispensable(struct ckpt_timeline *tl, size_t i)
 {
 	const struct ckpt_snap *s = tl->snaps[i];
 
 	return i > 0 && i + 1 < tl->nsnaps && !s->pins && !s->before_dead && !s->sig &&
-	       !ends_turn(tl, s) && (s->before == CKPT_END_MATCH || s->before == CKPT_END_EVENT);
+	       !s->ends_turn && (s->before == CKPT_END_MATCH || s->before == CKPT_END_EVENT);
 }
 
 /* The one of which the loss is least: of the hole that it would leave, in terms
@@ -100,11 +101,8 @@ static void drop(struct ckpt_timeline *tl, size_t i)
 	struct ckpt_snap *s = tl->snaps[i];
 	uint64_t alone = s->copy ? ckpt_memory_private(s->copy->tgid) : 0;
 
-	if (alone > s->kept || i == 0)
-		alone = s->kept;
-	if (i > 0)
+	if (alone < s->kept && i > 0 && !s->shared)
 		tl->snaps[i - 1]->kept += s->kept - alone;
-	tl->kept -= alone;
 	ckpt_snap_destroy(s);
 	memmove(tl->snaps + i, tl->snaps + i + 1, (tl->nsnaps - i - 1) * sizeof(*tl->snaps));
 	tl->nsnaps--;
@@ -171,10 +169,8 @@ static bool cut(struct ckpt_timeline *tl, size_t n)
 	/* Whoever stands there nevertheless can go on. */
 	ckpt_each_task(lower_floor, &f);
 	n = f.n;
-	for (size_t i = 0; i < n; i++) {
-		tl->kept -= tl->snaps[i]->kept;
+	for (size_t i = 0; i < n; i++)
 		ckpt_snap_destroy(tl->snaps[i]);
-	}
 	memmove(tl->snaps, tl->snaps + n, (tl->nsnaps - n) * sizeof(*tl->snaps));
 	tl->nsnaps -= n;
 	ckpt_puppets_shift(tl, 0, -(ssize_t)n);
@@ -250,7 +246,7 @@ static void keep_bytes(struct ckpt_timeline *tl)
 	 * would be no past at all. By the end of its interval the newest will
 	 * keep as much as the one before did. */
 	while (tl->nsnaps > 2) {
-		if (ckpt_budget_used(tl) + tl->last_kept <= max)
+		if (ckpt_budget_used() + tl->last_kept <= max)
 			return;
 		tell_memory(tl);
 		if (!drop_one(tl))

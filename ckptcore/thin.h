@@ -15,8 +15,8 @@ void ckpt_thin(struct ckpt_timeline *tl);
  * some, and keeps fewer from now on. False: there is nothing to drop. */
 bool ckpt_thin_harder(struct ckpt_timeline *tl) __must_check;
 
-/* What counts in the budget: bytes. */
-uint64_t ckpt_budget_used(const struct ckpt_timeline *tl);
+/* What counts in the budget, of all timelines: bytes. */
+uint64_t ckpt_budget_used(void);
 
 /* The numbers of the intervals from i on change by delta: tells puppets. */
 void ckpt_puppets_shift(struct ckpt_timeline *tl, size_t i, ssize_t delta);

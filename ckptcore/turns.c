@@ -122,6 +122,53 @@ void ckpt_record_forget(struct ckpt_timeline *tl)
 	tl->threads_room = 0;
 }
 
+/* Takes the live process's tasks from their owners and from tl. */
+static struct ckpt_task **disown(struct ckpt_timeline *tl, size_t *n)
+{
+	struct ckpt_task **tasks = tl->threads;
+
+	*n = tl->nthreads;
+	tl->live = NULL;
+	for (size_t i = 0; i < *n; i++) {
+		leave(tasks[i]);
+		free(tasks[i]->thread);
+		tasks[i]->thread = NULL;
+		tasks[i]->timeline = NULL;
+		tasks[i]->owner = NULL;
+	}
+	tl->threads = NULL;
+	tl->nthreads = tl->threads_room = 0;
+	return tasks;
+}
+
+void ckpt_record_kill(struct ckpt_timeline *tl)
+{
+	pid_t pid = tl->live ? tl->live->tgid : 0;
+	size_t n;
+
+	free(disown(tl, &n));
+	if (pid)
+		ckpt_kill_process(pid);
+}
+
+void ckpt_record_let_go(struct ckpt_timeline *tl, const struct ckpt_task_ops *ops)
+{
+	size_t n;
+	struct ckpt_task **tasks = disown(tl, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		struct ckpt_task *t = tasks[i];
+
+		t->ops = ops;
+		if (is_stopped(t))
+			ckpt_resume(t, PTRACE_CONT,
+				    t->state == CKPT_SIGNAL && t->stop.sig != SIGTRAP ?
+					    t->stop.sig :
+					    0);
+	}
+	free(tasks);
+}
+
 int ckpt_turns_others(const struct ckpt_timeline *tl, struct ckpt_task ***ret, size_t *n)
 {
 	*n = 0;
@@ -132,6 +179,16 @@ int ckpt_turns_others(const struct ckpt_timeline *tl, struct ckpt_task ***ret, s
 		if (tl->threads[i] != tl->live && !tl->threads[i]->thread->gone)
 			(*ret)[(*n)++] = tl->threads[i];
 	return 0;
+}
+
+bool ckpt_turns_others_live(const struct ckpt_task *t)
+{
+	const struct ckpt_timeline *tl = t->timeline;
+	size_t n = 0;
+
+	for (size_t i = 0; i < tl->nthreads; i++)
+		n += tl->threads[i] != t && !tl->threads[i]->thread->gone;
+	return n > 0;
 }
 
 bool ckpt_is_in_call(const struct ckpt_task *t)
@@ -208,6 +265,15 @@ static void use_turn(struct ckpt_task *t)
 	}
 }
 
+/* A TURN of from's follows on a snapshot, which stays if that was amid its code. */
+static void note_preempted(struct ckpt_timeline *tl, const struct ckpt_task *from)
+{
+	struct ckpt_snap *s = tl->nsnaps ? tl->snaps[tl->nsnaps - 1] : NULL;
+
+	if (s && !from->in_call && s->before == CKPT_END_MATCH && s->event + 1 == tl->nevents)
+		s->ends_turn = true;
+}
+
 void ckpt_turns_turn(struct ckpt_timeline *tl, struct ckpt_task *to)
 {
 	struct ckpt_task *from = tl->live;
@@ -224,6 +290,7 @@ void ckpt_turns_turn(struct ckpt_timeline *tl, struct ckpt_task *to)
 		return;
 	}
 	tl->turn_began = ckpt_now();
+	note_preempted(tl, from);
 	ckpt_record_aligned(tl);
 	hand_over(tl, to);
 	use_turn(to);

@@ -46,17 +46,14 @@ static void refuse(json_object *out, const char *text)
 
 /* ---------------------------------------------------------------- the list */
 
-static struct branch *add(struct ckpt_timeline *tl)
+static void add(struct branch *b, struct ckpt_timeline *tl)
 {
-	struct branch *b = calloc(1, sizeof(*b)), **p = &list;
+	struct branch **p = &list;
 
-	if (!b)
-		return NULL;
 	b->tl = tl;
 	while (*p)
 		p = &(*p)->next;
 	*p = b;
-	return b;
 }
 
 /* The current one; NULL: nothing is recorded, or no memory. */
@@ -64,9 +61,11 @@ static struct branch *here(void)
 {
 	if (!current && F.tl) {
 		last_number = 0;
-		current = add(F.tl);
-		if (current)
+		current = calloc(1, sizeof(*current));
+		if (current) {
 			strcpy(current->name, "main");
+			add(current, F.tl);
+		}
 	}
 	return current;
 }
@@ -93,24 +92,17 @@ static struct branch *by_timeline(const struct ckpt_timeline *tl)
  * the debugger. */
 static void end_live(struct ckpt_timeline *tl)
 {
-	struct ckpt_task *t = tl->live;
-	pid_t tid;
+	const struct ckpt_task *t = tl->live;
 
 	if (!t)
 		return;
-	tl->live = NULL;
-	ckpt_record_forget(tl);
-	t->owner = NULL;
 	if (t->no_exitkill && !tl->self.seen) {
-		t->ops = &vpt_plain_ops;
-		if (t->state != CKPT_RUNNING)
-			ckpt_resume(t, PTRACE_CONT, 0);
+		ckpt_record_let_go(tl, &vpt_plain_ops);
 		return;
 	}
-	tid = t->tid;
 	if (F.debugger && t->parent == F.debugger->tgid && F.debugger->nzombies < VPT_MANY)
-		F.debugger->zombies[F.debugger->nzombies++] = tid;
-	ckpt_kill(t);
+		F.debugger->zombies[F.debugger->nzombies++] = t->tgid;
+	ckpt_record_kill(tl);
 }
 
 void fred_branches_drop(bool current_too)
@@ -134,18 +126,7 @@ void fred_branches_drop(bool current_too)
 	}
 	if (current_too)
 		current = NULL;
-	if (F.tl)
-		F.tl->elsewhere = 0;
 	answer = NOT_ASKED;
-}
-
-/* What others keep counts, too. */
-static void share_budget(void)
-{
-	F.tl->elsewhere = 0;
-	for (struct branch *b = list; b; b = b->next)
-		if (b->tl != F.tl)
-			F.tl->elsewhere += ckpt_timeline_alone(b->tl);
 }
 
 /* A puppet where p is, without the debugger's bytes. NULL: not possible. */
@@ -169,7 +150,6 @@ static void enter(struct branch *b)
 	F.tl = b->tl;
 	F.tl->overlay = overlay;
 	current = b;
-	share_budget();
 }
 
 void fred_branch_follow(struct ckpt_task *to, struct ckpt_task *former)
@@ -338,10 +318,10 @@ static int make(struct vpt_thread *vt, struct ckpt_outside *o, char *reason, siz
 {
 	const struct ckpt_sources from = sources();
 	struct ckpt_task *live = NULL, *before = NULL, *at = NULL;
-	struct branch *left = here(), *b = NULL;
+	struct branch *left = here(), *b = calloc(1, sizeof(*b));
 	struct ckpt_timeline *tl;
 	uint64_t event = F.now->play->event;
-	int err = left ? ckpt_puppet_clone(F.clean ? F.clean : F.now, &before) : -ENOMEM;
+	int err = left && b ? ckpt_puppet_clone(F.clean ? F.clean : F.now, &before) : -ENOMEM;
 
 	if (!err && !F.clean)
 		ckpt_overlay_remove(&F.tl->overlay, before);
@@ -354,7 +334,6 @@ static int make(struct vpt_thread *vt, struct ckpt_outside *o, char *reason, siz
 		err = ckpt_materialize(live, o, &from, reason, reason_size);
 	if (!err)
 		err = begin(live, &before, o, &tl);
-	b = err ? NULL : add(tl);
 	ckpt_puppet_destroy(before);
 	if (err) {
 		if (!reason[0])
@@ -362,10 +341,11 @@ static int make(struct vpt_thread *vt, struct ckpt_outside *o, char *reason, siz
 		ckpt_puppet_destroy(at);
 		ckpt_puppet_destroy(live);
 		ckpt_outside_free(o);
+		free(b);
 		return err;
 	}
-	if (!b)
-		abort();
+	add(b, tl);
+	fred_undo_branched();
 	snprintf(b->name, sizeof(b->name), "b%u", ++last_number);
 	strcpy(b->parent, left->name);
 	b->event = event;

@@ -153,7 +153,7 @@ static void op_stats(json_object *in, json_object *out)
 	put_number(out, "snapshots dropped", s->dropped);
 	put_number(out, "private memory", F.tl ? fred_private_memory() : 0);
 	put_number(out, "budget", ckpt_budget()->bytes);
-	put_number(out, "budget used", F.tl ? ckpt_budget_used(F.tl) : 0);
+	put_number(out, "budget used", ckpt_budget_used());
 	put_bool(out, "truncated", F.tl && F.tl->truncated);
 }
 
@@ -271,10 +271,8 @@ static void stage_last_stop(const struct fred_moment *m, json_object *out)
 	}
 }
 
-static int moment(struct fred_moment *m, bool chain, pid_t thread)
+static int moment(struct fred_moment *m, bool chain)
 {
-	int err;
-
 	memset(m, 0, sizeof(*m));
 	if (chain && F.staged && F.staged->play) {
 		m->owned = F.staged; /* it is about to be replaced */
@@ -284,11 +282,8 @@ static int moment(struct fred_moment *m, bool chain, pid_t thread)
 		return 0;
 	}
 	fred_timeline_unstage();
-	err = fred_timeline_moment(&m->goal, &m->interval);
-	m->thread = thread ? thread : F.now ? ckpt_vtid(F.now) : 0;
-	if (!err && F.now && ckpt_vtid(F.now) != m->thread)
-		err = fred_moment_in_thread(m, m->thread);
-	return err < 0 ? err : 0;
+	m->thread = F.last ? ckpt_vtid(F.last) : F.now ? ckpt_vtid(F.now) : 0;
+	return fred_timeline_moment(&m->goal, &m->interval);
 }
 
 /* Frames that watched variables belong to: where they begin the search ends. */
@@ -332,49 +327,71 @@ static const struct {
 	{ "continue", run_continue, true },
 };
 
+/* The point before m to which the command leads if nothing stops it on the way;
+ * as fred_seek_last(). */
+static int run_command(json_object *in, const struct fred_moment *m, struct ckpt_task **ret)
+{
+	const char *how = get_string(in, "how", "");
+	size_t i = 0;
+
+	if (!strcmp(how, "finish"))
+		return fred_reverse_finish(m, (unsigned int)get_number(in, "level", 0), ret);
+	while (i < sizeof(hows) / sizeof(*hows) && strcmp(hows[i].how, how))
+		i++;
+	if (i == sizeof(hows) / sizeof(*hows))
+		return -EINVAL;
+	if (!hows[i].stops)
+		search.nstops = search.nwatches = 0;
+	return hows[i].run(m, ret);
+}
+
+/* Sets the search's floor: where the command ends, and where watched frames begin. */
+static int set_floor(json_object *in, const struct fred_moment *m)
+{
+	struct fred_moment own = *m; /* where the user's thread stands */
+	struct ckpt_task *p = NULL;
+	int err;
+
+	own.owned = NULL;
+	err = fred_moment_in_thread(&own, (pid_t)get_number(in, "thread", m->thread));
+	if (err <= 0) /* it has no past: as far back as there is one */
+		return err;
+	err = run_command(in, &own, &p);
+	search.floor = err > 0 ? p : NULL;
+	if (err >= 0 && search.nwatches)
+		err = end_at_scopes(in, &own);
+	fred_moment_deinit(&own);
+	return err;
+}
+
 static void op_reverse(json_object *in, json_object *out)
 {
 	const char *how = get_string(in, "how", "");
+	struct ckpt_task *end;
 	struct fred_moment m;
-	struct ckpt_task *p = NULL;
 	double begin = ckpt_now();
-	int err = moment(&m, json_object_object_get(in, "chain") != NULL,
-			 (pid_t)get_number(in, "thread", 0));
-	size_t i = 0;
+	int err = moment(&m, json_object_object_get(in, "chain") != NULL);
 
 	drop_floor();
 	read_stops(in);
+	search.scope = 0;
 	ckpt_stats.searches++;
 	fred_seek_error[0] = 0;
 	if (!err && !m.owned)
 		fred_dense_before(&m);
 	if (!err && F.tl->live && F.now == F.tl->live && !F.tl->recording &&
-	    strcmp(how, "continue")) {
-		/* What lies between isn't recorded: the newest point that is. */
-		err = fred_seek_end(&p);
-		err = err ? err : 1;
-	} else if (!err && !strcmp(how, "finish")) {
-		err = fred_reverse_finish(&m, (unsigned int)get_number(in, "level", 0), &p);
+	    strcmp(how, "continue")) { /* what lies between isn't recorded */
+		err = fred_seek_end(&end);
+		if (!err)
+			search.floor = end;
 	} else if (!err) {
-		while (i < sizeof(hows) / sizeof(*hows) && strcmp(hows[i].how, how))
-			i++;
-		if (i == sizeof(hows) / sizeof(*hows))
-			err = -EINVAL;
-		else
-			err = hows[i].run(&m, &p);
-		if (err >= 0 && !hows[i].stops)
-			search.nstops = search.nwatches = 0;
+		err = set_floor(in, &m);
 	}
 	if (err < 0) {
+		drop_floor();
 		fail(out, err);
 	} else {
-		search.floor = err > 0 ? p : NULL;
-		search.scope = 0;
-		err = search.nwatches ? end_at_scopes(in, &m) : 0;
-		if (err < 0)
-			fail(out, err);
-		else
-			stage_last_stop(&m, out);
+		stage_last_stop(&m, out);
 	}
 	ckpt_stats.search_s += ckpt_now() - begin;
 	fred_moment_deinit(&m);
@@ -388,7 +405,7 @@ static void op_again(json_object *in, json_object *out)
 
 	(void)in;
 	fred_timeline_peek(false);
-	err = moment(&m, true, 0);
+	err = moment(&m, true);
 	if (err)
 		fail(out, err);
 	else
@@ -402,7 +419,10 @@ static void op_peek(json_object *in, json_object *out)
 
 	fred_timeline_restore();
 	fred_timeline_peek(on);
+	if (on && F.peeking)
+		fred_threads_play_as((pid_t)get_number(in, "as", 0));
 	put_string(out, "status", "ok");
+	put_number(out, "thread", (uint64_t)(F.now ? ckpt_vtid(F.now) : 0));
 }
 
 /* The next resume arrives at the staged point. */
@@ -414,6 +434,13 @@ static void op_land(json_object *in, json_object *out)
 	drop_floor();
 	if (!F.staged || !F.vt) {
 		fail(out, -ENOENT);
+		return;
+	}
+	if (!fred_threads_can_meet(F.staged)) {
+		put_string(out, "status", "error");
+		put_string(
+			out, "message",
+			"that lies on the other side of the main thread's end, which came before the others', and gdb can't be shown it");
 		return;
 	}
 	F.landing = true;
@@ -455,6 +482,10 @@ static void op_reattach(json_object *in, json_object *out)
 		return;
 	}
 	err = fred_seek_end(&p);
+	if (!err && !ckpt_puppet_thread(p, F.tid)) {
+		F.last = p; /* nobody can attach to a process without its leader */
+		err = fred_seek_begin(&p);
+	}
 	if (err) {
 		fail(out, err);
 		return;
@@ -462,8 +493,6 @@ static void op_reattach(json_object *in, json_object *out)
 	fred_timeline_stage(p, FRED_ARRIVE_STEP);
 	put_string(out, "status", "ok");
 	put_number(out, "tid", (uint64_t)F.tid);
-	put_bool(out, "strangers", F.staged && fred_threads_strange(F.staged));
-	put_number(out, "thread", (uint64_t)(F.staged ? ckpt_vtid(F.staged) : F.tid));
 }
 
 static void op_prompt(json_object *in, json_object *out)

@@ -27,7 +27,8 @@ static void count_stranger(struct ckpt_task *t, void *arg)
 	struct census *c = arg;
 
 	/* Where others stand in the interval nobody knows: before or behind? */
-	c->strangers += t->play && t->play->interval == c->interval && t != F.now && t != F.clean;
+	c->strangers += t->play && t->timeline == F.tl && t->play->interval == c->interval &&
+			t != F.now && t != F.clean;
 }
 
 static int add_rule(struct ckpt_rule **rules, size_t *n, uint64_t site)

@@ -13,6 +13,7 @@
 
 #include "ckptcore/target.h"
 #include "fred/forward.h"
+#include "fred/seek.h"
 #include "fred/threads.h"
 
 #define F fred_tl
@@ -45,11 +46,12 @@ static void report_end(void)
 
 static void lost(struct vpt_thread *vt, const struct ckpt_run *run, const char *what)
 {
-	char text[400];
+	char text[1400];
 	siginfo_t si = fred_trap_info(TRAP_TRACE);
 
 	snprintf(text, sizeof(text), "replay %s at event %llu%s%s; the program stays where it is",
 		 what, (unsigned long long)F.now->play->event, run->seen[0] ? ": " : "", run->seen);
+	fred_seek_tell_where(F.now, text, sizeof(text));
 	fred_say(text);
 	fred_timeline_tell(vt, ckpt_vtid(F.now), W_STOPCODE(SIGTRAP), &si);
 }
@@ -131,7 +133,7 @@ static void go_live(struct vpt_thread *vt, int request)
 	/* It stopped by a signal that it hasn't got yet. */
 	sig = ckpt_record_signal(F.tl, &si);
 	if (sig) {
-		fred_timeline_tell(vt, F.now->tid, W_STOPCODE(sig), &si);
+		fred_timeline_tell(vt, ckpt_vtid(F.now), W_STOPCODE(sig), &si);
 		return;
 	}
 	fred_threads_vanish();
@@ -146,7 +148,8 @@ static void report_halt(struct vpt_thread *vt, enum ckpt_halt halt, const struct
 {
 	siginfo_t si;
 
-	if (halt == CKPT_HALT_EXIT || (halt == CKPT_HALT_DEAD && !F.tl->live)) {
+	if (halt == CKPT_HALT_EXIT ||
+	    (halt == CKPT_HALT_DEAD && fred_seek_may_die(F.now->play->interval))) {
 		report_end();
 		return;
 	}

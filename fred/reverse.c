@@ -503,10 +503,8 @@ static int run_changes(size_t interval, struct ckpt_task *from, const struct ckp
 	while (!err) {
 		halt = ckpt_leg_run(&leg);
 		if (halt != CKPT_HALT_TRAP && halt != CKPT_HALT_CALL) {
-			if (halt == CKPT_HALT_CANCELLED)
-				err = -EINTR;
-			else if (halt != CKPT_HALT_GOAL && halt != CKPT_HALT_EXIT)
-				err = halt == CKPT_HALT_DEAD ? 0 : -EPROTO;
+			if (halt != CKPT_HALT_DEAD || !fred_seek_may_die(interval))
+				err = fred_seek_failure(halt, &leg);
 			break;
 		}
 		struck = take_struck(p);
@@ -524,8 +522,12 @@ static int run_changes(size_t interval, struct ckpt_task *from, const struct ckp
 		}
 		if (stop && *count >= stop) {
 			ckpt_leg_end(&leg);
+			if (arm(p, NULL, 0)) {
+				err = -ESRCH;
+				break;
+			}
 			*ret = p;
-			return arm(p, NULL, 0) ? -ESRCH : 1;
+			return 1;
 		}
 	}
 	ckpt_puppet_destroy(p);

@@ -12,8 +12,9 @@
 #define MAX_STEPS 2000	  /* by hand, where nothing better is known */
 #define MAX_WALK 50	  /* steps that cost no more than a run with probes */
 #define MAX_FUNCTION 4000 /* instructions of a function that all get probes */
+#define MAX_TOLD 12	  /* frames in a message */
 
-char fred_seek_error[256];
+char fred_seek_error[1024];
 
 /* ---------------------------------------------------------------- moments */
 
@@ -38,12 +39,8 @@ void fred_moment_of(struct ckpt_task *p, struct fred_moment *ret)
  * come to m; false: it is the turn with which the interval began. */
 static bool turn_of(const struct fred_moment *m, uint64_t *ret)
 {
-	for (uint64_t e = m->goal.event; e > F.tl->snaps[m->interval]->event; e--)
-		if (ckpt_log_event(F.tl, e - 1).kind == CKPT_EV_TURN) {
-			*ret = e - 1;
-			return true;
-		}
-	return false;
+	return ckpt_log_last_turn(F.tl, m->goal.event, ret) &&
+	       *ret >= F.tl->snaps[m->interval]->event;
 }
 
 static pid_t thread_of(const struct fred_moment *m)
@@ -140,6 +137,34 @@ struct fred_sym *fred_seek_symbols(struct ckpt_task *t)
 
 /* ------------------------------------------------------------ the primitive */
 
+void fred_seek_tell_where(struct ckpt_task *p, char *text, size_t size)
+{
+	struct fred_sym *sym = p->state != CKPT_DEAD ? fred_seek_symbols(p) : NULL;
+	struct fred_sym_reader reader = fred_seek_reader(p);
+	struct fred_frame frames[MAX_TOLD];
+	struct fred_function f;
+	struct ckpt_general g;
+	uint64_t regs[FRED_NREGS];
+	size_t n = 0, len = strlen(text);
+
+	if (p->play && p->play->nothers)
+		len += (size_t)snprintf(text + len, size - len, ", in thread (LWP %d)",
+					(int)ckpt_vtid(p));
+	if (!sym)
+		return;
+	g = ckpt_canonical(p);
+	memcpy(regs, g.r, sizeof(g.r));
+	regs[FRED_RIP] = g.rip;
+	if (fred_sym_unwind(sym, regs, &reader, frames, MAX_TOLD, &n))
+		return;
+	for (size_t i = 0; i < n && len < size; i++) {
+		const char *name = fred_sym_function(sym, frames[i].pc, &f) ? "??" : f.name;
+
+		len += (size_t)snprintf(text + len, size - len, "\n#%-2zu 0x%016llx in %s ()", i,
+					(unsigned long long)frames[i].pc, name ? name : "??");
+	}
+}
+
 int fred_seek_failure(enum ckpt_halt halt, const struct ckpt_leg *leg)
 {
 	static const char *const names[] = {
@@ -170,6 +195,7 @@ int fred_seek_failure(enum ckpt_halt halt, const struct ckpt_leg *leg)
 			(unsigned long long)(leg->p->play ? leg->p->play->event : 0),
 			leg->p->state == CKPT_DEAD ? 0ull :
 						     (unsigned long long)ckpt_regs(leg->p)->rip);
+	fred_seek_tell_where(leg->p, fred_seek_error, sizeof(fred_seek_error));
 	return -EPROTO;
 }
 
@@ -216,7 +242,7 @@ static int count(const struct span *at, struct ckpt_task *from, const struct ckp
 			err = -ESRCH;
 		halt = ckpt_leg_run(&leg);
 		if (halt == CKPT_HALT_GOAL || halt == CKPT_HALT_EXIT ||
-		    (halt == CKPT_HALT_DEAD && !F.tl->live && at->interval + 1 == F.tl->nsnaps))
+		    (halt == CKPT_HALT_DEAD && fred_seek_may_die(at->interval)))
 			*ret = halt == CKPT_HALT_DEAD ?
 				       0 :
 				       CKPT_NEVER - ckpt_cell_get(p, CKPT_CELL_FREE);
@@ -247,6 +273,11 @@ static int stop_at(const struct span *at, struct ckpt_task *from, const struct c
 		halt = ckpt_leg_run(&leg);
 		if (halt != CKPT_HALT_PROBE)
 			err = fred_seek_failure(halt, &leg);
+		if (!err && halt != CKPT_HALT_PROBE) {
+			snprintf(fred_seek_error, sizeof(fred_seek_error),
+				 "a second replay went otherwise than the first");
+			err = -EPROTO;
+		}
 	}
 	if (err) {
 		ckpt_puppet_destroy(p);
@@ -344,12 +375,16 @@ int fred_seek_count(struct ckpt_task *from, const struct fred_moment *m,
 	return err;
 }
 
+bool fred_seek_may_die(size_t interval)
+{
+	return !F.tl->live && interval + 1 == F.tl->nsnaps;
+}
+
 bool fred_seek_died_at_once(size_t i)
 {
 	int sig = F.tl->snaps[i]->sig, status = F.tl->end_status;
 
-	return !F.tl->live && i + 1 == F.tl->nsnaps && sig && WIFSIGNALED(status) &&
-	       WTERMSIG(status) == sig;
+	return fred_seek_may_die(i) && sig && WIFSIGNALED(status) && WTERMSIG(status) == sig;
 }
 
 int fred_seek_end(struct ckpt_task **ret)

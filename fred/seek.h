@@ -62,6 +62,8 @@ void fred_dense_before(struct fred_moment *m);
 /* The beginning of the recorded history, and its end after the program's. */
 int fred_seek_begin(struct ckpt_task **ret) __must_check;
 int fred_seek_end(struct ckpt_task **ret) __must_check;
+/* Whether the program's end, without an event of its own, lies in an interval. */
+bool fred_seek_may_die(size_t interval);
 /* Whether all of interval i is that the program died of the signal it begins with. */
 bool fred_seek_died_at_once(size_t i);
 
@@ -70,7 +72,9 @@ bool fred_seek_died_at_once(size_t i);
 int fred_seek_failure(enum ckpt_halt halt, const struct ckpt_leg *leg);
 
 /* Words about the last -EPROTO. */
-extern char fred_seek_error[256];
+extern char fred_seek_error[1024];
+/* Appends to text where p stands: its thread, if there are others, and its stack. */
+void fred_seek_tell_where(struct ckpt_task *p, char *text, size_t size);
 
 /* What is known of the program's code, for the copy t. */
 struct fred_sym *fred_seek_symbols(struct ckpt_task *t);

@@ -51,26 +51,55 @@ void fred_threads_play(struct ckpt_task *to)
 	}
 }
 
-void fred_threads_vanish(void)
+void fred_threads_play_as(pid_t tid)
 {
-	for (struct vpt_thread *vt = vpt_first(); vt; vt = vt->next)
-		if (is_ours(vt) && vt != F.vt && !vt->task)
-			vpt_report_exit(vt, 0);
+	struct vpt_thread *vt = vpt_find(tid);
+
+	if (vt && is_ours(vt) && F.now && !vpt_find(ckpt_vtid(F.now)))
+		vpt_set_player(vt, F.now);
 }
 
+void fred_threads_vanish(void)
+{
+	for (struct vpt_thread *vt = vpt_first(), *next; vt; vt = next) {
+		next = vt->next; /* nobody may want to know, which frees it */
+		if (is_ours(vt) && vt != F.vt && !vt->task)
+			vpt_report_exit(vt, 0);
+	}
+}
+
+/* A thread of p's process that the debugger doesn't know, or knows as ended. */
 static struct ckpt_task *stranger(struct ckpt_task *p)
 {
+	const struct vpt_thread *vt;
 	struct ckpt_task *t;
 
-	for (size_t i = 0; (t = nth(p, i)); i++)
-		if (!vpt_find(ckpt_vtid(t)))
+	for (size_t i = 0; (t = nth(p, i)); i++) {
+		vt = vpt_find(ckpt_vtid(t));
+		if (!vt || (vt->lost && p->play))
 			return t;
+	}
 	return NULL;
 }
 
 bool fred_threads_strange(struct ckpt_task *p)
 {
 	return stranger(p);
+}
+
+bool fred_threads_can_meet(struct ckpt_task *p)
+{
+	const struct vpt_thread *vt;
+	struct ckpt_task *t;
+
+	if (!F.vt || !stranger(p))
+		return true;
+	for (size_t i = 0; (t = nth(p, i)); i++) {
+		vt = vpt_find(ckpt_vtid(t));
+		if (vt && !vt->lost && vt->state != VPT_EXITED)
+			return true;
+	}
+	return false;
 }
 
 bool fred_threads_appear(struct vpt_thread *vt)
@@ -81,7 +110,10 @@ bool fred_threads_appear(struct vpt_thread *vt)
 
 	if (!t)
 		return false;
-	new = vpt_thread_new(ckpt_vtid(t), vt->tgid, vt->debugger);
+	new = vpt_find(ckpt_vtid(t));
+	if (!new)
+		new = vpt_thread_new(ckpt_vtid(t), vt->tgid, vt->debugger);
+	new->lost = false;
 	new->options = vt->options;
 	new->attached = vt->attached;
 	new->request = PTRACE_CONT;

@@ -11,10 +11,15 @@
 /* Has all of the debugger's threads of the process played by `to' (the live
  * target's current thread, a puppet), or nobody where it has no such thread. */
 void fred_threads_play(struct ckpt_task *to);
+/* Where the debugger doesn't know the thread at hand, that plays its thread tid, until
+ * the next fred_threads_play(). */
+void fred_threads_play_as(pid_t tid);
 /* Tells the debugger of the ends of threads that nobody plays. */
 void fred_threads_vanish(void);
 /* Whether the process of p has threads that the debugger doesn't know. */
 bool fred_threads_strange(struct ckpt_task *p);
+/* Whether it can be told of those: of one that it knows, and which is there. */
+bool fred_threads_can_meet(struct ckpt_task *p);
 /* Tells it of a thread that it doesn't know, as one that vt made; false: there
  * is none. */
 bool fred_threads_appear(struct vpt_thread *vt);

@@ -92,11 +92,18 @@ static void forget_clean(void)
 	F.taint = FRED_CLEAN;
 }
 
+static void forget_last(void)
+{
+	ckpt_puppet_destroy(F.last);
+	F.last = NULL;
+}
+
 /* The live process plays again, as far as it still exists. */
 void fred_timeline_drop_puppet(void)
 {
 	forget_staged();
 	forget_clean();
+	forget_last();
 	if (is_puppet(F.now)) {
 		struct ckpt_task *p = F.now;
 
@@ -268,16 +275,19 @@ void fred_timeline_tick(void)
 
 int fred_timeline_moment(struct ckpt_goal *goal, size_t *interval)
 {
+	struct ckpt_task *p;
+
 	if (!F.tl || !F.tl->nsnaps)
 		return -ENOENT;
 	fred_timeline_restore();
-	if (is_puppet(F.now)) {
+	p = F.last ? F.last : F.now;
+	if (is_puppet(p)) {
 		memset(goal, 0, sizeof(*goal));
-		*interval = F.now->play->interval;
-		goal->event = F.now->play->event;
-		goal->how = F.now->state == CKPT_ENTRY ? CKPT_END_CALL : CKPT_END_MATCH;
-		goal->ref = F.now;
-		goal->regs = ckpt_canonical(F.now);
+		*interval = p->play->interval;
+		goal->event = p->play->event;
+		goal->how = p->state == CKPT_ENTRY ? CKPT_END_CALL : CKPT_END_MATCH;
+		goal->ref = p;
+		goal->regs = ckpt_canonical(p);
 		return 0;
 	}
 	ckpt_record_settle(F.tl);
@@ -329,6 +339,7 @@ static void tell_held(void)
 	struct vpt_thread *vt = vpt_find(F.held.tid);
 
 	F.held.waits = false;
+	fred_threads_vanish();
 	/* Only now: as long as it is announced, it stands before the int3. */
 	if (F.held.at_int3 && ckpt_overlay_at(&F.tl->overlay, ckpt_regs(F.now)->rip, NULL)) {
 		ckpt_regs(F.now)->rip++;
@@ -352,7 +363,8 @@ static bool can_tell_held(void)
 void fred_timeline_tell(struct vpt_thread *vt, pid_t tid, int status, const siginfo_t *si)
 {
 	fred_threads_play(F.now);
-	fred_threads_vanish();
+	if (vt->task) /* else others have to be there first */
+		fred_threads_vanish();
 	F.held.waits = true;
 	F.held.tid = tid;
 	F.held.status = status;
@@ -413,6 +425,7 @@ static void land(struct vpt_thread *vt)
 	F.staged = NULL;
 	F.landing = false;
 	forget_clean();
+	forget_last();
 	fred_branch_follow(to, former);
 	F.now = to;
 	if (former && former != to) {
@@ -635,6 +648,7 @@ bool fred_timeline_resuming(struct vpt_thread *vt, int request, int sig)
 		forward_calling(vt, request);
 		return true;
 	}
+	forget_last();
 	if (fred_branch_resuming(vt, request, sig))
 		return true;
 	fred_timeline_restore();
@@ -677,11 +691,8 @@ void fred_timeline_replace(struct vpt_thread *vt, struct ckpt_task *puppet)
 	if (F.tl)
 		F.tl->overlay.n = 0;
 	if (!puppet && F.tl) {
-		struct ckpt_task *live = F.tl->live;
-
+		ckpt_record_kill(F.tl);
 		destroy_timeline();
-		if (live)
-			ckpt_kill(live);
 	}
 }
 

@@ -58,6 +58,9 @@ struct fred_timeline {
 		siginfo_t siginfo;
 		bool at_int3; /* of the debugger's, if it has one there */
 	} held;
+	/* After the end of a program whose leader had ended before, the debugger is given
+	 * its first moment, and this is where the user looks back from: */
+	struct ckpt_task *last;
 	bool verbose, no_record;
 };
 

@@ -34,6 +34,7 @@ struct session {
 static struct prompt {
 	char *command; /* that led here; NULL: unknown */
 	struct session *session;
+	bool branched; /* the program changed its past for real on the way here */
 } * prompts;
 static size_t nprompts, room;
 static double last_taken;
@@ -41,6 +42,7 @@ static bool replaced;
 static struct ckpt_timeline *last_timeline;
 static double last_recovery;
 static unsigned int pin_next; /* checkpoint whose session the next prompt is */
+static bool branched;	      /* a branch was made since the last prompt */
 
 static void put(json_object *o, const char *key, const char *value)
 {
@@ -197,7 +199,8 @@ static void thin(void)
 		return;
 	n = 0;
 	for (size_t i = 0; i + MAX_SESSIONS / 2 < nprompts; i++)
-		if (prompts[i].session && !prompts[i].session->checkpoint && n++ % 2)
+		if (prompts[i].session && !prompts[i].session->checkpoint && !prompts[i].branched &&
+		    n++ % 2)
 			victim = i;
 	if (victim) {
 		session_free(prompts[victim].session);
@@ -216,7 +219,8 @@ static struct prompt *add_prompt(const char *command)
 		prompts = p;
 		room = more;
 	}
-	prompts[nprompts] = (struct prompt){ command ? strdup(command) : NULL, NULL };
+	prompts[nprompts] = (struct prompt){ command ? strdup(command) : NULL, NULL, branched };
+	branched = false;
 	return &prompts[nprompts++];
 }
 
@@ -238,7 +242,7 @@ void fred_op_prompt(struct ckpt_task *t, json_object *in, json_object *out)
 	struct prompt *p = add_prompt(command);
 
 	put(out, "status", "ok");
-	if (!p || (!pin_next && !due()))
+	if (!p || (!pin_next && !p->branched && !due()))
 		return;
 	if (take(t, &p->session))
 		return; /* the next prompt tries again */
@@ -325,7 +329,8 @@ static int back_to(size_t to, struct ckpt_task *old, const char *say)
 	size_t from = to;
 	int err;
 
-	while (from > 0 && !prompts[from].session)
+	/* What made a branch isn't done again. */
+	while (from > 0 && !prompts[from].session && !prompts[from].branched)
 		from--;
 	if (!prompts[from].session)
 		return -ENOENT;
@@ -386,6 +391,11 @@ void fred_op_undo(struct ckpt_task *t, json_object *in, json_object *out)
 			       strerror(-err));
 	else
 		replaced = true;
+}
+
+void fred_undo_branched(void)
+{
+	branched = true;
 }
 
 void fred_undo_pin(unsigned int checkpoint)

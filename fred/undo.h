@@ -24,6 +24,8 @@ void fred_op_history(json_object *in, json_object *out);
 bool fred_undo_replaced(void);
 /* The session at the next prompt belongs to this checkpoint. */
 void fred_undo_pin(unsigned int checkpoint);
+/* A branch was made: the command that did isn't repeated. */
+void fred_undo_branched(void);
 /* The debugger died by a signal: true when a copy has taken over. */
 bool fred_undo_recover(int status);
 /* Snapshots whose target is the timeline's are of no use any more. */

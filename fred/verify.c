@@ -9,7 +9,7 @@
 #define F fred_tl
 
 struct difference {
-	char text[300];
+	char text[1024];
 };
 
 /* Which registers differ. */
@@ -108,7 +108,7 @@ static int verify(size_t i, struct difference *d)
 void fred_op_verify(json_object *in, json_object *out)
 {
 	struct difference d = { "" };
-	char text[400];
+	char text[1200];
 	int err = 0;
 	size_t i = 0;
 

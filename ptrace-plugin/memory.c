@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <linux/capability.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -124,7 +125,7 @@ int vpt_mem_opened(struct ckpt_task *t, struct vpt_debugger *d, struct vpt_threa
 	if (!err && up >= 0)
 		vpt_mem_forget(d, (int)up); /* a former one of this number is closed */
 	if (!err && up >= 0 && d->nmem < VPT_MANY)
-		d->mem[d->nmem++] = (struct vpt_mem){ (int)up, vt->tid, real ? vt->task->tid : 0 };
+		d->mem[d->nmem++] = (struct vpt_mem){ (int)up, vt->tgid, real ? vt->task->tid : 0 };
 	d->unsettled |= !real;
 	return err;
 }
@@ -159,14 +160,30 @@ static int point_at(struct ckpt_task *t, struct vpt_mem *m, pid_t tid)
 	return err ? err : err2;
 }
 
+/* Whether m's number means memory yet: it may have been closed, and be another
+ * file's now by way of a dup that we don't see. */
+static bool is_open(const struct vpt_debugger *d, const struct vpt_mem *m)
+{
+	char path[48], link[64];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", d->tgid, m->fd);
+	n = readlink(path, link, sizeof(link) - 1);
+	link[n > 0 ? n : 0] = 0;
+	return strstr(link, "/mem") != NULL;
+}
+
 int vpt_mem_follow(struct ckpt_task *t, struct vpt_debugger *d)
 {
 	struct vpt_thread *vt;
 	int err = 0;
 
+	for (int i = d->nmem; i-- > 0;)
+		if (d->mem[i].real && !is_open(d, &d->mem[i]))
+			d->mem[i] = d->mem[--d->nmem];
 	for (int i = 0; !err && i < d->nmem; i++) {
-		vt = d->mem[i].real ? vpt_find(d->mem[i].tid) : NULL;
-		if (vt && vt->task && vt->task->tid != d->mem[i].real)
+		vt = d->mem[i].real ? vpt_played(d->mem[i].tgid) : NULL;
+		if (vt && vt->task->tid != d->mem[i].real)
 			err = point_at(t, &d->mem[i], vt->task->tid);
 	}
 	return err;
@@ -182,7 +199,7 @@ static struct vpt_thread *by_fd(struct ckpt_task *t, int fd, bool *ours)
 	for (int i = 0; d && i < d->nmem; i++)
 		if (d->mem[i].fd == fd) {
 			*ours = true;
-			return vpt_find(d->mem[i].tid);
+			return vpt_played(d->mem[i].tgid);
 		}
 	return NULL;
 }
@@ -200,7 +217,7 @@ void vpt_call_pread(struct ckpt_task *t, const struct ckpt_stop *stop)
 		vpt_native(t);
 		return;
 	}
-	if (!vt || !vt->task) {
+	if (!vt) {
 		vpt_answer(t, 0); /* the address space is gone: end of file */
 		return;
 	}
@@ -220,7 +237,7 @@ void vpt_call_pwrite(struct ckpt_task *t, const struct ckpt_stop *stop)
 	vt = by_fd(t, (int)stop->args[0], &ours);
 	if (!ours)
 		vpt_native(t);
-	else if (!vt || !vt->task)
+	else if (!vt)
 		vpt_answer(t, 0);
 	else if (ckpt_read(t, stop->args[1], buf, len))
 		vpt_answer(t, -EFAULT);

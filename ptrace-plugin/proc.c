@@ -97,12 +97,15 @@ static int translated_file(struct vpt_thread *vt, const char *rest)
 	int fd = memfd_create("proc", MFD_CLOEXEC);
 	FILE *in, *out;
 	bool stat = !strcmp(rest, "stat");
+	const struct vpt_thread *other = vt->task ? vt : vpt_played(vt->tgid);
 
-	snprintf(path, sizeof(path), "/proc/%d/%s", vt->task ? vt->task->tid : vt->tid, rest);
+	snprintf(path, sizeof(path), "/proc/%d/%s", other ? other->task->tid : vt->tid, rest);
 	in = fopen(path, "re");
 	out = fd < 0 ? NULL : fdopen(dup(fd), "w");
 	while (in && out && fgets(line, sizeof(line), in)) {
-		if (!strncmp(line, "State:\tZ", 8)) /* only when we hide that */
+		if (!strncmp(line, "State:", 6) && vt->lost)
+			fputs("State:\tZ (zombie)\n", out);
+		else if (!strncmp(line, "State:\tZ", 8)) /* only when we hide that */
 			fputs("State:\tR (running)\n", out);
 		else if (!strncmp(line, "Pid:", 4))
 			fprintf(out, "Pid:\t%d\n", vt->tid);
@@ -171,6 +174,13 @@ static bool hides_death(const struct vpt_thread *vt)
 	return false;
 }
 
+/* A leader that has ended before others, which play. */
+static bool is_lost(const struct vpt_thread *vt)
+{
+	return vt->tid == vt->tgid && vt->state != VPT_EXITED &&
+	       (vt->task ? ckpt_proc_state(vt->task->tid) == 'Z' : vpt_played(vt->tgid) != NULL);
+}
+
 static bool has_others(const struct vpt_thread *vt)
 {
 	for (struct vpt_thread *o = vpt_first(); o; o = o->next)
@@ -207,8 +217,10 @@ void vpt_call_path(struct ckpt_task *t, const struct ckpt_stop *stop)
 				return;
 		vt = parse(path, &rest, &task_dir);
 		hide = vt && hides_death(vt);
+		if (vt)
+			vt->lost = !hide && is_lost(vt);
 	}
-	if (!vt || (!vt->task && !hide)) {
+	if (!vt || (!vt->task && !hide && !vt->lost)) {
 		if (!opens || !d->nmem) {
 			vpt_native(t);
 			return;
@@ -228,7 +240,8 @@ void vpt_call_path(struct ckpt_task *t, const struct ckpt_stop *stop)
 	to[0] = 0;
 	if (mem) {
 		use = vpt_mem_path(vt, to, sizeof(to));
-	} else if ((moved || hide) && opens && (!strcmp(rest, "status") || !strcmp(rest, "stat"))) {
+	} else if ((moved || hide || vt->lost) && opens &&
+		   (!strcmp(rest, "status") || !strcmp(rest, "stat"))) {
 		fd = translated_file(vt, rest);
 		snprintf(to, sizeof(to), "/proc/%d/fd/%d", getpid(), fd);
 		use = to;

@@ -321,6 +321,8 @@ static long resume(const struct request *q)
 		return 0;
 	}
 	vt->past_event = false;
+	if (!vt->task)
+		return -ESRCH;
 	if (vt->siginfo_ours && sig) /* the kernel's own info is another stop's */
 		ptrace(PTRACE_SETSIGINFO, vt->task->tid, 0, &vt->siginfo);
 	ckpt_target_resume(vt->task, (int)q->nr, sig);
@@ -383,10 +385,13 @@ static long req_detach(const struct request *q)
 static const struct {
 	unsigned long nr;
 	long (*run)(const struct request *q);
-	enum {
+	enum when {
 		ANYTIME, /* the thread may run */
 		CHANGES, /* it must be stopped */
 		READS,	 /* it must be stopped, and stays as it is */
+		/* The same of one that nobody plays any more, which it is to hear yet: */
+		RESUMES,
+		TELLS,
 	} how;
 } requests[] = {
 	{ PTRACE_PEEKTEXT, req_peek, READS },
@@ -403,17 +408,17 @@ static const struct {
 	{ PTRACE_SETREGSET, req_regset, CHANGES },
 	{ PTRACE_GETSIGINFO, req_getsiginfo, READS },
 	{ PTRACE_SETSIGINFO, req_setsiginfo, CHANGES },
-	{ PTRACE_GETEVENTMSG, req_geteventmsg, READS },
+	{ PTRACE_GETEVENTMSG, req_geteventmsg, TELLS },
 	{ PTRACE_GET_SYSCALL_INFO, req_get_syscall_info, READS },
 	{ PTRACE_SETOPTIONS, req_setoptions, CHANGES },
 	{ PTRACE_GETSIGMASK, req_sigmask, READS },
 	{ PTRACE_SETSIGMASK, req_sigmask, CHANGES },
 	{ 30 /* PTRACE_ARCH_PRCTL */, req_arch_prctl, CHANGES },
-	{ PTRACE_CONT, req_resume, CHANGES },
-	{ PTRACE_SYSCALL, req_resume, CHANGES },
-	{ PTRACE_SINGLESTEP, req_resume, CHANGES },
+	{ PTRACE_CONT, req_resume, RESUMES },
+	{ PTRACE_SYSCALL, req_resume, RESUMES },
+	{ PTRACE_SINGLESTEP, req_resume, RESUMES },
 	{ PTRACE_KILL, req_kill, ANYTIME },
-	{ PTRACE_DETACH, req_detach, CHANGES },
+	{ PTRACE_DETACH, req_detach, RESUMES },
 };
 
 /* The calling process wants to be traced by its parent. */
@@ -479,11 +484,13 @@ void vpt_call_ptrace(struct ckpt_task *t, const struct ckpt_stop *stop)
 	struct request q = { t, NULL, stop->args[0], stop->args[2], stop->args[3] };
 	pid_t tid = (pid_t)stop->args[1];
 	size_t i = 0, n = sizeof(requests) / sizeof(*requests);
+	enum when how;
 	long res = -EIO;
 
 	while (i < n && requests[i].nr != q.nr)
 		i++;
-	if (i == n || requests[i].how != READS)
+	how = i < n ? requests[i].how : CHANGES;
+	if (how != READS && how != TELLS)
 		vpt_facts_withdraw(vpt_debugger_of(t->tgid, false));
 	if (q.nr == PTRACE_TRACEME || q.nr == PTRACE_ATTACH) {
 		vpt_answer(t, q.nr == PTRACE_TRACEME ? trace_me(t) : attach(t, tid));
@@ -492,8 +499,8 @@ void vpt_call_ptrace(struct ckpt_task *t, const struct ckpt_stop *stop)
 	q.vt = vpt_find(tid);
 	if (!q.vt || q.vt->debugger->tgid != t->tgid)
 		res = -ESRCH;
-	else if (i < n && requests[i].how != ANYTIME &&
-		 (!q.vt->task || (q.vt->state != VPT_STOPPED && q.vt->state != VPT_PENDING)))
+	else if (how != ANYTIME && ((!q.vt->task && how != RESUMES && how != TELLS) ||
+				    (q.vt->state != VPT_STOPPED && q.vt->state != VPT_PENDING)))
 		res = -ESRCH;
 	else if (i < n)
 		res = requests[i].run(&q);

@@ -44,6 +44,7 @@ struct vpt_thread {
 	bool attached;	  /* by PTRACE_ATTACH, not by TRACEME */
 	bool stop_wanted; /* attach or first stop: report as SIGSTOP */
 	bool past_event;  /* at the event of a call whose end was not told */
+	bool lost;	  /* a leader that the debugger takes for ended before the others */
 	struct vpt_thread *next;
 };
 
@@ -62,7 +63,7 @@ struct vpt_debugger {
 	int nzombies;
 	struct vpt_mem {
 		int fd;	    /* its descriptor that means a target's memory */
-		pid_t tid;  /* whose: the virtual thread */
+		pid_t tgid; /* whose: the virtual process */
 		pid_t real; /* whom the kernel serves it from; 0: we do */
 	} mem[VPT_MANY];
 	int nmem;
@@ -129,6 +130,8 @@ pid_t vpt_main(void);
 
 /* The virtual thread of that number; NULL: none. */
 struct vpt_thread *vpt_find(pid_t tid);
+/* A thread of the process whom somebody plays, the leader if it is one; NULL: none. */
+struct vpt_thread *vpt_played(pid_t tgid);
 struct vpt_thread *vpt_of(struct ckpt_task *t);
 struct vpt_thread *vpt_first(void);
 size_t vpt_count(pid_t tgid);

@@ -227,7 +227,7 @@ def settle(r, stops):
         else:
             break
         if ask:
-            with Peek():
+            with Peek(in_its_thread=r["kind"] == "breakpoint"):
                 good = stops.stops_here(r["pc"]) if r["kind"] == "breakpoint" else stops.watch_stops(here[0])
             if not good:
                 r = fred.ask("again")

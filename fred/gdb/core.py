@@ -55,15 +55,23 @@ def flush_caches():
 
 
 class Peek:
-    """The staged point plays, as long as the block lasts."""
+    """The staged point plays, as long as the block lasts. In its thread: that is selected, or, if gdb doesn't know it, plays
+    the selected one."""
+
+    def __init__(self, in_its_thread=False):
+        self.selected = selected_tid() if in_its_thread else 0
 
     def __enter__(self):
-        fred.ask("peek", on=1)
+        r = fred.ask("peek", on=1, **{"as": self.selected} if self.selected else {})
         flush_caches()
+        if self.selected:
+            select_thread(r["thread"])
 
     def __exit__(self, *exc):
         fred.ask("peek", on=0)
         flush_caches()
+        if self.selected:
+            select_thread(self.selected)
 
 
 # ---------------------------------------------------------------- settings

@@ -38,6 +38,7 @@ class Prompts:
             self.restarted(r)
 
     def restarted(self, r):
+        hooks.make()        # this gdb may never have been in the past before
         with Mute():
             for line in filter(None, r["replay"]):
                 try:

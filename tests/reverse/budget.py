@@ -83,12 +83,13 @@ def back_over_rounds(b, rounds):
 
 def test_rewriting():
     """three rewritten copies would not fit"""
-    rounds, size = 160, 64
-    with Backward("rewrite", str(rounds), str(size), env={"FRED_BUDGET": "150M"}, timeout=100) as b:
+    size = 64
+    with Backward("rewrite", "1", str(size), "10", env={"FRED_BUDGET": "150M"}, timeout=100) as b:
         b.only_fred()
         b.expect("break done", r"reakpoint")
         with Peak("rewrite") as peak:
             b.expect("run", r"reakpoint \d+, done")
+        rounds = b.value("turn")
         b.check(count(b, DROPPING, 0), 1, "messages about dropped snapshots")
         used, budget, kept, dropped = budget_used(b)
         b.check(budget, 150, "the budget")

@@ -110,6 +110,96 @@ def test_checkpoint_and_undo():
         hits(b, "continue", range(5, 8))
 
 
+def test_after_the_end():
+    """gdb has only the main thread then: of the others it hears on the way, and conditions are judged in theirs"""
+    with Backward("turns") as b:
+        b.only_fred("threads")
+        b.expect("run", r"exited normally")
+        b.cmd("break hit")
+        hits(b, "reverse-continue", range(14, 11, -1))
+        hits(b, "continue", range(13, 15))
+        b.expect("continue", r"exited normally")
+        b.cmd("delete")
+        b.cmd("break hit if i == 2 && id == 1")
+        b.expect("reverse-continue", r"hit Breakpoint \d+, hit \(id=1, i=2\)")
+        b.cmd("delete")
+        b.cmd("break hit if i == 1")
+        hits(b, "reverse-continue", (5, 4, 3))
+        b.expect("reverse-continue", END)
+        b.expect("continue", r"hit Breakpoint \d+, hit \(id=0, i=1\)")
+        b.expect("detach", r"detached")    # all of its threads, none of which is there
+        b.expect("run", r"hit Breakpoint \d+, hit \(id=0, i=1\)")
+
+
+def test_other_thread_selected():
+    """all threads' breakpoints stop reverse-continue, whichever the user looks at"""
+    with Backward("turns") as b:
+        b.only_fred("threads")
+        at_first_hit(b)
+        hits(b, "continue", range(1, 8))
+        b.cmd("thread 1")
+        hits(b, "reverse-continue", range(6, 3, -1))
+        b.cmd("thread 1")
+        b.expect("reverse-stepi", r"Switching to Thread|pthread_join|futex")
+        b.check(b.value("$_thread"), 1, "the thread that was stepped back")
+        hits(b, "continue", range(4, 6))
+
+
+def test_ended_under_a_branch():
+    """the process that was left has threads, and is ended with its branch"""
+    with Backward("turns") as b:
+        b.only_fred("threads")
+        b.start()
+        b.expect("break hit", r"Breakpoint")
+        hits(b, "continue", range(0, 4))
+        b.cmd("delete")
+        b.cmd("tbreak main")
+        b.expect("reverse-continue", r"main \(")
+        b.cmd("set var rounds = 2")
+        b.expect("next", r"This is branch b1")
+        left = tagged(comm="turns")
+        b.expect("continue", r"last 2001, sums 1 1 1$", r"exited normally")
+        b.expect("run", r"last 2004, sums 10 10 10$", r"exited normally")
+        b.check(sorted(set(left) & set(tagged(comm="turns"))), [], "processes of the first run that are left")
+
+
+def test_undo_of_run():
+    """there was no process then: the one with threads ends"""
+    with Backward("turns") as b:
+        b.only_fred("threads")
+        b.cmd("break hit")
+        b.expect("run", r"hit Breakpoint \d+, hit \(id=0, i=0\)")
+        b.cmd("undo")
+        b.expect("info threads", r"No threads")
+        b.expect("run", r"hit Breakpoint \d+, hit \(id=0, i=0\)")
+        hits(b, "continue", range(1, 4))
+
+
+def test_main_thread_leaves():
+    """gdb forgets a main thread that ends first; what it can't be shown then is said in words"""
+    with Backward("leaves") as b:
+        b.only_fred("threads")
+        b.expect("break hit", r"Breakpoint")
+        b.expect("run", r"hit Breakpoint \d+, hit \(i=1\)")
+        for i in range(2, 6):
+            b.expect("continue", r"hit Breakpoint \d+, hit \(i=%d\)" % i)
+            b.check(b.value("total"), i * (i - 1) // 2, "total")
+        for i in range(4, 1, -1):
+            b.expect("reverse-continue", r"hit Breakpoint \d+, hit \(i=%d\)" % i)
+            b.check(b.value("total"), i * (i - 1) // 2, "total")
+        b.expect("reverse-continue", r"hit Breakpoint \d+, hit \(i=1\)")
+        b.check(len(re.findall(r"^[* ] \d", b.cmd("info threads"), re.M)), 2, "threads before the main thread's end")
+        for i in range(2, 4):
+            b.expect("continue", r"hit Breakpoint \d+, hit \(i=%d\)" % i)
+        b.cmd("delete")
+        b.expect("reverse-continue", r"on the other side of the main thread's end")
+        b.check((b.value("i"), b.value("total")), (3, 3), "where it stayed")
+        b.expect("continue", r"exited normally")
+        b.cmd("break hit if i == 1")
+        b.expect("reverse-continue", r"hit \(i=1\)")
+        b.check(len(re.findall(r"^[* ] \d", b.cmd("info threads"), re.M)), 2, "threads before the main thread's end")
+
+
 def test_attached():
     """to a process that has its threads already, each of them amid a call"""
     p = subprocess.Popen([target("turns"), "5", "3000"], stdout=subprocess.PIPE, text=True)
