@@ -142,7 +142,7 @@ def test_other_thread_selected():
         b.cmd("thread 1")
         b.expect("reverse-stepi", r"Switching to Thread|pthread_join|futex")
         b.check(b.value("$_thread"), 1, "the thread that was stepped back")
-        hits(b, "continue", range(4, 6))
+        hits(b, "continue", range(0, 3))    # it had waited since before all of them
 
 
 def test_ended_under_a_branch():
