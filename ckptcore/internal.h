@@ -117,8 +117,9 @@ void ckpt_log_undo(struct ckpt_timeline *tl);
 const uint8_t *ckpt_log_outputs(struct ckpt_timeline *tl, const struct ckpt_event *ev);
 /* Nobody will ask for what came before an event any more. */
 void ckpt_log_forget(struct ckpt_timeline *tl, uint64_t event);
-/* The log of `to', a new timeline, begins with the events of `from' before one. */
-int ckpt_log_share(const struct ckpt_timeline *from, uint64_t event,
+/* The log of `to', a new timeline, begins with the events of `from' before one.
+ * -EIO: that one can't be read back. */
+int ckpt_log_share(struct ckpt_timeline *from, uint64_t event,
 		   struct ckpt_timeline *to) __must_check;
 void ckpt_log_free(struct ckpt_timeline *tl);
 /* A descriptor of ours for the file behind t's descriptor fd; shared by equal files. */

@@ -2,7 +2,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -494,7 +493,7 @@ int ckpt_materialize(struct ckpt_task *p, struct ckpt_outside *o, const struct c
 
 /* -------------------------------------------------------------- timelines */
 
-int ckpt_timeline_branch(const struct ckpt_timeline *from, size_t i, uint64_t event,
+int ckpt_timeline_branch(struct ckpt_timeline *from, size_t i, uint64_t event,
 			 struct ckpt_timeline **ret)
 {
 	struct ckpt_timeline *tl = ckpt_timeline_create();
