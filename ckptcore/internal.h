@@ -128,6 +128,8 @@ int ckpt_file_keep(struct ckpt_task *t, int fd);
 /* record.c */
 void ckpt_record_resume(struct ckpt_task *t, int request, int sig);
 enum ckpt_verdict ckpt_record_stopped(struct ckpt_task *t);
+/* The CLONE_ flags of t's fork, vfork, clone or clone3. */
+uint64_t ckpt_clone_flags(struct ckpt_task *t, long nr, const uint64_t args[6]);
 /* Sets what kind of event t's call will be. */
 void ckpt_record_classify(struct ckpt_task *t);
 /* join.c: t, which stands, is recorded from now on. */

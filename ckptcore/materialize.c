@@ -366,8 +366,7 @@ static void take_terminal(struct ckpt_task *p, const struct ckpt_sources *from)
 }
 
 /* All but descriptors. */
-static long make_rest(struct ckpt_task *p, const struct ckpt_outside *o,
-		      const struct ckpt_sources *from)
+static long make_rest(struct ckpt_task *p, struct ckpt_outside *o, const struct ckpt_sources *from)
 {
 	long res = 0;
 
@@ -388,6 +387,7 @@ static long make_rest(struct ckpt_task *p, const struct ckpt_outside *o,
 		if (ckpt_write(p, ROOM_AT, &o->timers[i], sizeof(o->timers[i])))
 			return -EFAULT;
 		res = call(p, SYS_setitimer, i, ROOM_AT, 0, 0);
+		o->armed[i] = ckpt_outside_clock(p->tgid, (int)i);
 	}
 	if (res >= 0 && p->no_exitkill) /* fred's end is its end, too */
 		res = call(p, SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0);
