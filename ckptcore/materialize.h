@@ -12,6 +12,7 @@
 struct ckpt_sources {
 	pid_t live; /* of the timeline that the branch leaves */
 	pid_t debugger;
+	pid_t was[2]; /* numbers that the program itself has had, also if it has ended */
 };
 
 /*

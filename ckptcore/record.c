@@ -8,17 +8,11 @@
  * whatever happens at an arbitrary instruction: a signal's delivery, a change
  * by the user. Never a wrong answer, at worst one more snapshot.
  */
-#include <assert.h>
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <linux/sched.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <x86intrin.h>
