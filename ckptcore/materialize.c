@@ -432,6 +432,8 @@ static long make_rest(struct ckpt_task *p, struct ckpt_outside *o, const struct 
 		res = call(p, SYS_setpgid, 0, 0, 0, 0);
 	if (res >= 0)
 		take_terminal(p, from);
+	if (res >= 0 && o->rights_known)
+		res = ckpt_rights_give(p, ROOM_AT, &o->rights);
 	if (res >= 0)
 		res = call(p, SYS_munmap, CKPT_PAGE, CKPT_PAGE_SIZE, 0, 0);
 	return res;
@@ -499,7 +501,7 @@ int ckpt_materialize(struct ckpt_task *p, struct ckpt_outside *o, const struct c
 	if (res >= 0) {
 		res = make_rest(p, o, from);
 		if (res < 0)
-			snprintf(reason, reason_size, "its folder, timers or memory: %s",
+			snprintf(reason, reason_size, "its folder, timers, limits or user: %s",
 				 strerror((int)-res));
 	}
 	if (res < 0)

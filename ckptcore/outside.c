@@ -245,6 +245,7 @@ int ckpt_outside_refresh(struct ckpt_task *t, struct ckpt_outside *o)
 	read_children(t, o);
 	ckpt_outside_folder(t, o);
 	ckpt_outside_maps(t, o);
+	o->rights_known = !ckpt_rights_read(t->tgid, &o->rights);
 	if (syscall(SYS_get_robust_list, t->tgid, &robust, &len) == 0) {
 		o->robust = robust;
 		o->robust_len = len;

@@ -10,6 +10,7 @@
 #ifndef CKPT_OUTSIDE_H
 #define CKPT_OUTSIDE_H
 
+#include <sys/resource.h>
 #include <sys/time.h>
 
 #include "ckptcore/internal.h"
@@ -27,6 +28,16 @@ struct ckpt_file {
 };
 
 #define CKPT_CHILDREN 64
+#define CKPT_GROUPS 64
+
+/* As whom and how a process runs. A copy has it from the process as of its snapshot. */
+struct ckpt_rights {
+	uint32_t uid[4], gid[4]; /* real, effective, saved, of files */
+	uint32_t groups[CKPT_GROUPS];
+	size_t ngroups;
+	struct rlimit limits[RLIM_NLIMITS];
+	int nice, policy, priority;
+};
 
 /* A descriptor that stands elsewhere than its calls tell: a child has used it. */
 struct ckpt_moved {
@@ -40,6 +51,8 @@ struct ckpt_outside {
 	uint32_t next_same;
 	char folder[4096];
 	int umask; /* -1: the copy has it */
+	struct ckpt_rights rights;
+	bool rights_known; /* else the copy has them */
 	/* Threads as the program numbers them. A branch goes on with the first one
 	 * alone, so only what the kernel keeps for that one counts: */
 	pid_t first, turn; /* turn: who makes the next call */
@@ -68,6 +81,12 @@ void ckpt_outside_free(struct ckpt_outside *o);
 double ckpt_outside_clock(pid_t pid, int which);
 /* Sets timers to what is left of them now, where pid is the process. */
 void ckpt_outside_age(struct ckpt_outside *o, pid_t pid);
+
+/* rights.c. -E2BIG: too many groups. */
+int ckpt_rights_read(pid_t pid, struct ckpt_rights *ret) __must_check;
+/* Gives them to p, in whose memory `at' is room. Last: afterwards it may do less. */
+long ckpt_rights_give(struct ckpt_task *p, uint64_t at,
+		      const struct ckpt_rights *want) __must_check;
 
 /* Parts for effects.c. */
 struct ckpt_file *ckpt_outside_find(const struct ckpt_outside *o, int fd);

@@ -403,6 +403,16 @@ def test_odd_files():
         go_on(b, 3, r"^temp 12$", r"^itself 1$", r"point \(n=99\)")
 
 
+def test_rights():
+    if os.geteuid():
+        return # it takes root to become somebody else
+    with world("rights") as b:
+        b.only_fred()
+        to_points(b, 0, 99)
+        go_on(b, 2, r"^limits 5060$", r"^nice 14$", r"^groups 257$", r"^user 2100$", r"^group 1112$", r"point \(n=99\)")
+        verified(b, "b1")
+
+
 def test_threads():
     with world("threads") as b:
         b.only_fred()

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -204,6 +206,25 @@ static void odd(const char *folder)
 	say("itself", atol(text) == atol(name + strlen("/proc/")));
 }
 
+/* As whom, within which limits and how urgently it runs. */
+static void rights(void)
+{
+	const struct rlimit some = { 50, 60 };
+	struct rlimit r;
+	gid_t groups[2] = { 5, 7 };
+
+	if (setrlimit(RLIMIT_NOFILE, &some) || setpriority(PRIO_PROCESS, 0, 7) || setgroups(2, groups) ||
+	    setresgid(11, 12, 13) || setresuid(21, 0, 22))
+		_exit(8);
+	point(0);
+	getrlimit(RLIMIT_NOFILE, &r);
+	say("limits", (long)r.rlim_cur * 100 + (long)r.rlim_max);
+	say("nice", getpriority(PRIO_PROCESS, 0) * how);
+	say("groups", getgroups(2, groups) * 100 + groups[0] * 10 + groups[1]);
+	say("user", getuid() * 100 + geteuid());
+	say("group", getgid() * 100 + getegid());
+}
+
 static void master(void)
 {
 	int fd = open("/dev/ptmx", O_RDWR | O_NOCTTY);
@@ -327,6 +348,8 @@ int main(int argc, char **argv)
 		odd(argv[2]);
 	if (!strcmp(what, "master"))
 		master();
+	if (!strcmp(what, "rights"))
+		rights();
 	if (!strcmp(what, "once"))
 		once();
 	if (!strcmp(what, "threads"))
