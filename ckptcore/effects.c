@@ -239,9 +239,9 @@ static int set_umask(struct ckpt_outside *o, const struct call *c)
 
 static int set_rights(struct ckpt_outside *o, const struct call *c)
 {
-	o->rights_known = c->note_len == sizeof(o->rights);
-	if (o->rights_known)
+	if (c->note_len == sizeof(o->rights))
 		memcpy(&o->rights, c->note, sizeof(o->rights));
+	o->rights_known |= c->note_len == sizeof(o->rights);
 	return 0;
 }
 

@@ -91,7 +91,7 @@ int ckpt_note_fetched(struct ckpt_timeline *tl, struct ckpt_task *t, const struc
 	return log_came(tl, &came, add_came(tl, t, &came, (int)ev->result));
 }
 
-/* All descriptors in the control part of a message. */
+/* All descriptors in the control part of a message. 1: too much for that. */
 static int add_message(struct ckpt_timeline *tl, struct ckpt_task *t, struct came *came,
 		       uint64_t addr)
 {
@@ -99,9 +99,10 @@ static int add_message(struct ckpt_timeline *tl, struct ckpt_task *t, struct cam
 	uint8_t *buf;
 	int err = 0;
 
-	if (ckpt_read(t, addr, &msg, sizeof(msg)) || !msg.msg_controllen ||
-	    msg.msg_controllen > MAX_CONTROL)
+	if (ckpt_read(t, addr, &msg, sizeof(msg)) || !msg.msg_controllen)
 		return 0;
+	if (msg.msg_controllen > MAX_CONTROL)
+		return 1;
 	buf = malloc(msg.msg_controllen);
 	if (!buf)
 		return -ENOMEM;
@@ -205,7 +206,8 @@ int ckpt_note_rights(struct ckpt_timeline *tl, struct ckpt_task *t, const struct
 {
 	struct ckpt_rights now;
 
-	(void)ev;
+	if (ev->nr == SYS_prlimit64 && !ev->args[2]) /* it has only asked */
+		return 0;
 	if (ckpt_rights_read(t->tgid, &now))
 		return 1;
 	return ckpt_log_note(tl, &now, sizeof(now));

@@ -9,6 +9,8 @@
 
 #include "ckptcore/outside.h"
 
+#define LIMIT_NAME 26 /* the width of a limit's name in /proc/PID/limits */
+
 /* The four numbers (real, effective, saved, of files) behind "NAME:". */
 static bool read_ids(const char *text, const char *name, uint32_t ret[4])
 {
@@ -39,6 +41,39 @@ static int read_groups(const char *text, struct ckpt_rights *ret)
 	}
 }
 
+static const char *read_limit(const char *p, rlim_t *ret)
+{
+	char *end;
+
+	while (*p == ' ')
+		p++;
+	*ret = RLIM_INFINITY;
+	if (!strncmp(p, "unlimited", 9))
+		return p + 9;
+	*ret = strtoull(p, &end, 10);
+	return end;
+}
+
+/* A line for each, in the order of their numbers, behind a headline. prlimit() would
+ * want the process to be as whom we are. */
+static int read_limits(pid_t pid, struct rlimit ret[RLIM_NLIMITS])
+{
+	char text[CKPT_PROC_SIZE], *p = text;
+
+	if (ckpt_proc_read(pid, "limits", text, sizeof(text)) <= 0)
+		return -ESRCH;
+	for (int i = 0; i < RLIM_NLIMITS; i++) {
+		const char *at;
+
+		p = strchr(p, '\n');
+		if (!p || strlen(++p) < LIMIT_NAME)
+			return -EIO;
+		at = read_limit(p + LIMIT_NAME, &ret[i].rlim_cur);
+		read_limit(at, &ret[i].rlim_max);
+	}
+	return 0;
+}
+
 int ckpt_rights_read(pid_t pid, struct ckpt_rights *ret)
 {
 	char text[CKPT_PROC_SIZE];
@@ -49,9 +84,8 @@ int ckpt_rights_read(pid_t pid, struct ckpt_rights *ret)
 		return -ESRCH;
 	if (!read_ids(text, "\nUid:", ret->uid) || !read_ids(text, "\nGid:", ret->gid))
 		return -EIO;
-	for (int i = 0; i < RLIM_NLIMITS; i++)
-		if (prlimit(pid, i, NULL, &ret->limits[i]) < 0)
-			return -errno;
+	if (read_limits(pid, ret->limits))
+		return -EIO;
 	errno = 0;
 	ret->nice = getpriority(PRIO_PROCESS, (id_t)pid);
 	ret->policy = sched_getscheduler(pid);
@@ -95,22 +129,36 @@ static long become(struct ckpt_task *p, uint64_t at, const struct ckpt_rights *n
 	return res;
 }
 
-long ckpt_rights_give(struct ckpt_task *p, uint64_t at, const struct ckpt_rights *want)
+/* Each by a call of its own: what it might do itself it may do now. */
+static long limit(struct ckpt_task *p, uint64_t at, const struct ckpt_rights *now,
+		  const struct ckpt_rights *want)
 {
 	const struct sched_param param = { .sched_priority = want->priority };
-	struct ckpt_rights now;
-	int err = ckpt_rights_read(p->tgid, &now);
+	long res = 0;
 
-	if (err)
-		return err;
-	if ((now.policy != want->policy || now.priority != want->priority) &&
-	    sched_setscheduler(p->tgid, want->policy, &param) < 0)
-		return -errno;
-	if (now.nice != want->nice && setpriority(PRIO_PROCESS, (id_t)p->tgid, want->nice) < 0)
-		return -errno;
-	for (int i = 0; i < RLIM_NLIMITS; i++)
-		if (memcmp(&now.limits[i], &want->limits[i], sizeof(now.limits[i])) &&
-		    prlimit(p->tgid, i, &want->limits[i], NULL) < 0)
-			return -errno;
-	return become(p, at, &now, want);
+	if (now->policy != want->policy || now->priority != want->priority) {
+		if (ckpt_write(p, at, &param, sizeof(param)))
+			return -EFAULT;
+		res = call(p, SYS_sched_setscheduler, 0, (uint64_t)want->policy, at);
+	}
+	if (res >= 0 && now->nice != want->nice)
+		res = call(p, SYS_setpriority, PRIO_PROCESS, 0, (uint64_t)want->nice);
+	for (uint64_t i = 0; i < RLIM_NLIMITS && res >= 0; i++) {
+		if (!memcmp(&now->limits[i], &want->limits[i], sizeof(now->limits[i])))
+			continue;
+		if (ckpt_write(p, at, &want->limits[i], sizeof(want->limits[i])))
+			return -EFAULT;
+		res = call(p, SYS_setrlimit, i, at, 0);
+	}
+	return res;
+}
+
+long ckpt_rights_give(struct ckpt_task *p, uint64_t at, const struct ckpt_rights *want)
+{
+	struct ckpt_rights now;
+	long res = ckpt_rights_read(p->tgid, &now);
+
+	if (res >= 0)
+		res = limit(p, at, &now, want);
+	return res < 0 ? res : become(p, at, &now, want);
 }

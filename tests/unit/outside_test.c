@@ -376,11 +376,12 @@ static void do_rest(void)
 	} robust[2] = { { robust, 0, NULL }, { robust + 1, 0, NULL } };
 	static int tids[2];
 	struct itimerval it = { { 500, 0 }, { 200 + (time_t)rnd(500), 0 } };
+	struct rlimit limit = { 0, 1000 };
 	char path[64];
 
 	if (!rnd(3))
 		timerclear(&it.it_value);
-	switch (rnd(6)) {
+	switch (rnd(9)) {
 	case 0:
 		snprintf(path, sizeof(path), "%s/%s", folder, rnd(2) ? "d" : "e");
 		syscall(SYS_chdir, path);
@@ -399,6 +400,22 @@ static void do_rest(void)
 		break;
 	case 5:
 		syscall(SYS_set_tid_address, &tids[rnd(2)]);
+		break;
+	case 6:
+		limit.rlim_cur = rnd(1000);
+		if (rnd(2))
+			syscall(SYS_setrlimit, RLIMIT_CORE, &limit);
+		else
+			syscall(SYS_prlimit64, 0, RLIMIT_CORE, rnd(2) ? &limit : NULL, &limit);
+		break;
+	case 7:
+		syscall(SYS_setpriority, PRIO_PROCESS, 0, rnd(3));
+		break;
+	case 8: /* as root, else they fail */
+		if (rnd(2))
+			syscall(SYS_setgroups, rnd(3), (gid_t[]){ 3, 4 });
+		else
+			syscall(SYS_setresgid, -1, rnd(9), -1);
 		break;
 	}
 }
@@ -549,6 +566,8 @@ static void compare(struct ckpt_outside *mine, const struct ckpt_outside *real, 
 		wrong(mine->folder, -1, 0, 0);
 	same("children", mine->nchildren, real->nchildren);
 	same("robust list", mine->robust, real->robust);
+	need(mine->rights_known && real->rights_known);
+	same("rights", (uint64_t)memcmp(&mine->rights, &real->rights, sizeof(mine->rights)), 0);
 	same("robust list's length", mine->robust_len, real->robust_len);
 	compare_calls(mine, is_past);
 }
