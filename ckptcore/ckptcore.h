@@ -246,10 +246,15 @@ int ckpt_maps(pid_t pid, struct ckpt_map **ret, size_t *n) __must_check;
 /* Reads /proc/PID/FILE, also of a thread, as a string of at most size - 1 bytes;
  * bytes or -errno (the string is empty then). */
 ssize_t ckpt_proc_read(pid_t pid, const char *file, char *buf, size_t size);
+/* What the link /proc/PID/FILE says, likewise; -ENAMETOOLONG: not all of it fits. */
+ssize_t ckpt_proc_link(pid_t pid, const char *file, char *buf, size_t size);
 /* The number behind "NAME:" in such a text, in a base (0: as written); 0: none. */
 uint64_t ckpt_proc_field(const char *text, const char *name, int base);
 /* Both at once. */
 uint64_t ckpt_proc_number(pid_t pid, const char *file, const char *name, int base);
+/* Where descriptor fd of a process stands, and its flags (O_ ...; O_CLOEXEC too).
+ * -ENOENT: it isn't open. */
+int ckpt_proc_descriptor(pid_t pid, int fd, uint64_t *offset, uint32_t *flags) __must_check;
 /* The letter that says what a process or thread does: 'S' sleeps, 't' stopped, 'Z'
  * has ended ...; 'X': there is none. */
 char ckpt_proc_state(pid_t tid);

@@ -3,18 +3,18 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <unistd.h>
+#include <stdlib.h>
 #include <sys/syscall.h>
 
 #include "ckptcore/turns.h"
 
 /* Whether a descriptor of t's was opened with O_DIRECT. */
-static bool is_direct(struct ckpt_task *t, const char *fd)
+static bool is_direct(struct ckpt_task *t, int fd)
 {
-	char file[280];
+	uint64_t offset;
+	uint32_t flags;
 
-	snprintf(file, sizeof(file), "fdinfo/%s", fd);
-	return ckpt_proc_number(t->tgid, file, "flags", 8) & O_DIRECT;
+	return !ckpt_proc_descriptor(t->tgid, fd, &offset, &flags) && flags & O_DIRECT;
 }
 
 bool ckpt_direct_any(struct ckpt_task *t)
@@ -27,7 +27,7 @@ bool ckpt_direct_any(struct ckpt_task *t)
 	snprintf(path, sizeof(path), "/proc/%d/fdinfo", t->tgid);
 	dir = opendir(path);
 	while (dir && !found && (e = readdir(dir)))
-		found = e->d_name[0] != '.' && is_direct(t, e->d_name);
+		found = e->d_name[0] != '.' && is_direct(t, atoi(e->d_name));
 	if (dir)
 		closedir(dir);
 	return found;
@@ -38,7 +38,6 @@ bool ckpt_direct_any(struct ckpt_task *t)
 void ckpt_direct_note(struct ckpt_task *t, bool *any)
 {
 	struct ckpt_thread *th = t->thread;
-	char fd[16];
 
 	switch (th->nr) {
 	case SYS_open:
@@ -58,10 +57,8 @@ void ckpt_direct_note(struct ckpt_task *t, bool *any)
 	case SYS_readv:
 	case SYS_preadv:
 	case SYS_preadv2:
-		if (*any) {
-			snprintf(fd, sizeof(fd), "%d", (int)th->args[0]);
-			th->entry.direct = is_direct(t, fd);
-		}
+		if (*any)
+			th->entry.direct = is_direct(t, (int)th->args[0]);
 		break;
 	}
 }

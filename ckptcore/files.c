@@ -18,43 +18,29 @@ struct offsets {
 	size_t n;
 	struct {
 		int fd;
-		off_t offset;
+		uint64_t offset;
 	} files[MAX_FILES];
 };
-
-static bool read_offset(pid_t pid, const char *fd, off_t *ret)
-{
-	char path[64], line[64];
-	long offset;
-	bool found;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%.16s", pid, fd);
-	f = fopen(path, "re");
-	found = f && fgets(line, sizeof(line), f) && sscanf(line, "pos: %ld", &offset) == 1;
-	if (f)
-		fclose(f);
-	if (found)
-		*ret = offset;
-	return found;
-}
 
 static void *snapshot(struct ckpt_task *t)
 {
 	struct offsets *o = calloc(1, sizeof(*o));
 	struct dirent *e;
 	struct stat st;
+	uint32_t flags;
 	char path[32];
+	int fd;
 	DIR *d;
 
 	snprintf(path, sizeof(path), "/proc/%d/fd", t->tgid);
 	d = o ? opendir(path) : NULL;
 	while (d && (e = readdir(d)) && o->n < MAX_FILES) {
+		fd = atoi(e->d_name);
 		if (e->d_name[0] == '.' || fstatat(dirfd(d), e->d_name, &st, 0) < 0 ||
 		    !S_ISREG(st.st_mode) ||
-		    !read_offset(t->tgid, e->d_name, &o->files[o->n].offset))
+		    ckpt_proc_descriptor(t->tgid, fd, &o->files[o->n].offset, &flags))
 			continue;
-		o->files[o->n++].fd = atoi(e->d_name);
+		o->files[o->n++].fd = fd;
 	}
 	if (d)
 		closedir(d);
@@ -67,8 +53,8 @@ static void restart(struct ckpt_task *t, const void *state)
 	long res;
 
 	for (size_t i = 0; i < o->n; i++)
-		if (ckpt_inject(t, &res, SYS_lseek, (uint64_t)o->files[i].fd,
-				(uint64_t)o->files[i].offset, SEEK_SET, 0, 0, 0))
+		if (ckpt_inject(t, &res, SYS_lseek, (uint64_t)o->files[i].fd, o->files[i].offset,
+				SEEK_SET, 0, 0, 0))
 			return; /* it died */
 }
 

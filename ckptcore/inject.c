@@ -387,19 +387,14 @@ int ckpt_finish_rep(struct ckpt_task *t)
  * the debugger has an int3 there. */
 static bool next_insn(struct ckpt_task *t, struct probe_insn *ret)
 {
-	static csh cs;
-	static cs_insn *scratch;
 	uint64_t rip = ckpt_regs(t)->rip;
 	uint8_t bytes[PROBE_INSN_MAX];
 	ssize_t n = ckpt_read_some(t, rip, bytes, sizeof(bytes));
+	cs_insn *scratch;
+	csh cs;
 
-	if (!scratch) {
-		if (cs_open(CS_ARCH_X86, CS_MODE_64, &cs) != CS_ERR_OK)
-			return false;
-		cs_option(cs, CS_OPT_DETAIL, CS_OPT_ON);
-		scratch = cs_malloc(cs);
-	}
-	if (n <= 0 || !scratch || ckpt_overlay_at(&t->timeline->overlay, rip, NULL))
+	if (n <= 0 || !probe_insn_capstone(&cs, &scratch) ||
+	    ckpt_overlay_at(&t->timeline->overlay, rip, NULL))
 		return false;
 	probe_insn_decode(cs, scratch, rip, bytes, (size_t)n, ret);
 	return ret->len;

@@ -117,8 +117,9 @@ void ckpt_log_undo(struct ckpt_timeline *tl);
 const uint8_t *ckpt_log_outputs(struct ckpt_timeline *tl, const struct ckpt_event *ev);
 /* Nobody will ask for what came before an event any more. */
 void ckpt_log_forget(struct ckpt_timeline *tl, uint64_t event);
-/* The log of `to', a new timeline, begins with the events of `from' before one. */
-int ckpt_log_share(const struct ckpt_timeline *from, uint64_t event,
+/* The log of `to', a new timeline, begins with the events of `from' before one.
+ * -EIO: that one can't be read back. */
+int ckpt_log_share(struct ckpt_timeline *from, uint64_t event,
 		   struct ckpt_timeline *to) __must_check;
 void ckpt_log_free(struct ckpt_timeline *tl);
 /* A descriptor of ours for the file behind t's descriptor fd; shared by equal files. */
@@ -127,6 +128,8 @@ int ckpt_file_keep(struct ckpt_task *t, int fd);
 /* record.c */
 void ckpt_record_resume(struct ckpt_task *t, int request, int sig);
 enum ckpt_verdict ckpt_record_stopped(struct ckpt_task *t);
+/* The CLONE_ flags of t's fork, vfork, clone or clone3. */
+uint64_t ckpt_clone_flags(struct ckpt_task *t, long nr, const uint64_t args[6]);
 /* Sets what kind of event t's call will be. */
 void ckpt_record_classify(struct ckpt_task *t);
 /* join.c: t, which stands, is recorded from now on. */

@@ -243,13 +243,18 @@ void ckpt_log_forget(struct ckpt_timeline *tl, uint64_t event)
 	tl->log_begin = event;
 }
 
-int ckpt_log_share(const struct ckpt_timeline *from, uint64_t event, struct ckpt_timeline *to)
+int ckpt_log_share(struct ckpt_timeline *from, uint64_t event, struct ckpt_timeline *to)
 {
+	to->data_len = from->data_len;
+	if (event < from->nevents) {
+		struct ckpt_event ev = ckpt_log_event(from, event);
+
+		if (ev.kind == CKPT_EV_LOST)
+			return -EIO;
+		to->data_len = ev.data;
+	}
 	to->log_begin = from->log_begin;
 	to->nevents = event;
-	to->data_len = event < from->nevents ?
-			       ckpt_log_event((struct ckpt_timeline *)from, event).data :
-			       from->data_len;
 	to->chunks = calloc(from->nchunks + 1, sizeof(struct ckpt_chunk *));
 	if (!to->chunks || index_share(&from->maps, event, &to->maps) ||
 	    index_share(&from->turns, event, &to->turns))

@@ -2,17 +2,18 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <linux/major.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 
 #include "ckptcore/materialize.h"
 #include "ckptcore/record.h"
@@ -21,6 +22,8 @@
 /* Room in the page that every copy has: for small things, and for a path. */
 #define ROOM_AT (CKPT_PAGE + 2048)
 #define ROOM_PATH (CKPT_PAGE + 4096)
+
+#define PTMX_MINOR 2 /* of TTYAUX_MAJOR */
 
 /* What becomes of a descriptor. */
 enum fate {
@@ -72,6 +75,31 @@ static bool find_open(const struct ckpt_file *f, const struct ckpt_sources *from
 			return true;
 	}
 	return false;
+}
+
+/* What f was of the process itself, below /proc, by its number then. */
+static bool is_own(const struct ckpt_file *f, const struct ckpt_sources *from, char *ret,
+		   size_t size)
+{
+	for (size_t i = 0; i < sizeof(from->was) / sizeof(*from->was); i++) {
+		char own[32];
+		size_t n = (size_t)snprintf(own, sizeof(own), "/proc/%d", from->was[i]);
+
+		if (from->was[i] && !strncmp(f->path, own, n) && strchr("/", f->path[n])) {
+			snprintf(ret, size, "/proc/self%s", f->path + n);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The master's side of a terminal is a new one each time that it is opened. */
+static bool is_master(const struct ckpt_file *f)
+{
+	struct stat st;
+
+	return S_ISCHR(f->mode) && !stat(f->path, &st) &&
+	       st.st_rdev == makedev(TTYAUX_MAJOR, PTMX_MINOR);
 }
 
 /* Pipes: how much has gone through its ends, each open file counted once. */
@@ -148,7 +176,12 @@ static void plan_file(const struct ckpt_outside *o, const struct ckpt_file *f,
 		return;
 	}
 	p->fate = REOPEN;
-	if (f->path[0] == '/' && is(f->path, f)) {
+	if (is_own(f, from, p->path, sizeof(p->path)))
+		return;
+	if (is_master(f)) {
+		p->fate = REFUSE;
+		p->text = "is the master's side of a terminal, which can't be had again";
+	} else if (f->path[0] == '/' && is(f->path, f)) {
 		snprintf(p->path, sizeof(p->path), "%s", f->path);
 	} else if (!find_open(f, from, p->path, sizeof(p->path))) {
 		p->fate = REFUSE;
@@ -226,8 +259,9 @@ static long place(struct ckpt_task *p, long from, const struct ckpt_file *f)
 
 static long reopen(struct ckpt_task *p, const struct ckpt_file *f, const char *path)
 {
-	const uint32_t no = O_CREAT | O_EXCL | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY) | O_CLOEXEC;
-	uint32_t flags = (f->flags & ~no) | O_NOCTTY;
+	/* What has to do with names is over; O_TMPFILE contains O_DIRECTORY. */
+	const uint32_t no = O_CREAT | O_EXCL | O_TRUNC | O_NOFOLLOW | O_TMPFILE | O_CLOEXEC;
+	uint32_t flags = (f->flags & ~no) | (S_ISDIR(f->mode) ? O_DIRECTORY : 0) | O_NOCTTY;
 	long fd, res;
 
 	if (ckpt_write(p, ROOM_PATH, path, strlen(path) + 1))
@@ -274,8 +308,9 @@ static long new_pipe(struct ckpt_task *p, const struct ckpt_outside *o, const st
 			ends[(f->flags & O_ACCMODE) != O_WRONLY] = &o->files[i];
 	for (int i = 0; i < 2 && res >= 0; i++) {
 		res = place(p, fds[i], ends[i]);
-		if (res >= 0 && ends[i]->flags & O_NONBLOCK)
-			res = call(p, SYS_fcntl, (uint64_t)ends[i]->fd, F_SETFL, O_NONBLOCK, 0);
+		if (res >= 0)
+			res = call(p, SYS_fcntl, (uint64_t)ends[i]->fd, F_SETFL,
+				   ends[i]->flags & (O_NONBLOCK | O_DIRECT), 0);
 	}
 	return res;
 }
@@ -367,8 +402,7 @@ static void take_terminal(struct ckpt_task *p, const struct ckpt_sources *from)
 }
 
 /* All but descriptors. */
-static long make_rest(struct ckpt_task *p, const struct ckpt_outside *o,
-		      const struct ckpt_sources *from)
+static long make_rest(struct ckpt_task *p, struct ckpt_outside *o, const struct ckpt_sources *from)
 {
 	long res = 0;
 
@@ -389,6 +423,7 @@ static long make_rest(struct ckpt_task *p, const struct ckpt_outside *o,
 		if (ckpt_write(p, ROOM_AT, &o->timers[i], sizeof(o->timers[i])))
 			return -EFAULT;
 		res = call(p, SYS_setitimer, i, ROOM_AT, 0, 0);
+		o->armed[i] = ckpt_outside_clock(p->tgid, (int)i);
 	}
 	if (res >= 0 && p->no_exitkill) /* fred's end is its end, too */
 		res = call(p, SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0);
@@ -397,6 +432,8 @@ static long make_rest(struct ckpt_task *p, const struct ckpt_outside *o,
 		res = call(p, SYS_setpgid, 0, 0, 0, 0);
 	if (res >= 0)
 		take_terminal(p, from);
+	if (res >= 0 && o->rights_known)
+		res = ckpt_rights_give(p, ROOM_AT, &o->rights);
 	if (res >= 0)
 		res = call(p, SYS_munmap, CKPT_PAGE, CKPT_PAGE_SIZE, 0, 0);
 	return res;
@@ -434,18 +471,17 @@ static int stand_still(struct ckpt_task *p)
 	return 0;
 }
 
-/* New pipes have new inodes. */
-static void note_numbers(struct ckpt_task *p, struct ckpt_outside *o)
+/* New pipes have new inodes, and with them other names; so has what is below /proc. */
+static void note_names(struct ckpt_task *p, struct ckpt_outside *o)
 {
 	for (size_t i = 0; i < o->n; i++) {
-		char path[48];
-		struct stat st;
+		struct ckpt_file now, *f = &o->files[i];
 
-		snprintf(path, sizeof(path), "/proc/%d/fd/%d", p->tgid, o->files[i].fd);
-		if (stat(path, &st))
+		if (ckpt_outside_file(p->tgid, f->fd, &now))
 			continue;
-		o->files[i].dev = st.st_dev;
-		o->files[i].ino = st.st_ino;
+		f->dev = now.dev;
+		f->ino = now.ino;
+		memcpy(f->path, now.path, sizeof(f->path));
 	}
 }
 
@@ -465,12 +501,12 @@ int ckpt_materialize(struct ckpt_task *p, struct ckpt_outside *o, const struct c
 	if (res >= 0) {
 		res = make_rest(p, o, from);
 		if (res < 0)
-			snprintf(reason, reason_size, "its folder, timers or memory: %s",
+			snprintf(reason, reason_size, "its folder, timers, limits or user: %s",
 				 strerror((int)-res));
 	}
 	if (res < 0)
 		return (int)res;
-	note_numbers(p, o);
+	note_names(p, o);
 	spare_it(p->tgid);
 	free(p->play);
 	p->play = NULL;
@@ -494,7 +530,7 @@ int ckpt_materialize(struct ckpt_task *p, struct ckpt_outside *o, const struct c
 
 /* -------------------------------------------------------------- timelines */
 
-int ckpt_timeline_branch(const struct ckpt_timeline *from, size_t i, uint64_t event,
+int ckpt_timeline_branch(struct ckpt_timeline *from, size_t i, uint64_t event,
 			 struct ckpt_timeline **ret)
 {
 	struct ckpt_timeline *tl = ckpt_timeline_create();

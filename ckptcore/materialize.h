@@ -12,6 +12,7 @@
 struct ckpt_sources {
 	pid_t live; /* of the timeline that the branch leaves */
 	pid_t debugger;
+	pid_t was[2]; /* numbers that the program itself has had, also if it has ended */
 };
 
 /*
@@ -32,7 +33,7 @@ int ckpt_materialize(struct ckpt_task *p, struct ckpt_outside *o, const struct c
 		     char *reason, size_t reason_size) __must_check;
 
 /* A timeline that shares what `from' has up to `event' in interval i. */
-int ckpt_timeline_branch(const struct ckpt_timeline *from, size_t i, uint64_t event,
+int ckpt_timeline_branch(struct ckpt_timeline *from, size_t i, uint64_t event,
 			 struct ckpt_timeline **ret) __must_check;
 
 /*

@@ -24,6 +24,21 @@ ssize_t ckpt_proc_read(pid_t pid, const char *file, char *buf, size_t size)
 	return n;
 }
 
+ssize_t ckpt_proc_link(pid_t pid, const char *file, char *buf, size_t size)
+{
+	char path[64];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
+	n = readlink(path, buf, size);
+	if (n < 0)
+		n = -errno;
+	else if ((size_t)n == size)
+		n = -ENAMETOOLONG;
+	buf[n > 0 ? n : 0] = 0;
+	return n;
+}
+
 uint64_t ckpt_proc_field(const char *text, const char *name, int base)
 {
 	size_t len = strlen(name);
@@ -42,6 +57,18 @@ uint64_t ckpt_proc_number(pid_t pid, const char *file, const char *name, int bas
 
 	ckpt_proc_read(pid, file, text, sizeof(text));
 	return ckpt_proc_field(text, name, base);
+}
+
+int ckpt_proc_descriptor(pid_t pid, int fd, uint64_t *offset, uint32_t *flags)
+{
+	char file[32], text[CKPT_PROC_SIZE];
+
+	snprintf(file, sizeof(file), "fdinfo/%d", fd);
+	if (ckpt_proc_read(pid, file, text, sizeof(text)) <= 0)
+		return -ENOENT;
+	*offset = ckpt_proc_field(text, "pos", 10);
+	*flags = (uint32_t)ckpt_proc_field(text, "flags", 8);
+	return 0;
 }
 
 char ckpt_proc_state(pid_t tid)

@@ -8,17 +8,11 @@
  * whatever happens at an arbitrary instruction: a signal's delivery, a change
  * by the user. Never a wrong answer, at worst one more snapshot.
  */
-#include <assert.h>
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <linux/sched.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <x86intrin.h>
@@ -59,7 +53,7 @@ struct ckpt_call_reader ckpt_reader(struct ckpt_task *t)
 	return (struct ckpt_call_reader){ read_task, t };
 }
 
-static uint64_t clone_flags(struct ckpt_task *t, long nr, const uint64_t args[6])
+uint64_t ckpt_clone_flags(struct ckpt_task *t, long nr, const uint64_t args[6])
 {
 	uint64_t flags;
 
@@ -81,7 +75,7 @@ void ckpt_record_classify(struct ckpt_task *t)
 	th->barrier = th->class == CKPT_CALL_BARRIER || th->class == CKPT_CALL_EXEC;
 	th->births = false;
 	if (th->class == CKPT_CALL_FORK) {
-		flags = clone_flags(t, th->nr, th->args);
+		flags = ckpt_clone_flags(t, th->nr, th->args);
 		th->births = flags & CLONE_THREAD;
 		th->barrier = flags & (CLONE_PIDFD | CLONE_UNTRACED) ||
 			      (!th->births && flags & (CLONE_VM | CLONE_PARENT_SETTID));
@@ -309,7 +303,7 @@ static enum ckpt_verdict at_entry(struct ckpt_timeline *tl, struct ckpt_task *t)
 static void note_birth(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t tid)
 {
 	struct ckpt_thread *th = t->thread;
-	uint64_t flags = clone_flags(t, th->nr, th->args), ctid = th->args[3];
+	uint64_t flags = ckpt_clone_flags(t, th->nr, th->args), ctid = th->args[3];
 	struct ckpt_task *child = ckpt_find((pid_t)tid);
 
 	if (th->nr == SYS_clone3 && ckpt_read(t, th->args[0] + 16, &ctid, 8))
@@ -754,6 +748,9 @@ void ckpt_record_exec(struct ckpt_task *t)
 	t->in_call = false;
 	t->thread->step_call = false;
 	t->thread->barrier = false;
+	t->thread->clear_tid = 0;
+	if (t->timeline->outside)
+		ckpt_outside_exec(t, t->timeline->outside);
 	rec->changed = false;
 	rec->aligned = true;
 	t->timeline->overlay.n = 0; /* gone with the old program */

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "ckptcore/shared.h"
@@ -256,10 +255,11 @@ static bool shows(long nr)
 /* Whether t's descriptor fd can be written through. */
 static bool is_writable(struct ckpt_task *t, int fd)
 {
-	char file[32];
+	uint64_t offset;
+	uint32_t flags;
 
-	snprintf(file, sizeof(file), "fdinfo/%d", fd);
-	return (ckpt_proc_number(t->tgid, file, "flags", 8) & O_ACCMODE) != O_RDONLY;
+	return !ckpt_proc_descriptor(t->tgid, fd, &offset, &flags) &&
+	       (flags & O_ACCMODE) != O_RDONLY;
 }
 
 /* A copy's mapping is private: there such an madvise has emptied it. */

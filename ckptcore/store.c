@@ -19,7 +19,8 @@
 #define CHUNK_MAX (1ull << 20)
 #define LEVEL 1 /* the program waits meanwhile: 300 MB a second */
 
-/* The closed chunks in memory, the longest unused first. */
+/* The closed chunks in memory, in the order in which they came there: filled, or read
+ * back. Using one again doesn't move it. */
 static struct ckpt_chunk *oldest, *newest;
 static uint64_t in_memory, on_disk;
 static char stuck[320]; /* why the oldest can't go to disk; "": it can */

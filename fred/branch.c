@@ -218,7 +218,11 @@ static bool is_changed(void)
 
 static struct ckpt_sources sources(void)
 {
-	return (struct ckpt_sources){ F.tl->live ? F.tl->live->tgid : 0, F.debugger->tgid };
+	const struct ckpt_identity *self = &F.tl->self;
+
+	return (struct ckpt_sources){ .live = F.tl->live ? F.tl->live->tgid : 0,
+				      .debugger = F.debugger->tgid,
+				      .was = { self->seen ? self->seen : F.tid, self->real } };
 }
 
 /* What the program had outside where the puppet stands; 0, or a reason. */

@@ -376,6 +376,7 @@ def test_sockets():
 
 def test_refused():
     for args, why in ((["shared"], "it shares memory with other processes or files there"),
+                      (["master"], "descriptor 3 is the master's side of a terminal, which can't be had again"),
                       (["shared", "1"], r"descriptor 3 is of a kind that can't be had again \(anon_inode:\[eventfd\]\)")):
         with world(*args) as b:
             b.only_fred()
@@ -388,6 +389,46 @@ def test_refused():
             b.cmd("stepi")
             b.at(here, "as it was")
             b.expect("continue", r"point \(n=99\)")
+
+
+def test_odd_files():
+    with world("odd", tempfile.mkdtemp(dir=tmp())) as b:
+        b.only_fred()
+        to_points(b, 0, 99)
+        go_on(b, 2, r"^temp 8$", r"^gone 4$", r"^packet 4$", r"^itself 1$", r"point \(n=99\)")
+        verified(b, "b1")
+        b.cmd("reverse-continue")
+        b.check(b.value("n"), 0, "back at the point")
+        b.cmd("fred-switch main")
+        go_on(b, 3, r"^temp 12$", r"^itself 1$", r"point \(n=99\)")
+
+
+def test_rights():
+    if os.geteuid():
+        return # it takes root to become somebody else
+    with world("rights") as b:
+        b.only_fred()
+        to_points(b, 0, 99)
+        go_on(b, 2, r"^limits 5060$", r"^nice 14$", r"^groups 257$", r"^user 2100$", r"^group 1112$", r"point \(n=99\)")
+        verified(b, "b1")
+
+
+def test_threads():
+    with world("threads") as b:
+        b.only_fred()
+        to_points(b, 0, 99)
+        go_on(b, 2, r"^its own 21$", r"point \(n=99\)")
+        verified(b, "b1")
+
+
+def test_alarm():
+    """what is left of a timer is what was left there, not now"""
+    with world("once") as b:
+        b.only_fred()
+        b.cmd("handle SIGALRM nostop noprint pass")
+        to_points(b, 0, 99)
+        time.sleep(1)
+        go_on(b, 2, r"^rung 2$", r"point \(n=99\)")
 
 
 def test_timers_and_identity():

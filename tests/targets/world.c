@@ -1,19 +1,26 @@
 /* Uses files, pipes, sockets, timers and its own number after a point where a test changes `how'. MARKs are what tests look
  * for. Arguments: what to do, and with which file. */
+#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 long how = 1;
@@ -175,6 +182,103 @@ static void ring(int sig)
 	rung += sig == SIGALRM ? 1 : 100;
 }
 
+/* What is opened in unusual ways: without a name, without following one, about itself, as packets. */
+static void odd(const char *folder)
+{
+	char text[64], path[200], name[100];
+	int temp, gone, self, fds[2];
+
+	temp = open(folder, O_TMPFILE | O_RDWR, 0600);
+	snprintf(path, sizeof(path), "%s/odd", folder);
+	gone = open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+	unlink(path);
+	self = open("/proc/self/stat", O_RDONLY);
+	if (temp < 0 || gone < 0 || self < 0 || pipe2(fds, O_DIRECT) || write(temp, "1234", 4) != 4 || write(gone, "56", 2) != 2)
+		_exit(8);
+	point(0);
+	say("temp", lseek(temp, 0, SEEK_CUR) * how);
+	say("gone", lseek(gone, 0, SEEK_CUR) * how);
+	if (read(self, text, sizeof(text)) < 8 || write(fds[1], "ab", 2) != 2 || write(fds[1], "c", 1) != 1)
+		_exit(7);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", self);
+	say("packet", read(fds[0], name, 9) * how);
+	name[readlink(path, name, sizeof(name) - 1)] = 0;
+	say("itself", atol(text) == atol(name + strlen("/proc/")));
+}
+
+/* As whom, within which limits and how urgently it runs. */
+static void rights(void)
+{
+	const struct rlimit some = { 50, 60 };
+	struct rlimit r;
+	gid_t groups[2] = { 5, 7 };
+
+	if (setrlimit(RLIMIT_NOFILE, &some) || setpriority(PRIO_PROCESS, 0, 7) || setgroups(2, groups) ||
+	    setresgid(11, 12, 13) || setresuid(21, 0, 22))
+		_exit(8);
+	point(0);
+	getrlimit(RLIMIT_NOFILE, &r);
+	say("limits", (long)r.rlim_cur * 100 + (long)r.rlim_max);
+	say("nice", getpriority(PRIO_PROCESS, 0) * how);
+	say("groups", getgroups(2, groups) * 100 + groups[0] * 10 + groups[1]);
+	say("user", getuid() * 100 + geteuid());
+	say("group", getgid() * 100 + getegid());
+}
+
+static void master(void)
+{
+	int fd = open("/dev/ptmx", O_RDWR | O_NOCTTY);
+
+	point(0);
+	say("master", fd * how);
+}
+
+/* One alarm, a second after it was set, of which a fifth is gone at the point. */
+static void once(void)
+{
+	const struct itimerval one = { .it_value = { 1, 0 } };
+	struct timespec begin, now;
+
+	signal(SIGALRM, ring);
+	setitimer(ITIMER_REAL, &one, NULL);
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	do
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	while ((now.tv_sec - begin.tv_sec) * 1000 + (now.tv_nsec - begin.tv_nsec) / 1000000 < 200);
+	point(0);
+	while (!rung)
+		;
+	say("rung", rung * how);
+}
+
+static void *other(void *arg)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(0);
+	waitpid(pid, NULL, 0);
+	return arg;
+}
+
+/* Threads that have ended, and what the kernel keeps for this one. */
+static void threads(void)
+{
+	long list[2], tid[2];
+	size_t len;
+	pthread_t t;
+
+	syscall(SYS_get_robust_list, 0, &list[0], &len);
+	prctl(PR_GET_TID_ADDRESS, &tid[0]);
+	for (int i = 0; i < 3; i++)
+		if (pthread_create(&t, NULL, other, NULL) || pthread_join(t, NULL))
+			_exit(8);
+	point(0);
+	syscall(SYS_get_robust_list, 0, &list[1], &len);
+	prctl(PR_GET_TID_ADDRESS, &tid[1]);
+	say("its own", (list[0] == list[1]) * 10 * how + (tid[0] == tid[1]));
+}
+
 /* An alarm that comes on its own, and its own number. */
 static void timers(void)
 {
@@ -240,6 +344,16 @@ int main(int argc, char **argv)
 		shared(argc > 2);
 	if (!strcmp(what, "timers"))
 		timers();
+	if (!strcmp(what, "odd"))
+		odd(argv[2]);
+	if (!strcmp(what, "master"))
+		master();
+	if (!strcmp(what, "rights"))
+		rights();
+	if (!strcmp(what, "once"))
+		once();
+	if (!strcmp(what, "threads"))
+		threads();
 	if (!strcmp(what, "spin"))
 		spin();
 	if (!strcmp(what, "lines"))

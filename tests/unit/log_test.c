@@ -4,6 +4,7 @@
  * from disk; a full disk ends nothing. Each part is a process of its own.
  */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -263,7 +264,7 @@ static void folder_cannot_be_had(void)
 /* What was damaged is said to be lost, and is never taken for an event. */
 static void damage_is_noticed(void)
 {
-	struct ckpt_timeline *tl = history(50000);
+	struct ckpt_timeline *tl = history(50000), *branch;
 	uint8_t noise[4096];
 	int fd = store_fd(), lost = 0;
 	off_t size = file_size();
@@ -276,6 +277,10 @@ static void damage_is_noticed(void)
 
 		lost += ev.kind == CKPT_EV_LOST;
 		need(ev.kind == CKPT_EV_LOST || same(tl, 1, i));
+		branch = i % 700 ? NULL : ckpt_timeline_create();
+		if (branch)
+			need(ckpt_log_share(tl, i, branch) == (ev.kind == CKPT_EV_LOST ? -EIO : 0));
+		ckpt_timeline_destroy(branch);
 	}
 	ok(lost > 1000, "%d of 7143 events are lost", lost);
 }

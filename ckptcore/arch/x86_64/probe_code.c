@@ -71,7 +71,6 @@ struct probe_plan {
 	struct probe_stats stats;
 	csh cs;
 	cs_insn *cs_insn;
-	bool has_capstone;
 	bool built;
 };
 
@@ -109,14 +108,8 @@ int probe_plan_create(const struct probe_config *config, struct probe_plan **ret
 	plan->config = *config;
 	plan->config.occupied = NULL;
 	err = probe_pages_init(&plan->pages, config);
-	if (!err) {
-		plan->has_capstone = cs_open(CS_ARCH_X86, CS_MODE_64, &plan->cs) == CS_ERR_OK;
-		if (!plan->has_capstone ||
-		    cs_option(plan->cs, CS_OPT_DETAIL, CS_OPT_ON) != CS_ERR_OK)
-			err = -ENOMEM;
-		else if (!(plan->cs_insn = cs_malloc(plan->cs)))
-			err = -ENOMEM;
-	}
+	if (!err && !probe_insn_capstone(&plan->cs, &plan->cs_insn))
+		err = -ENOMEM;
 	if (err) {
 		probe_plan_destroy(plan);
 		return err;
@@ -140,10 +133,6 @@ void probe_plan_destroy(struct probe_plan *plan)
 	free(plan->patches.data);
 	free(plan->areas.data);
 	free(plan->area_bytes);
-	if (plan->cs_insn)
-		cs_free(plan->cs_insn, 1);
-	if (plan->has_capstone)
-		cs_close(&plan->cs);
 	free(plan);
 }
 

@@ -237,6 +237,22 @@ static void classify(const cs_insn *ci, struct probe_insn *in)
 		in->form = INSN_COPY;
 }
 
+bool probe_insn_capstone(csh *cs, cs_insn **scratch)
+{
+	static cs_insn *insn;
+	static csh handle;
+
+	if (!handle && cs_open(CS_ARCH_X86, CS_MODE_64, &handle) != CS_ERR_OK) {
+		handle = 0;
+		return false;
+	}
+	if (!insn && cs_option(handle, CS_OPT_DETAIL, CS_OPT_ON) == CS_ERR_OK)
+		insn = cs_malloc(handle);
+	*cs = handle;
+	*scratch = insn;
+	return insn;
+}
+
 void probe_insn_decode(csh cs, cs_insn *scratch, uint64_t addr, const uint8_t *bytes, size_t len,
 		       struct probe_insn *ret)
 {

@@ -46,6 +46,9 @@ struct probe_insn {
 	uint64_t target;
 };
 
+/** The disassembler, for as long as fred lives, and room for one instruction; false: there is no memory for it. */
+bool __must_check probe_insn_capstone(csh *cs, cs_insn **scratch);
+
 /** Decode one of @len bytes at @addr; what can't be decoded has length 0 and is INSN_FIXED. */
 void probe_insn_decode(csh cs, cs_insn *scratch, uint64_t addr, const uint8_t *bytes, size_t len,
 		       struct probe_insn *ret);
