@@ -25,6 +25,7 @@
 
 /* What the first write to a copied page costs: measured, see the design. */
 #define FAULT_SECONDS 2.9e-6
+#define COST_GROWS 2.5e-4 /* seconds; such that the first interval isn't long */
 #define PAGE 4096
 
 static void parked_stopped(struct ckpt_task *t, const struct ckpt_stop *stop)
@@ -229,12 +230,14 @@ static uint64_t newest_keeps(const struct ckpt_timeline *tl, const struct ckpt_s
 
 /* What the clock's snapshots cost the program: the time in which it stands, and
  * the faults by which it gets pages of its own again. A short interval has few
- * of them; it doesn't make the next one short at once. */
+ * of them; it doesn't make the next one short at once. Nor does one snapshot that
+ * had to wait for a processor make it long. */
 static void note_cost(struct ckpt_timeline *tl, double seconds)
 {
 	double cost = seconds + (double)(tl->last_kept / PAGE) * FAULT_SECONDS;
+	double least = tl->snap_cost / 2, most = tl->snap_cost * 2 + COST_GROWS;
 
-	tl->snap_cost = cost > tl->snap_cost / 2 ? cost : tl->snap_cost / 2;
+	tl->snap_cost = cost < least ? least : cost > most ? most : cost;
 }
 
 /* Whether the live process is where the newest snapshot is: it may have come
