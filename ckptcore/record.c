@@ -115,7 +115,7 @@ int ckpt_record_start(struct ckpt_timeline *tl)
 	return 0;
 }
 
-static void stop_recording(struct ckpt_timeline *tl, const char *why)
+void ckpt_record_stop(struct ckpt_timeline *tl, const char *why)
 {
 	if (!tl->recording)
 		return;
@@ -123,11 +123,6 @@ static void stop_recording(struct ckpt_timeline *tl, const char *why)
 	free(tl->broken);
 	tl->broken = strdup(why);
 	ckpt_turns_release(tl);
-}
-
-void ckpt_record_stop(struct ckpt_timeline *tl, const char *why)
-{
-	stop_recording(tl, why);
 }
 
 int ckpt_record_signal(const struct ckpt_timeline *tl, siginfo_t *ret)
@@ -465,11 +460,6 @@ void ckpt_record_cloned(struct ckpt_task *t)
 
 /* ----------------------------------------------------------------- rdtsc */
 
-uint64_t ckpt_rdtsc(void)
-{
-	return __rdtsc();
-}
-
 int ckpt_rdtsc_at(struct ckpt_task *t)
 {
 	uint8_t insn[3] = { 0 };
@@ -503,7 +493,7 @@ void ckpt_rdtsc_give(struct ckpt_task *t, int len, uint64_t value)
 static enum ckpt_verdict rdtsc(struct ckpt_timeline *tl, struct ckpt_task *t, int len)
 {
 	struct ckpt_event ev = { .kind = CKPT_EV_RDTSC,
-				 .result = (int64_t)ckpt_rdtsc(),
+				 .result = (int64_t)__rdtsc(),
 				 .ip = ckpt_regs(t)->rip,
 				 .file = -1 };
 
