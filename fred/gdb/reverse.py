@@ -109,9 +109,10 @@ HELP = {
 
 class Reverse(gdb.Command):
     def __init__(self, name, how):
-        self.__doc__ = HELP[how] + "\nArgument N means do this N times (or till program stops for another reason)."
+        self.__doc__ = HELP[how]
+        if how != "finish":
+            self.__doc__ += "\nArgument N means do this N times (or till program stops for another reason)."
         self.how = how
-        self.count = how != "finish"
         super().__init__(name, gdb.COMMAND_RUNNING)
 
     def invoke(self, arg, from_tty):
