@@ -54,7 +54,8 @@ def ignore_crossings(count):
         return
     here[0].ignore_count = max(count - 1, 0)
     if count > 1:
-        gdb.write("Will ignore next %d crossings of breakpoint %d.  Continuing.\n" % (count - 1, here[0].number))
+        crossings = "crossing" if count == 2 else "%d crossings" % (count - 1)
+        gdb.write("Will ignore next %s of breakpoint %d.  Continuing.\n" % (crossings, here[0].number))
 
 
 def end_of_history():
