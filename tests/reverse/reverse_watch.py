@@ -28,12 +28,15 @@ def test_plain_value():
 def test_aliases_and_mistakes():
     with Backward("watch") as b:
         b.only_fred()
-        b.expect("reverse-watch level < 6", r"\S")
+        b.check(b.cmd("reverse-watch level < 6"), "The program is not being run.\n", "before the start")
         b.start("watch.c:%d" % b.mark("reset"))
         here = b.where()
-        for line in ("reverse-watch", "reverse-watch nosuch > 3", "reverse-watch level <", "reverse-watch level >= 0"):
-            b.expect(line, r"\S")
-            b.at(here, line)
+        for expr, said in (("", "Argument required (expression to watch)."),
+                           ("nosuch > 3", 'No symbol "nosuch" in current context.'),
+                           ("level <", "A syntax error in expression, near `'."),
+                           ("level >= 0", "level >= 0 is true now; reverse-watch looks for where a true expression became false.")):
+            b.check(b.cmd("reverse-watch " + expr), said + "\n", expr)
+            b.at(here, expr)
         b.cmd("fred-rw level < 6")
         b.on("bump")
 
