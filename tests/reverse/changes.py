@@ -10,7 +10,7 @@ def says(b, line):
 
 def past(b):
     """in the past, at mid (x=2)"""
-    b.start("calls.c:%d" % b.mark("print"))
+    b.start_at("print")
     b.cmd("break mid if x == 2")
     b.cmd("reverse-continue")
     b.check(b.value("x"), 2, "x")

@@ -99,7 +99,7 @@ def test_smashed_arithmetic():
 def test_handlers():
     with Backward("signals", watch=["handled"]) as b:
         b.cmd("handle SIGUSR1 SIGUSR2 SIGCHLD nostop noprint pass")
-        b.start("signals.c:%d" % b.mark("print"))
+        b.start_at("print")
         b.only_fred("signals")
         b.cmd("break %d" % b.mark("handler"))
         b.cmd("break %d" % b.mark("info"))
@@ -116,7 +116,7 @@ def test_handlers():
 def test_next_over_a_signal():
     with Backward("signals", watch=["handled"]) as b:
         b.cmd("handle SIGUSR1 SIGUSR2 SIGCHLD nostop noprint pass")
-        b.start("signals.c:%d" % b.mark("first"))
+        b.start_at("first")
         b.only_fred("signals")
         b.roundtrip("next", b.forward("next", 4))
 

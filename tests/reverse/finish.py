@@ -18,7 +18,7 @@ def test_lands_on_the_call_instruction():
 
 def test_from_deep_recursion():
     with Backward("calls", watch=["n"]) as b:
-        b.start("calls.c:%d" % b.mark("base"))
+        b.start_at("base")
         b.check(b.where().depth, 6, "depth at the base case")
         for n in (2, 3, 4, 5):
             b.cmd("reverse-finish")
