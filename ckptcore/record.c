@@ -125,11 +125,31 @@ void ckpt_record_stop(struct ckpt_timeline *tl, const char *why)
 	ckpt_turns_release(tl);
 }
 
+/* Whether t's signal has to do with the instruction where it stands. */
+static bool synchronous(const struct ckpt_task *t, const siginfo_t *si)
+{
+	switch (t->stop.sig) {
+	case SIGTRAP:
+		return true;
+	case SIGSEGV:
+	case SIGBUS:
+	case SIGFPE:
+	case SIGILL:
+		return si->si_code > 0;
+	default:
+		return false;
+	}
+}
+
 int ckpt_record_signal(const struct ckpt_timeline *tl, siginfo_t *ret)
 {
 	const struct ckpt_task *t = tl->live;
 
 	if (!t || !tl->recording || t->state != CKPT_SIGNAL || t->stop.sig == SIGTRAP)
+		return 0;
+	/* A function that the debugger calls returns to its int3 on the stack, which
+	 * can't be executed. That fault is over once the registers are back. */
+	if (synchronous(t, &t->thread->siginfo) && ckpt_regs(tl->live)->rip != t->thread->signal_ip)
 		return 0;
 	*ret = t->thread->siginfo;
 	return t->stop.sig;
@@ -511,22 +531,6 @@ static enum ckpt_verdict rdtsc(struct ckpt_timeline *tl, struct ckpt_task *t, in
 
 /* ------------------------------------------------------------------ stops */
 
-/* Whether t's signal has to do with the instruction where it stands. */
-static bool synchronous(const struct ckpt_task *t, const siginfo_t *si)
-{
-	switch (t->stop.sig) {
-	case SIGTRAP:
-		return true;
-	case SIGSEGV:
-	case SIGBUS:
-	case SIGFPE:
-	case SIGILL:
-		return si->si_code > 0;
-	default:
-		return false;
-	}
-}
-
 /* A stop of the thread whose turn it is. */
 static enum ckpt_verdict stopped(struct ckpt_timeline *tl, struct ckpt_task *t)
 {
@@ -566,6 +570,7 @@ static enum ckpt_verdict stopped(struct ckpt_timeline *tl, struct ckpt_task *t)
 		/* Injected calls make stops of their own later. */
 		memset(&th->siginfo, 0, sizeof(th->siginfo));
 		ptrace(PTRACE_GETSIGINFO, t->tid, 0, &th->siginfo);
+		th->signal_ip = ckpt_regs(t)->rip;
 		if (!synchronous(t, &th->siginfo) && ckpt_finish_rep(t))
 			return CKPT_HANDLED; /* it died: told soon */
 		return CKPT_REPORT;

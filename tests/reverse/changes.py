@@ -62,6 +62,24 @@ def test_calls():
         b.on("print", "live, after a call")
 
 
+def test_call_at_the_newest_point():
+    """over it, back and forth: where it returned to is no matter of the program's"""
+    with Backward("calls", watch=["x", "total"]) as b:
+        b.only_fred("record cannot call functions")
+        b.start("leaf")
+        here = b.where()
+        b.expect("print fact(5)", r"= 120$")
+        b.cmd("reverse-stepi")
+        b.cmd("stepi")
+        b.at(here, "forward again")
+        b.cmd("stepi 3")
+        b.cmd("reverse-stepi 4")
+        b.cmd("stepi")
+        b.at(here, "from behind it, and forward again")
+        b.cmd("reverse-stepi")
+        b.expect("continue", r"exited normally")
+
+
 def test_live_change():
     with Backward("calls", watch=["total", "x"]) as b:
         b.only_fred("record knows no exit")
