@@ -225,8 +225,6 @@ int ckpt_write(struct ckpt_task *t, uint64_t addr, const void *buf, size_t len) 
 ssize_t ckpt_read_some(struct ckpt_task *t, uint64_t addr, void *buf, size_t len);
 /* Reads a string of at most size - 1 bytes. */
 int ckpt_read_string(struct ckpt_task *t, uint64_t addr, char *buf, size_t size) __must_check;
-/* The descriptor of /proc/TID/mem, opened when first asked for. */
-int ckpt_mem_fd(struct ckpt_task *t);
 
 /* One line of /proc/PID/maps. */
 struct ckpt_map {

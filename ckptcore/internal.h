@@ -144,14 +144,8 @@ void ckpt_record_aligned(struct ckpt_timeline *tl);
 void ckpt_record_exec(struct ckpt_task *t);
 void ckpt_record_changed(struct ckpt_task *t);
 
-/* replay.c */
-void ckpt_play_resume(struct ckpt_task *t, int request, int sig);
-enum ckpt_verdict ckpt_play_stopped(struct ckpt_task *t);
-void ckpt_play_changed(struct ckpt_task *t);
-
 /* Emulates rdtsc or rdtscp at t's SIGSEGV stop: 0: it was none; else the
  * instruction's length. @value: the counter to give. */
-uint64_t ckpt_rdtsc(void);
 int ckpt_rdtsc_at(struct ckpt_task *t);
 void ckpt_rdtsc_give(struct ckpt_task *t, int len, uint64_t value);
 

@@ -12,7 +12,8 @@
 
 #include "ckptcore/internal.h"
 
-int ckpt_mem_fd(struct ckpt_task *t)
+/* The descriptor of /proc/TID/mem, opened when first asked for. */
+static int mem_fd(struct ckpt_task *t)
 {
 	char path[32];
 
@@ -31,7 +32,7 @@ ssize_t ckpt_read_some(struct ckpt_task *t, uint64_t addr, void *buf, size_t len
 	if (n > 0 || len == 0)
 		return n;
 	/* Pages without read permission, and the vsyscall page. */
-	if (ckpt_mem_fd(t) < 0)
+	if (mem_fd(t) < 0)
 		return -EIO;
 	n = pread(t->mem_fd, buf, len, (off_t)addr);
 	return n < 0 ? -errno : n;
@@ -66,10 +67,10 @@ int ckpt_write(struct ckpt_task *t, uint64_t addr, const void *buf, size_t len)
 	}
 	/* Text can't be written that way: for a byte of a breakpoint, or two, a
 	 * failed try costs more than the other way. */
-	if ((len > 2 || ckpt_mem_fd(t) < 0) &&
+	if ((len > 2 || mem_fd(t) < 0) &&
 	    process_vm_writev(t->tid, &local, 1, &remote, 1, 0) == (ssize_t)len)
 		return 0;
-	if (ckpt_mem_fd(t) < 0)
+	if (mem_fd(t) < 0)
 		return -EIO;
 	while (done < len) {
 		ssize_t n = pwrite(t->mem_fd, (const char *)buf + done, len - done,

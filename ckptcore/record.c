@@ -109,7 +109,7 @@ int ckpt_record_start(struct ckpt_timeline *tl)
 	return 0;
 }
 
-static void stop_recording(struct ckpt_timeline *tl, const char *why)
+void ckpt_record_stop(struct ckpt_timeline *tl, const char *why)
 {
 	if (!tl->recording)
 		return;
@@ -119,9 +119,20 @@ static void stop_recording(struct ckpt_timeline *tl, const char *why)
 	ckpt_turns_release(tl);
 }
 
-void ckpt_record_stop(struct ckpt_timeline *tl, const char *why)
+/* Whether t's signal has to do with the instruction where it stands. */
+static bool synchronous(const struct ckpt_task *t, const siginfo_t *si)
 {
-	stop_recording(tl, why);
+	switch (t->stop.sig) {
+	case SIGTRAP:
+		return true;
+	case SIGSEGV:
+	case SIGBUS:
+	case SIGFPE:
+	case SIGILL:
+		return si->si_code > 0;
+	default:
+		return false;
+	}
 }
 
 int ckpt_record_signal(const struct ckpt_timeline *tl, siginfo_t *ret)
@@ -129,6 +140,10 @@ int ckpt_record_signal(const struct ckpt_timeline *tl, siginfo_t *ret)
 	const struct ckpt_task *t = tl->live;
 
 	if (!t || !tl->recording || t->state != CKPT_SIGNAL || t->stop.sig == SIGTRAP)
+		return 0;
+	/* A function that the debugger calls returns to its int3 on the stack, which
+	 * can't be executed. That fault is over once the registers are back. */
+	if (synchronous(t, &t->thread->siginfo) && ckpt_regs(tl->live)->rip != t->thread->signal_ip)
 		return 0;
 	*ret = t->thread->siginfo;
 	return t->stop.sig;
@@ -459,11 +474,6 @@ void ckpt_record_cloned(struct ckpt_task *t)
 
 /* ----------------------------------------------------------------- rdtsc */
 
-uint64_t ckpt_rdtsc(void)
-{
-	return __rdtsc();
-}
-
 int ckpt_rdtsc_at(struct ckpt_task *t)
 {
 	uint8_t insn[3] = { 0 };
@@ -497,7 +507,7 @@ void ckpt_rdtsc_give(struct ckpt_task *t, int len, uint64_t value)
 static enum ckpt_verdict rdtsc(struct ckpt_timeline *tl, struct ckpt_task *t, int len)
 {
 	struct ckpt_event ev = { .kind = CKPT_EV_RDTSC,
-				 .result = (int64_t)ckpt_rdtsc(),
+				 .result = (int64_t)__rdtsc(),
 				 .ip = ckpt_regs(t)->rip,
 				 .file = -1 };
 
@@ -514,22 +524,6 @@ static enum ckpt_verdict rdtsc(struct ckpt_timeline *tl, struct ckpt_task *t, in
 }
 
 /* ------------------------------------------------------------------ stops */
-
-/* Whether t's signal has to do with the instruction where it stands. */
-static bool synchronous(const struct ckpt_task *t, const siginfo_t *si)
-{
-	switch (t->stop.sig) {
-	case SIGTRAP:
-		return true;
-	case SIGSEGV:
-	case SIGBUS:
-	case SIGFPE:
-	case SIGILL:
-		return si->si_code > 0;
-	default:
-		return false;
-	}
-}
 
 /* A stop of the thread whose turn it is. */
 static enum ckpt_verdict stopped(struct ckpt_timeline *tl, struct ckpt_task *t)
@@ -570,6 +564,7 @@ static enum ckpt_verdict stopped(struct ckpt_timeline *tl, struct ckpt_task *t)
 		/* Injected calls make stops of their own later. */
 		memset(&th->siginfo, 0, sizeof(th->siginfo));
 		ptrace(PTRACE_GETSIGINFO, t->tid, 0, &th->siginfo);
+		th->signal_ip = ckpt_regs(t)->rip;
 		if (!synchronous(t, &th->siginfo) && ckpt_finish_rep(t))
 			return CKPT_HANDLED; /* it died: told soon */
 		return CKPT_REPORT;

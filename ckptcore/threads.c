@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Snapshots of processes with several threads.
- *
  * What the kernel tells of a thread from outside (registers, mask, robust
- * list, name, rseq area) is asked for there; the rest (alternate stack,
- * clear_child_tid) by injected calls, whose answers go to some memory of the
- * program that is put back afterwards: nothing of it runs meanwhile.
+ * list, name) is asked for there; the rest (alternate stack, clear_child_tid)
+ * by injected calls, whose answers go to some memory of the program that is
+ * put back afterwards: nothing of it runs meanwhile.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -38,16 +35,13 @@ struct thread {
 	stack_t alt;
 	uint64_t clear_tid; /* 0: none */
 	uint64_t robust, robust_len;
-	struct ckpt_rseq rseq;
 	char name[16];
 	uint8_t *xstate;
 	size_t xlen;
 };
 
 struct ckpt_threads {
-	struct ckpt_task *copy;
 	size_t n;
-	size_t first; /* the one that the copy was made from */
 	struct thread threads[];
 };
 
@@ -58,38 +52,7 @@ struct room {
 	uint8_t saved[64];
 };
 
-/* ---------------------------------------------------------------- stopping */
-
-static bool is_zombie(pid_t tid)
-{
-	char state = ckpt_proc_state(tid);
-
-	return state == 'Z' || state == 'X';
-}
-
-int ckpt_threads_stop(struct ckpt_task **tasks, size_t n, double seconds)
-{
-	double deadline = ckpt_now() + seconds;
-	int err = 0, err2;
-
-	for (size_t i = 0; i < n; i++)
-		if (tasks[i]->state == CKPT_RUNNING)
-			ckpt_interrupt(tasks[i]);
-	for (size_t i = 0; i < n; i++) {
-		if (tasks[i]->state != CKPT_RUNNING)
-			continue;
-		if (tasks[i]->tid == tasks[i]->tgid && is_zombie(tasks[i]->tid))
-			continue; /* a dead leader; its end is told last */
-		err2 = ckpt_wait_until(tasks[i], NULL, deadline);
-		if (!err2 && tasks[i]->state == CKPT_DEAD) {
-			ckpt_tell_later(tasks[i]);
-			err2 = -ESRCH;
-		}
-		if (err2 && err != -ESRCH)
-			err = err2;
-	}
-	return err;
-}
+/* ------------------------------------------------------------------ saving */
 
 static bool can_inject(const struct ckpt_task *t)
 {
@@ -106,46 +69,6 @@ static bool can_inject(const struct ckpt_task *t)
 		return false;
 	}
 }
-
-/* Whether tasks are all living threads of their process, and stopped. */
-static int check_tasks(struct ckpt_task **tasks, size_t n)
-{
-	pid_t tgid = tasks[0]->tgid;
-	size_t known = 0;
-	char path[48];
-	struct dirent *e;
-	int err = 0;
-	DIR *d;
-
-	for (size_t i = 0; i < n; i++)
-		if (tasks[i]->state == CKPT_DEAD)
-			return -ESRCH;
-	for (size_t i = 0; i < n; i++)
-		if (tasks[i]->tgid != tgid || !can_inject(tasks[i]))
-			return -EBUSY;
-	/* By a living thread's number: a dead leader's directory is there, too. */
-	snprintf(path, sizeof(path), "/proc/%d/task", tasks[0]->tid);
-	d = opendir(path);
-	if (!d)
-		return -errno;
-	while (!err && (e = readdir(d))) {
-		pid_t tid = atoi(e->d_name);
-		size_t i = 0;
-
-		if (tid <= 0)
-			continue;
-		while (i < n && tasks[i]->tid != tid)
-			i++;
-		if (i < n)
-			known++;
-		else if (!is_zombie(tid))
-			err = -EBUSY;
-	}
-	closedir(d);
-	return err ? err : known == n ? 0 : -ESRCH;
-}
-
-/* ------------------------------------------------------------------ saving */
 
 /* The stack below the red zone, else the end of any memory of its own. */
 static int find_room(struct ckpt_task *t, struct room *ret)
@@ -239,68 +162,8 @@ static int save_thread(struct ckpt_task *t, struct thread *s, const struct room 
 		s->robust = head;
 		s->robust_len = len;
 	}
-	if (ptrace(PTRACE_GET_RSEQ_CONFIGURATION, t->tid, sizeof(s->rseq), &s->rseq) < 0)
-		memset(&s->rseq, 0, sizeof(s->rseq));
 	read_name(t, s->name);
 	return save_from_inside(t, s, room);
-}
-
-static void free_states(struct ckpt_threads *s)
-{
-	for (size_t i = 0; i < s->n; i++)
-		free(s->threads[i].xstate);
-	free(s);
-}
-
-static int take_copy(struct ckpt_threads *s, struct ckpt_task *t, const struct ckpt_task_ops *ops)
-{
-	int err = ckpt_fork(t, false, ops, &s->copy);
-	uint64_t bytes;
-
-	if (err)
-		return err;
-	if (t->timeline)
-		ckpt_overlay_remove(&t->timeline->overlay, s->copy);
-	err = ckpt_copy_prepare(s->copy, &bytes);
-	if (err) {
-		ckpt_kill(s->copy);
-		return err;
-	}
-	s->copy->state = CKPT_PARKED;
-	return 0;
-}
-
-int ckpt_threads_snapshot(struct ckpt_task **tasks, size_t n, const struct ckpt_task_ops *ops,
-			  struct ckpt_threads **ret)
-{
-	int err = check_tasks(tasks, n);
-	struct ckpt_threads *s;
-	struct room room;
-
-	if (err)
-		return err;
-	s = calloc(1, sizeof(*s) + n * sizeof(*s->threads));
-	if (!s)
-		return -ENOMEM;
-	s->n = n;
-	for (size_t i = 0; i < n; i++)
-		if (tasks[i]->tid == tasks[i]->tgid)
-			s->first = i;
-	err = find_room(tasks[s->first], &room);
-	if (!err) {
-		for (size_t i = 0; !err && i < n; i++)
-			err = save_thread(tasks[i], &s->threads[i], &room);
-		if (ckpt_write(room.t, room.at, room.saved, sizeof(room.saved)) && !err)
-			err = -ESRCH;
-	}
-	if (!err)
-		err = take_copy(s, tasks[s->first], ops);
-	if (err) {
-		free_states(s);
-		return err;
-	}
-	*ret = s;
-	return 0;
 }
 
 int ckpt_threads_save(struct ckpt_task **tasks, size_t n, struct ckpt_task *in,
@@ -312,7 +175,7 @@ int ckpt_threads_save(struct ckpt_task **tasks, size_t n, struct ckpt_task *in,
 
 	if (!s)
 		return -ENOMEM;
-	s->n = s->first = n; /* all of them are to be added */
+	s->n = n;
 	err = find_room(in, &room);
 	if (!err) {
 		for (size_t i = 0; !err && i < n; i++)
@@ -322,7 +185,7 @@ int ckpt_threads_save(struct ckpt_task **tasks, size_t n, struct ckpt_task *in,
 			err = -ESRCH;
 	}
 	if (err) {
-		free_states(s);
+		ckpt_threads_destroy(s);
 		return err;
 	}
 	*ret = s;
@@ -338,16 +201,15 @@ void ckpt_threads_destroy(struct ckpt_threads *s)
 {
 	if (!s)
 		return;
-	if (s->copy)
-		ckpt_kill(s->copy);
-	free_states(s);
+	for (size_t i = 0; i < s->n; i++)
+		free(s->threads[i].xstate);
+	free(s);
 }
 
-/* -------------------------------------------------------------- restarting */
+/* ------------------------------------------------------------------ adding */
 
 /* What calls of the thread itself set. Its mask is that of its creator. */
-static int restore_from_inside(struct ckpt_guest *g, const struct thread *s, bool first,
-			       const char *name)
+static int restore_from_inside(struct ckpt_guest *g, const struct thread *s, const char *name)
 {
 	struct ckpt_task *t = g->t;
 	long res = 0;
@@ -356,17 +218,14 @@ static int restore_from_inside(struct ckpt_guest *g, const struct thread *s, boo
 	if (s->robust)
 		err = ckpt_guest_call(g, &res, SYS_set_robust_list, s->robust, s->robust_len, 0, 0,
 				      0, 0);
-	/* The first was forked: it has lost the address, and kept the others. */
-	if (!err && first && s->clear_tid)
-		err = ckpt_guest_call(g, &res, SYS_set_tid_address, s->clear_tid, 0, 0, 0, 0, 0);
-	if (!err && !first && !(s->alt.ss_flags & SS_DISABLE)) {
+	if (!err && !(s->alt.ss_flags & SS_DISABLE)) {
 		err = ckpt_write(t, ROOM_AT, &s->alt, sizeof(s->alt));
 		if (!err)
 			err = ckpt_guest_call(g, &res, SYS_sigaltstack, ROOM_AT, 0, 0, 0, 0, 0);
 		if (!err && res < 0)
 			err = (int)res;
 	}
-	if (!err && !first && strcmp(s->name, name)) {
+	if (!err && strcmp(s->name, name)) {
 		err = ckpt_write(t, ROOM_AT, s->name, sizeof(s->name));
 		if (!err)
 			err = ckpt_guest_call(g, &res, SYS_prctl, PR_SET_NAME, ROOM_AT, 0, 0, 0, 0);
@@ -401,7 +260,7 @@ static int add_thread(struct ckpt_guest *g, const struct thread *s, const char *
 	if (err)
 		return err;
 	cg.regs = s->regs; /* leaving sets them, TLS base included */
-	err = restore_from_inside(&cg, s, false, name);
+	err = restore_from_inside(&cg, s, name);
 	if (!err)
 		err = ckpt_set_xstate(t, s->xstate, s->xlen);
 	if (!err && ptrace(PTRACE_SETSIGMASK, t->tid, 8, &s->mask) < 0)
@@ -455,68 +314,6 @@ int ckpt_thread_add(struct ckpt_task *t, const struct user_regs_struct *regs,
 	err = add_thread(&g, &s, name, t->ops, ret);
 	err2 = ckpt_guest_leave(&g);
 	return err ? err : err2;
-}
-
-int ckpt_threads_restart(struct ckpt_threads *s, const struct ckpt_task_ops *ops,
-			 struct ckpt_task **tasks_ret, size_t *n)
-{
-	const struct thread *first = &s->threads[s->first];
-	struct ckpt_guest g;
-	struct ckpt_task *t;
-	int err;
-
-	if (*n < s->n)
-		return -ENOSPC;
-	memset(tasks_ret, 0, s->n * sizeof(*tasks_ret));
-	err = ckpt_fork(s->copy, false, ops, &t);
-	if (s->copy->state != CKPT_DEAD)
-		s->copy->state = CKPT_PARKED;
-	if (err)
-		return err;
-	t->timeline = s->copy->timeline;
-	tasks_ret[s->first] = t;
-	err = ckpt_guest_enter(t, &g);
-	if (!err) {
-		g.regs = first->regs;
-		for (size_t i = 0; !err && i < s->n; i++)
-			if (i != s->first)
-				err = add_thread(&g, &s->threads[i], first->name, ops,
-						 &tasks_ret[i]);
-	}
-	if (!err)
-		err = restore_from_inside(&g, first, true, first->name);
-	if (!err)
-		err = ckpt_guest_leave(&g);
-	if (err) {
-		ckpt_threads_kill(tasks_ret, s->n);
-		return err;
-	}
-	*n = s->n;
-	return 0;
-}
-
-int ckpt_threads_revive(const struct ckpt_threads *s, struct ckpt_task **tasks)
-{
-	long res;
-	int err = 0;
-
-	for (size_t i = 0; !err && i < s->n; i++) {
-		const struct ckpt_rseq *area = &s->threads[i].rseq;
-		struct user_regs_struct *r = ckpt_regs(tasks[i]);
-
-		/* The kernel's record of the rest of the time isn't forked:
-		 * restart_syscall would fail. ERESTARTNOHAND: all of it again. */
-		if ((int64_t)r->orig_rax >= 0 && (int64_t)r->rax == -516) {
-			r->rax = (uint64_t)-514;
-			ckpt_regs_dirty(tasks[i]);
-		}
-		if (area->at)
-			err = ckpt_inject(tasks[i], &res, SYS_rseq, area->at, area->len, 0,
-					  area->signature, 0, 0);
-		if (!err && area->at && res < 0)
-			err = (int)res;
-	}
-	return err;
 }
 
 void ckpt_threads_kill(struct ckpt_task **tasks, size_t n)

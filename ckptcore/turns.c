@@ -49,9 +49,8 @@ void ckpt_turns_born(struct ckpt_task *t, struct ckpt_task *child)
 	else
 		child->thread->unborn = true;
 	/* The kernel has told it its number before that stop. */
-	while (child->state == CKPT_NEW)
-		if (ckpt_wait(child, NULL) && child->state == CKPT_DEAD)
-			break;
+	while (child->state == CKPT_NEW && ckpt_wait(child, NULL) == -EINTR)
+		;
 }
 
 static void remove_thread(struct ckpt_timeline *tl, struct ckpt_task *t)

@@ -28,7 +28,8 @@ struct ckpt_thread {
 	bool barrier;	    /* nothing but a snapshot describes its call */
 	bool births;	    /* its call starts a thread */
 	int request, sig;   /* how the debugger resumed it last */
-	siginfo_t siginfo;  /* at a signal's stop, as the kernel gave it */
+	siginfo_t siginfo;  /* at a signal's stop, as the kernel gave it ... */
+	uint64_t signal_ip; /* ... and where that was */
 	int redeliver;	    /* comes once more, to be given with siginfo */
 	uint64_t clear_tid; /* where the kernel writes 0 and wakes, at its end */
 	/* Its call: */

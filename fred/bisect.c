@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "fred/bisect.h"
+#include "fred/reply.h"
 
 #define F fred_tl
 
@@ -27,11 +28,6 @@ static struct {
 	double asked;
 } b;
 
-static void put(json_object *o, const char *key, const char *value)
-{
-	json_object_object_add(o, key, json_object_new_string(value));
-}
-
 static void finish(void)
 {
 	ckpt_puppet_destroy(b.good);
@@ -40,15 +36,9 @@ static void finish(void)
 	memset(&b, 0, sizeof(b));
 }
 
-static void fail(json_object *out, int err)
+static void give_up(json_object *out, int err)
 {
-	if (err == -EINTR) {
-		put(out, "status", "interrupted");
-	} else {
-		put(out, "status", "error");
-		put(out, "message",
-		    err == -EPROTO && fred_seek_error[0] ? fred_seek_error : strerror(-err));
-	}
+	fail(out, err);
 	fred_timeline_unstage();
 	finish();
 }
@@ -108,15 +98,13 @@ static void ask_inside(json_object *out)
 		b.good = NULL;
 		finish();
 		fred_timeline_stage(done, FRED_ARRIVE_STEP);
-		put(out, "status", "found");
-		put(out, "kind", "step");
-		json_object_object_add(out, "pc", json_object_new_uint64(ckpt_canonical(done).rip));
+		put_found(out, done, "step");
 		return;
 	}
 	b.tried = (b.count + 1) / 2;
 	err = fred_seek_first(b.good, &end, b.rules, b.nrules, b.tried + b.own, &p, &which);
 	if (err <= 0)
-		fail(out, err < 0 ? err : -EPROTO);
+		give_up(out, err < 0 ? err : -EPROTO);
 	else
 		ask(out, p);
 }
@@ -142,13 +130,13 @@ static void begin_inside(json_object *out)
 	if (!err)
 		err = statement_rules(b.good);
 	if (err) {
-		fail(out, err);
+		give_up(out, err);
 		return;
 	}
 	end = bad_end();
 	err = fred_seek_count(b.good, &end, b.rules, b.nrules, &b.count);
 	if (err) {
-		fail(out, err);
+		give_up(out, err);
 		return;
 	}
 	b.own = at_statement(b.good);
@@ -162,7 +150,7 @@ static void ask_mid(json_object *out)
 	int err = ckpt_puppet_create(F.tl, b.mid, &p);
 
 	if (err)
-		fail(out, err);
+		give_up(out, err);
 	else
 		ask(out, p);
 }
@@ -210,7 +198,7 @@ void fred_op_bisect(json_object *in, json_object *out)
 	b.m.thread = 0; /* whatever thread makes it bad */
 	err = fred_timeline_moment(&b.m.goal, &b.m.interval);
 	if (err) {
-		fail(out, err);
+		give_up(out, err);
 		return;
 	}
 	ckpt_stats.searches++;
@@ -222,14 +210,13 @@ void fred_op_bisect(json_object *in, json_object *out)
 
 void fred_op_verdict(json_object *in, json_object *out)
 {
-	json_object *v;
-	bool good = json_object_object_get_ex(in, "good", &v) && json_object_get_boolean(v);
+	bool good = get_bool(in, "good");
 
 	ckpt_stats.evaluations++;
 	ckpt_stats.evaluation_s += ckpt_now() - b.asked;
 	fred_timeline_restore();
 	if (b.phase == IDLE || !F.staged) {
-		fail(out, -EINVAL);
+		give_up(out, -EINVAL);
 		return;
 	}
 	fred_timeline_peek(false);

@@ -9,7 +9,7 @@
 #include "ckptcore/materialize.h"
 #include "fred/branch.h"
 #include "fred/checkpoint.h"
-#include "fred/seek.h"
+#include "fred/reply.h"
 #include "fred/threads.h"
 #include "fred/undo.h"
 
@@ -27,22 +27,6 @@ static unsigned int last_number;
 
 /* What the user said to the next resume of a changed program. */
 static enum { NOT_ASKED, YES, NO } answer;
-
-static void put(json_object *o, const char *key, const char *value)
-{
-	json_object_object_add(o, key, json_object_new_string(value));
-}
-
-static void put_number(json_object *o, const char *key, uint64_t value)
-{
-	json_object_object_add(o, key, json_object_new_uint64(value));
-}
-
-static void refuse(json_object *out, const char *text)
-{
-	put(out, "status", "error");
-	put(out, "message", text);
-}
 
 /* ---------------------------------------------------------------- the list */
 
@@ -409,14 +393,14 @@ static void put_branch(json_object *array, const struct branch *b)
 	const struct ckpt_task *at = b == current ? F.now : b->at;
 
 	put(o, "name", b->name);
-	json_object_object_add(o, "current", json_object_new_boolean(b == current));
+	put_bool(o, "current", b == current);
 	if (b->parent[0]) {
 		put(o, "parent", b->parent);
 		put_number(o, "from", b->event);
 	}
 	put_number(o, "snapshots", b->tl->nsnaps);
 	put_number(o, "events", b->tl->nevents);
-	json_object_object_add(o, "ended", json_object_new_boolean(!b->tl->live));
+	put_bool(o, "ended", !b->tl->live);
 	if (at && at->play)
 		put_number(o, "at", at->play->event);
 	json_object_array_add(array, o);
@@ -440,13 +424,10 @@ void fred_op_branch_plan(json_object *in, json_object *out)
 {
 	char named[1024], reason[400], name[16];
 	struct ckpt_outside *o;
-	json_object *v;
-	bool will_change =
-		json_object_object_get_ex(in, "changes", &v) && json_object_get_boolean(v);
 
 	answer = NOT_ASKED;
 	if (!F.tl || !F.vt || !F.now || !F.now->play || F.peeking ||
-	    (!will_change && (!is_changed() || was_done_then()))) {
+	    (!get_bool(in, "changes") && (!is_changed() || was_done_then()))) {
 		put(out, "status", "clean");
 		return;
 	}
@@ -464,9 +445,7 @@ void fred_op_branch_plan(json_object *in, json_object *out)
 
 void fred_op_branch_answer(json_object *in, json_object *out)
 {
-	json_object *v;
-
-	answer = json_object_object_get_ex(in, "yes", &v) && json_object_get_boolean(v) ? YES : NO;
+	answer = get_bool(in, "yes") ? YES : NO;
 	put(out, "status", "ok");
 }
 
@@ -489,15 +468,12 @@ static int player_of(struct branch *b, struct ckpt_task **ret)
 
 void fred_op_switch(json_object *in, json_object *out)
 {
-	json_object *v;
-	const char *name =
-		json_object_object_get_ex(in, "name", &v) ? json_object_get_string(v) : "";
 	struct branch *b;
 	struct ckpt_task *to;
 	int err;
 
 	here();
-	b = by_name(name);
+	b = by_name(get(in, "name", ""));
 	if (!b || b == current) {
 		refuse(out, b ? "the program is there" : "there is no branch of this name");
 		return;

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "fred/checkpoint.h"
-#include "fred/seek.h"
+#include "fred/reply.h"
 #include "fred/undo.h"
 
 #define F fred_tl
@@ -21,24 +21,6 @@ static struct checkpoint {
 	struct checkpoint *next;
 } * list;
 static unsigned int last_id;
-
-static void put(json_object *o, const char *key, const char *value)
-{
-	json_object_object_add(o, key, json_object_new_string(value));
-}
-
-static void put_error(json_object *out, const char *text)
-{
-	put(out, "status", "error");
-	put(out, "message", text);
-}
-
-static const char *get(json_object *in, const char *key)
-{
-	json_object *v;
-
-	return json_object_object_get_ex(in, key, &v) ? json_object_get_string(v) : "";
-}
 
 /* A puppet where the debugger stands now. */
 static int here(struct ckpt_task **ret)
@@ -68,20 +50,19 @@ void fred_op_checkpoint(json_object *in, json_object *out)
 	int err = c ? here(&c->at) : -ENOMEM;
 
 	if (err) {
-		put_error(out,
-			  err == -EBUSY ? "the program is inside a system call" : strerror(-err));
+		refuse(out, err == -EBUSY ? "the program is inside a system call" : strerror(-err));
 		free(c);
 		return;
 	}
 	c->id = ++last_id;
-	c->where = strdup(get(in, "where"));
+	c->where = strdup(get(in, "where", ""));
 	F.tl->snaps[c->at->play->interval]->pins++;
 	while (*p)
 		p = &(*p)->next;
 	*p = c;
 	fred_undo_pin(c->id);
 	put(out, "status", "ok");
-	json_object_object_add(out, "id", json_object_new_int((int)c->id));
+	put_number(out, "id", c->id);
 }
 
 void fred_op_checkpoints(json_object *in, json_object *out)
@@ -92,9 +73,9 @@ void fred_op_checkpoints(json_object *in, json_object *out)
 	for (struct checkpoint *c = list; c; c = c->next) {
 		json_object *o = json_object_new_object();
 
-		json_object_object_add(o, "id", json_object_new_int((int)c->id));
+		put_number(o, "id", c->id);
 		put(o, "where", c->where ? c->where : "");
-		json_object_object_add(o, "event", json_object_new_uint64(c->at->play->event));
+		put_number(o, "event", c->at->play->event);
 		json_object_array_add(array, o);
 	}
 	put(out, "status", "ok");
@@ -103,11 +84,10 @@ void fred_op_checkpoints(json_object *in, json_object *out)
 
 static struct checkpoint **find(json_object *in)
 {
-	json_object *v;
-	int id = json_object_object_get_ex(in, "id", &v) ? json_object_get_int(v) : 0;
+	uint64_t id = get_number(in, "id", 0);
 	struct checkpoint **p = &list;
 
-	while (*p && (*p)->id != (unsigned int)id)
+	while (*p && (*p)->id != id)
 		p = &(*p)->next;
 	return p;
 }
@@ -119,18 +99,16 @@ void fred_op_restart(json_object *in, json_object *out)
 	int err;
 
 	if (!c) {
-		put_error(out, "no such checkpoint");
+		refuse(out, "no such checkpoint");
 		return;
 	}
 	err = ckpt_puppet_clone(c->at, &copy);
 	if (err) {
-		put_error(out, strerror(-err));
+		refuse(out, strerror(-err));
 		return;
 	}
 	fred_timeline_stage(copy, FRED_ARRIVE_STEP);
-	put(out, "status", "found");
-	put(out, "kind", "step");
-	json_object_object_add(out, "pc", json_object_new_uint64(ckpt_canonical(copy).rip));
+	put_found(out, copy, "step");
 }
 
 static void drop(struct checkpoint **p)
@@ -149,7 +127,7 @@ void fred_op_delete_checkpoint(json_object *in, json_object *out)
 	struct checkpoint **p = find(in);
 
 	if (!*p) {
-		put_error(out, "no such checkpoint");
+		refuse(out, "no such checkpoint");
 		return;
 	}
 	drop(p);

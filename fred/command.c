@@ -19,6 +19,7 @@
 #include "fred/branch.h"
 #include "fred/checkpoint.h"
 #include "fred/command.h"
+#include "fred/reply.h"
 #include "fred/reverse.h"
 #include "fred/threads.h"
 #include "fred/undo.h"
@@ -40,53 +41,7 @@ static struct {
 static pid_t asking; /* the debugger's task */
 bool fred_commands_loaded;
 
-/* ------------------------------------------------------------------- JSON */
-
-static const char *get_string(json_object *o, const char *key, const char *fallback)
-{
-	json_object *v;
-
-	return json_object_object_get_ex(o, key, &v) ? json_object_get_string(v) : fallback;
-}
-
-static uint64_t get_number(json_object *o, const char *key, uint64_t fallback)
-{
-	json_object *v;
-
-	return json_object_object_get_ex(o, key, &v) ? (uint64_t)json_object_get_uint64(v) :
-						       fallback;
-}
-
-static void put_string(json_object *o, const char *key, const char *value)
-{
-	json_object_object_add(o, key, json_object_new_string(value));
-}
-
-static void put_number(json_object *o, const char *key, uint64_t value)
-{
-	json_object_object_add(o, key, json_object_new_uint64(value));
-}
-
-static void put_seconds(json_object *o, const char *key, double value)
-{
-	json_object_object_add(o, key, json_object_new_double(value));
-}
-
-static void put_bool(json_object *o, const char *key, bool value)
-{
-	json_object_object_add(o, key, json_object_new_boolean(value));
-}
-
-static void fail(json_object *out, int err)
-{
-	if (err == -EINTR) {
-		put_string(out, "status", "interrupted");
-		return;
-	}
-	put_string(out, "status", "error");
-	put_string(out, "message",
-		   err == -EPROTO && fred_seek_error[0] ? fred_seek_error : strerror(-err));
-}
+/* ------------------------------------------------------------------ status */
 
 /* The program that p runs. */
 static void put_exe(json_object *out, struct ckpt_task *p)
@@ -99,10 +54,16 @@ static void put_exe(json_object *out, struct ckpt_task *p)
 	if (n <= 0)
 		return;
 	exe[n] = 0;
-	put_string(out, "exe", exe);
+	put(out, "exe", exe);
 }
 
-/* ------------------------------------------------------------------ status */
+/* The target, and the thread that the debugger will stand in. */
+static void put_target(json_object *out)
+{
+	put_number(out, "tid", (uint64_t)F.tid);
+	put_bool(out, "strangers", F.staged && fred_threads_strange(F.staged));
+	put_number(out, "thread", (uint64_t)(F.staged ? ckpt_vtid(F.staged) : F.tid));
+}
 
 static void op_status(json_object *in, json_object *out)
 {
@@ -111,10 +72,8 @@ static void op_status(json_object *in, json_object *out)
 	(void)in;
 	fred_timeline_join();
 	puppet = F.now && F.now->play;
-	put_string(out, "state", !F.tl ? "none" : !F.vt ? "ended" : puppet ? "past" : "live");
-	put_number(out, "tid", (uint64_t)F.tid);
-	put_bool(out, "strangers", F.staged && fred_threads_strange(F.staged));
-	put_number(out, "thread", (uint64_t)(F.staged ? ckpt_vtid(F.staged) : F.tid));
+	put(out, "state", !F.tl ? "none" : !F.vt ? "ended" : puppet ? "past" : "live");
+	put_target(out);
 	put_bool(out, "verbose", F.verbose);
 	put_bool(out, "running", F.now && F.now->state == CKPT_RUNNING);
 	if (F.staged)
@@ -123,12 +82,17 @@ static void op_status(json_object *in, json_object *out)
 	put_bool(out, "no_record", F.no_record);
 	put_number(out, "threads", F.vt ? vpt_count(F.vt->tgid) : 0);
 	if (F.tl && F.tl->broken)
-		put_string(out, "broken", F.tl->broken);
+		put(out, "broken", F.tl->broken);
 	if (F.tl && F.tl->nsnaps) {
 		put_number(out, "snapshots", F.tl->nsnaps);
 		put_number(out, "events", F.tl->nevents);
 		put_number(out, "event", puppet ? F.now->play->event : F.tl->nevents);
 	}
+}
+
+static void put_seconds(json_object *out, const char *key, double value)
+{
+	json_object_object_add(out, key, json_object_new_double(value));
 }
 
 static void op_stats(json_object *in, json_object *out)
@@ -216,9 +180,7 @@ static void stage(json_object *out, struct ckpt_task *p, enum fred_arrival arriv
 {
 	fred_timeline_stage(p, arrival);
 	F.watch_addr = arrival == FRED_ARRIVE_WATCH ? search.watches[slot].addr : 0;
-	put_string(out, "status", "found");
-	put_string(out, "kind", kind);
-	put_number(out, "pc", ckpt_canonical(p).rip);
+	put_found(out, p, kind);
 	put_number(out, "slot", slot);
 	put_exe(out, p);
 	put_bool(out, "code",
@@ -331,7 +293,7 @@ static const struct {
  * as fred_seek_last(). */
 static int run_command(json_object *in, const struct fred_moment *m, struct ckpt_task **ret)
 {
-	const char *how = get_string(in, "how", "");
+	const char *how = get(in, "how", "");
 	size_t i = 0;
 
 	if (!strcmp(how, "finish"))
@@ -366,7 +328,7 @@ static int set_floor(json_object *in, const struct fred_moment *m)
 
 static void op_reverse(json_object *in, json_object *out)
 {
-	const char *how = get_string(in, "how", "");
+	const char *how = get(in, "how", "");
 	struct ckpt_task *end;
 	struct fred_moment m;
 	double begin = ckpt_now();
@@ -421,7 +383,7 @@ static void op_peek(json_object *in, json_object *out)
 	fred_timeline_peek(on);
 	if (on && F.peeking)
 		fred_threads_play_as((pid_t)get_number(in, "as", 0));
-	put_string(out, "status", "ok");
+	put(out, "status", "ok");
 	put_number(out, "thread", (uint64_t)(F.now ? ckpt_vtid(F.now) : 0));
 }
 
@@ -437,10 +399,9 @@ static void op_land(json_object *in, json_object *out)
 		return;
 	}
 	if (!fred_threads_can_meet(F.staged)) {
-		put_string(out, "status", "error");
-		put_string(
-			out, "message",
-			"that lies on the other side of the main thread's end, which came before the others', and gdb can't be shown it");
+		put(out, "status", "error");
+		put(out, "message",
+		    "that lies on the other side of the main thread's end, which came before the others', and gdb can't be shown it");
 		return;
 	}
 	F.landing = true;
@@ -448,7 +409,7 @@ static void op_land(json_object *in, json_object *out)
 	F.met = F.arrival;
 	if (get_number(in, "meet", 0))
 		F.arrival = FRED_ARRIVE_STEP;
-	put_string(out, "status", "ok");
+	put(out, "status", "ok");
 }
 
 /* The debugger stands at the staged point, to meet its threads, and is to arrive
@@ -458,7 +419,7 @@ static void op_met(json_object *in, json_object *out)
 	(void)in;
 	if (F.now && F.vt)
 		fred_timeline_stage(F.now, F.met);
-	put_string(out, "status", F.now && F.vt ? "ok" : "error");
+	put(out, "status", F.now && F.vt ? "ok" : "error");
 }
 
 static void op_drop(json_object *in, json_object *out)
@@ -467,7 +428,7 @@ static void op_drop(json_object *in, json_object *out)
 	fred_timeline_restore();
 	fred_timeline_unstage();
 	drop_floor();
-	put_string(out, "status", "ok");
+	put(out, "status", "ok");
 }
 
 /* After the program's end: its last moment, to attach to. */
@@ -491,7 +452,7 @@ static void op_reattach(json_object *in, json_object *out)
 		return;
 	}
 	fred_timeline_stage(p, FRED_ARRIVE_STEP);
-	put_string(out, "status", "ok");
+	put(out, "status", "ok");
 	put_number(out, "tid", (uint64_t)F.tid);
 }
 
@@ -508,7 +469,7 @@ static void op_facts(json_object *in, json_object *out)
 	if (err)
 		fail(out, err);
 	else
-		put_string(out, "status", "ok");
+		put(out, "status", "ok");
 }
 
 static void op_undo(json_object *in, json_object *out)
@@ -562,7 +523,7 @@ static bool given_up(void)
 long fred_command(struct ckpt_task *t, const char *request, char *reply, size_t room)
 {
 	json_object *in = json_tokener_parse(request), *out = json_object_new_object();
-	const char *op = in ? get_string(in, "op", "") : "";
+	const char *op = in ? get(in, "op", "") : "";
 	const char *text;
 	size_t i = 0, len;
 	long n;

@@ -47,7 +47,7 @@ static void report_end(void)
 static void lost(struct vpt_thread *vt, const struct ckpt_run *run, const char *what)
 {
 	char text[1400];
-	siginfo_t si = fred_trap_info(TRAP_TRACE);
+	siginfo_t si = vpt_trap_info(TRAP_TRACE);
 
 	snprintf(text, sizeof(text), "replay %s at event %llu%s%s; the program stays where it is",
 		 what, (unsigned long long)F.now->play->event, run->seen[0] ? ": " : "", run->seen);
@@ -168,7 +168,7 @@ static void report_halt(struct vpt_thread *vt, enum ckpt_halt halt, const struct
 				   &F.now->play->stopped_by);
 		break;
 	case CKPT_HALT_CALL:
-		si = fred_trap_info(SIGTRAP | 0x80);
+		si = vpt_trap_info(SIGTRAP | 0x80);
 		fred_timeline_tell(vt, ckpt_vtid(F.now), W_STOPCODE(SIGTRAP | 0x80), &si);
 		break;
 	case CKPT_HALT_CANCELLED:

@@ -15,9 +15,7 @@ void fred_forward_live(int request);
  * they did then, but don't stop at its breakpoints. */
 bool fred_forward_stops_here(void);
 
-/* timeline.c: a SIGTRAP with that code. */
-siginfo_t fred_trap_info(int code);
-/* Tells the debugger that the thread tid has stopped; before that, which threads
+/* timeline.c: tells the debugger that the thread tid has stopped; before that, which threads
  * have ended and which have begun, by way of vt, which it has resumed. */
 void fred_timeline_tell(struct vpt_thread *vt, pid_t tid, int status, const siginfo_t *si);
 /* Tells it that the program has stopped where it is now. */

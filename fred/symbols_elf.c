@@ -339,29 +339,36 @@ static void read_fdes(struct sym_object *o, const struct cfi_data *d, uint64_t b
 	}
 }
 
-static bool find_section(Elf *elf, const char *wanted, struct cfi_data *ret)
+Elf_Scn *sym_section(Elf *elf, const char *name, GElf_Shdr *ret)
 {
 	Elf_Scn *scn = NULL;
-	size_t shstrndx;
+	const char *its;
+	size_t names;
 
-	if (elf_getshdrstrndx(elf, &shstrndx) < 0)
-		return false;
+	if (elf_getshdrstrndx(elf, &names) < 0)
+		return NULL;
 	while ((scn = elf_nextscn(elf, scn))) {
-		GElf_Shdr sh;
-		const char *name;
-
-		if (!gelf_getshdr(scn, &sh) || sh.sh_type == SHT_NOBITS)
+		if (!gelf_getshdr(scn, ret) || ret->sh_type == SHT_NOBITS)
 			continue;
-		name = elf_strptr(elf, shstrndx, sh.sh_name);
-		if (!name || strcmp(name, wanted))
-			continue;
-		/* compressed sections: libdw has replaced them by then */
-		ret->data = elf_rawdata(scn, NULL);
-		ret->vaddr = sh.sh_addr;
-		ret->ident = (const unsigned char *)elf_getident(elf, NULL);
-		return ret->data && ret->data->d_buf && ret->ident;
+		its = elf_strptr(elf, names, ret->sh_name);
+		if (its && !strcmp(its, name))
+			return scn;
 	}
-	return false;
+	return NULL;
+}
+
+static bool find_section(Elf *elf, const char *name, struct cfi_data *ret)
+{
+	GElf_Shdr sh;
+	Elf_Scn *scn = sym_section(elf, name, &sh);
+
+	if (!scn)
+		return false;
+	/* compressed sections: libdw has replaced them by then */
+	ret->data = elf_rawdata(scn, NULL);
+	ret->vaddr = sh.sh_addr;
+	ret->ident = (const unsigned char *)elf_getident(elf, NULL);
+	return ret->data && ret->data->d_buf && ret->ident;
 }
 
 /* No section headers (a file rebuilt from memory): by way of PT_GNU_EH_FRAME. */

@@ -213,6 +213,8 @@ void sym_spans_sort(struct sym_spans *s);
 const struct sym_span *sym_spans_find(const struct sym_spans *s, uint64_t addr);
 
 /* symbols_elf.c */
+/* The section of this name that has contents, NULL: none; with its header. */
+Elf_Scn *sym_section(Elf *elf, const char *name, GElf_Shdr *ret);
 void sym_object_read_symbols(struct sym_object *o);
 void sym_object_read_fdes(struct sym_object *o);
 

@@ -413,22 +413,12 @@ static void take_statements(const struct sym_object *o, struct sym_cu *cu, struc
 /* libdw has decompressed the section by now, if it was. */
 static Elf_Data *line_section(Elf *elf)
 {
-	Elf_Scn *scn = NULL;
-	size_t shstrndx;
+	GElf_Shdr sh;
+	Elf_Scn *scn = elf ? sym_section(elf, ".debug_line", &sh) : NULL;
 
-	if (!elf || elf_getshdrstrndx(elf, &shstrndx) < 0)
-		return NULL;
-	while ((scn = elf_nextscn(elf, scn))) {
-		GElf_Shdr sh;
-		const char *name;
-
-		if (!gelf_getshdr(scn, &sh) || sh.sh_type == SHT_NOBITS)
-			continue;
-		name = elf_strptr(elf, shstrndx, sh.sh_name);
-		if (name && (!strcmp(name, ".debug_line") || !strcmp(name, ".zdebug_line")))
-			return elf_rawdata(scn, NULL);
-	}
-	return NULL;
+	if (!scn && elf)
+		scn = sym_section(elf, ".zdebug_line", &sh);
+	return scn ? elf_rawdata(scn, NULL) : NULL;
 }
 
 void sym_cu_read_lines(struct fred_sym *sym, struct sym_object *o, struct sym_cu *cu)

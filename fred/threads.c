@@ -121,9 +121,7 @@ bool fred_threads_appear(struct vpt_thread *vt)
 	memset(&si, 0, sizeof(si));
 	si.si_signo = SIGSTOP;
 	vpt_report(new, W_STOPCODE(SIGSTOP), &si);
-	memset(&si, 0, sizeof(si));
-	si.si_signo = SIGTRAP;
-	si.si_code = SIGTRAP | PTRACE_EVENT_CLONE << 8;
+	si = vpt_trap_info(SIGTRAP | PTRACE_EVENT_CLONE << 8);
 	vt->msg = (unsigned long)new->tid;
 	vpt_report(vt, W_STOPCODE(SIGTRAP) | PTRACE_EVENT_CLONE << 16, &si);
 	return true;

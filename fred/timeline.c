@@ -324,16 +324,6 @@ void fred_timeline_peek(bool in)
 	fred_threads_play(F.now);
 }
 
-siginfo_t fred_trap_info(int code)
-{
-	siginfo_t si;
-
-	memset(&si, 0, sizeof(si));
-	si.si_signo = SIGTRAP;
-	si.si_code = code;
-	return si;
-}
-
 static void tell_held(void)
 {
 	struct vpt_thread *vt = vpt_find(F.held.tid);
@@ -344,7 +334,7 @@ static void tell_held(void)
 	if (F.held.at_int3 && ckpt_overlay_at(&F.tl->overlay, ckpt_regs(F.now)->rip, NULL)) {
 		ckpt_regs(F.now)->rip++;
 		ckpt_regs_dirty(F.now);
-		F.held.siginfo = fred_trap_info(SI_KERNEL);
+		F.held.siginfo = vpt_trap_info(SI_KERNEL);
 	}
 	F.held.at_int3 = false;
 	vpt_report(vt ? vt : F.vt, F.held.status, &F.held.siginfo);
@@ -390,13 +380,13 @@ void fred_timeline_announce(struct vpt_thread *vt, enum fred_arrival arrival)
 {
 	struct ckpt_task *t = F.now;
 	struct vpt_thread *own = fred_threads_current();
-	siginfo_t si = fred_trap_info(TRAP_TRACE);
+	siginfo_t si = vpt_trap_info(TRAP_TRACE);
 
 	F.held.at_int3 = arrival == FRED_ARRIVE_BREAKPOINT;
 	if (arrival == FRED_ARRIVE_WATCH) {
 		if (!own)
 			own = vt;
-		si = fred_trap_info(4 /* TRAP_HWBKPT */);
+		si = vpt_trap_info(4 /* TRAP_HWBKPT */);
 		own->dr[6] = 0xffff0ff0ull | 1ull << debug_register(own, F.watch_addr);
 		own->dr6_ours = true;
 	}
@@ -407,7 +397,7 @@ void fred_timeline_announce(struct vpt_thread *vt, enum fred_arrival arrival)
  * and knows that none of its breakpoints is in it. */
 void fred_timeline_announce_exec(struct vpt_thread *vt)
 {
-	siginfo_t si = fred_trap_info(SIGTRAP | PTRACE_EVENT_EXEC << 8);
+	siginfo_t si = vpt_trap_info(SIGTRAP | PTRACE_EVENT_EXEC << 8);
 
 	F.tl->overlay.n = 0;
 	vt->msg = (unsigned long)vt->tid;
@@ -479,7 +469,7 @@ static void take_clean(void)
  * away when the registers come back. */
 static void forward_calling(struct vpt_thread *vt, int request)
 {
-	siginfo_t si = fred_trap_info(SI_KERNEL);
+	siginfo_t si = vpt_trap_info(SI_KERNEL);
 	struct ckpt_task *t = vt->task;
 
 	while (!ckpt_resume(

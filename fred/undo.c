@@ -5,12 +5,11 @@
 #include <string.h>
 #include <unistd.h>
 #include <sys/ptrace.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "ckptcore/plugin.h"
-#include "fred/seek.h"
+#include "fred/reply.h"
 #include "fred/threads.h"
 #include "fred/undo.h"
 
@@ -43,17 +42,6 @@ static struct ckpt_timeline *last_timeline;
 static double last_recovery;
 static unsigned int pin_next; /* checkpoint whose session the next prompt is */
 static bool branched;	      /* a branch was made since the last prompt */
-
-static void put(json_object *o, const char *key, const char *value)
-{
-	json_object_object_add(o, key, json_object_new_string(value));
-}
-
-static void refuse(json_object *out, const char *text)
-{
-	put(out, "status", "error");
-	put(out, "message", text);
-}
 
 static void parked_stopped(struct ckpt_task *t, const struct ckpt_stop *stop)
 {
@@ -143,15 +131,6 @@ static int take_target(struct session *s)
 	return err ? err : ckpt_puppet_create(F.tl, F.tl->nsnaps - 1, &s->target);
 }
 
-static bool one_thread(pid_t tgid)
-{
-	char path[32];
-	struct stat st;
-
-	snprintf(path, sizeof(path), "/proc/%d/task", tgid);
-	return !stat(path, &st) && st.st_nlink == 3;
-}
-
 /* t stands at its request. */
 static int take(struct ckpt_task *t, struct session **ret)
 {
@@ -159,7 +138,7 @@ static int take(struct ckpt_task *t, struct session **ret)
 	struct session *s;
 	int err = 0;
 
-	if (!one_thread(t->tgid) || (F.vt && !F.tl))
+	if (fred_threads_count(t->tgid) != 1 || (F.vt && !F.tl))
 		return -EBUSY;
 	if (F.now && F.now->state == CKPT_RUNNING) /* `run &' */
 		return -EBUSY;
@@ -236,10 +215,7 @@ static bool due(void)
 
 void fred_op_prompt(struct ckpt_task *t, json_object *in, json_object *out)
 {
-	json_object *v;
-	const char *command =
-		json_object_object_get_ex(in, "command", &v) ? json_object_get_string(v) : NULL;
-	struct prompt *p = add_prompt(command);
+	struct prompt *p = add_prompt(get(in, "command", NULL));
 
 	put(out, "status", "ok");
 	if (!p || (!pin_next && !p->branched && !due()))
@@ -338,7 +314,7 @@ static int back_to(size_t to, struct ckpt_task *old, const char *say)
 		json_object_array_add(replay, json_object_new_string(prompts[i].command ?
 									     prompts[i].command :
 									     ""));
-	json_object_object_add(answer, "restarted", json_object_new_boolean(true));
+	put_bool(answer, "restarted", true);
 	json_object_object_add(answer, "replay", replay);
 	if (say)
 		put(answer, "say", say);
@@ -354,9 +330,9 @@ static int back_to(size_t to, struct ckpt_task *old, const char *say)
 	return 0;
 }
 
-static size_t of_checkpoint(unsigned int id)
+static size_t of_checkpoint(uint64_t id)
 {
-	for (size_t i = 0; i < nprompts; i++)
+	for (size_t i = 0; id && i < nprompts; i++)
 		if (prompts[i].session && prompts[i].session->checkpoint == id)
 			return i;
 	return nprompts;
@@ -364,13 +340,11 @@ static size_t of_checkpoint(unsigned int id)
 
 void fred_op_undo(struct ckpt_task *t, json_object *in, json_object *out)
 {
-	json_object *v;
-	size_t n = json_object_object_get_ex(in, "n", &v) ? (size_t)json_object_get_int64(v) : 0,
-	       to;
+	size_t n = get_number(in, "n", 0), to;
 	int err;
 
-	if (json_object_object_get_ex(in, "checkpoint", &v)) {
-		to = of_checkpoint((unsigned int)json_object_get_int(v));
+	if (json_object_object_get(in, "checkpoint")) {
+		to = of_checkpoint(get_number(in, "checkpoint", 0));
 		if (to == nprompts) {
 			refuse(out, "this checkpoint has no session");
 			return;

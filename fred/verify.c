@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "fred/seek.h"
+#include "fred/reply.h"
 #include "fred/verify.h"
 
 #define F fred_tl
@@ -122,15 +122,12 @@ void fred_op_verify(json_object *in, json_object *out)
 			break;
 		i++;
 	}
-	json_object_object_add(out, "verified", json_object_new_uint64(i));
+	put_number(out, "verified", i);
 	if (err) {
 		snprintf(text, sizeof(text), "the interval behind snapshot %zu (event %llu): %s", i,
 			 (unsigned long long)F.tl->snaps[i]->event,
 			 err == -EPROTO ? d.text : strerror(-err));
-		json_object_object_add(out, "message", json_object_new_string(text));
+		put(out, "message", text);
 	}
-	json_object_object_add(out, "status",
-			       json_object_new_string(err == -EINTR ? "interrupted" :
-						      err	    ? "error" :
-								      "ok"));
+	put(out, "status", err == -EINTR ? "interrupted" : err ? "error" : "ok");
 }

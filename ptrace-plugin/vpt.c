@@ -457,7 +457,7 @@ static void tracee_forked(struct ckpt_task *t, struct ckpt_task *child, int even
 	ckpt_first_stop(child);
 }
 
-static siginfo_t trap_info(int code)
+siginfo_t vpt_trap_info(int code)
 {
 	siginfo_t si;
 
@@ -472,7 +472,7 @@ void vpt_report_trap(struct vpt_thread *vt, int request)
 	int sig = request == PTRACE_SYSCALL && vt->options & PTRACE_O_TRACESYSGOOD ?
 			  SIGTRAP | 0x80 :
 			  SIGTRAP;
-	siginfo_t si = trap_info(request == PTRACE_SYSCALL ? sig : TRAP_TRACE);
+	siginfo_t si = vpt_trap_info(request == PTRACE_SYSCALL ? sig : TRAP_TRACE);
 
 	vpt_report(vt, W_STOPCODE(sig), &si);
 }
@@ -496,10 +496,10 @@ static void tracee_event(struct vpt_thread *vt, const struct ckpt_stop *stop)
 	}
 	vt->msg = stop->msg;
 	if (event_wanted(vt, stop->event)) {
-		si = trap_info(SIGTRAP | stop->event << 8);
+		si = vpt_trap_info(SIGTRAP | stop->event << 8);
 		vpt_report(vt, W_STOPCODE(SIGTRAP) | stop->event << 16, &si);
 	} else if (stop->event == PTRACE_EVENT_EXEC) {
-		si = trap_info(SI_USER);
+		si = vpt_trap_info(SI_USER);
 		vpt_report(vt, W_STOPCODE(SIGTRAP), &si);
 	} else {
 		ckpt_target_resume(t, vt->request, 0);

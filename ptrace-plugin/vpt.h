@@ -146,6 +146,8 @@ int vpt_settle(struct ckpt_task *t, struct vpt_debugger *d) __must_check;
 
 /* Reports a stop to the debugger. siginfo NULL: ask the task. */
 void vpt_report(struct vpt_thread *vt, int status, const siginfo_t *siginfo);
+/* A SIGTRAP with that code. */
+siginfo_t vpt_trap_info(int code);
 /* Reports the end of the thread. */
 void vpt_report_exit(struct vpt_thread *vt, int status);
 /* Re-creates a virtual thread (attach to a puppet). */

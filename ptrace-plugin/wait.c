@@ -70,6 +70,16 @@ static long take(struct ckpt_task *t, struct vpt_thread *vt, unsigned long statu
 	return tid;
 }
 
+/* Resumes t up to its next stop. -ESRCH: it died. */
+static int go(struct ckpt_task *t, int request)
+{
+	if (ckpt_resume(t, request, 0) < 0)
+		return -ESRCH;
+	while (ckpt_wait(t, NULL) == -EINTR)
+		;
+	return t->state == CKPT_DEAD ? -ESRCH : 0;
+}
+
 /*
  * The real process behind an exit that we report may be the debugger's own
  * child. We have reaped it as its tracer; it is a zombie until the debugger
@@ -86,14 +96,10 @@ static int reap_zombies(struct ckpt_task *t, struct vpt_debugger *d)
 		r->rdx = __WALL | WNOHANG;
 		r->r10 = 0;
 		ckpt_regs_dirty(t);
-		do {
-			if (ckpt_resume(t, PTRACE_SYSCALL, 0) < 0)
+		do
+			if (go(t, PTRACE_SYSCALL))
 				return -ESRCH;
-			while (ckpt_wait(t, NULL) == -EINTR)
-				;
-			if (t->state == CKPT_DEAD)
-				return -ESRCH;
-		} while (t->state != CKPT_EXIT && t->state != CKPT_SECCOMP);
+		while (t->state != CKPT_EXIT && t->state != CKPT_SECCOMP);
 		/* Back to before the call, once more. */
 		r = ckpt_regs(t);
 		*r = saved;
@@ -102,11 +108,7 @@ static int reap_zombies(struct ckpt_task *t, struct vpt_debugger *d)
 		r->orig_rax = -1;
 		ckpt_regs_dirty(t);
 		do {
-			if (ckpt_resume(t, PTRACE_CONT, 0) < 0)
-				return -ESRCH;
-			while (ckpt_wait(t, NULL) == -EINTR)
-				;
-			if (t->state == CKPT_DEAD)
+			if (go(t, PTRACE_CONT))
 				return -ESRCH;
 			if (t->state == CKPT_SIGNAL) {
 				/* Delivered first, it will come to the call later. */

@@ -54,7 +54,8 @@ def ignore_crossings(count):
         return
     here[0].ignore_count = max(count - 1, 0)
     if count > 1:
-        gdb.write("Will ignore next %d crossings of breakpoint %d.  Continuing.\n" % (count - 1, here[0].number))
+        crossings = "crossing" if count == 2 else "%d crossings" % (count - 1)
+        gdb.write("Will ignore next %s of breakpoint %d.  Continuing.\n" % (crossings, here[0].number))
 
 
 def end_of_history():
@@ -109,9 +110,10 @@ HELP = {
 
 class Reverse(gdb.Command):
     def __init__(self, name, how):
-        self.__doc__ = HELP[how] + "\nArgument N means do this N times (or till program stops for another reason)."
+        self.__doc__ = HELP[how]
+        if how != "finish":
+            self.__doc__ += "\nArgument N means do this N times (or till program stops for another reason)."
         self.how = how
-        self.count = how != "finish"
         super().__init__(name, gdb.COMMAND_RUNNING)
 
     def invoke(self, arg, from_tty):

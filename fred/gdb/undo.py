@@ -78,7 +78,7 @@ gdb.execute("alias fred-undo = undo", to_string=True)
 
 
 class History(gdb.Command):
-    """The commands that `undo' can take back, oldest first."""
+    """The commands given so far, oldest first; `undo' takes back the last ones."""
 
     def __init__(self):
         super().__init__("fred-history", gdb.COMMAND_STATUS)

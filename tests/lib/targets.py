@@ -33,10 +33,12 @@ def target(name):
     """the path of the built program (or library, for a source with -shared)"""
     os.makedirs(BUILT, exist_ok=True)
     out, src = os.path.join(BUILT, name), source(name)
+    text = open(src).read()
+    sources = [src] + [os.path.join(SOURCES, f) for f in re.findall(r'^#include "(.*)"', text, re.M)]
     with open(out + ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not os.path.exists(out) or os.path.getmtime(out) < os.path.getmtime(src):
-            m = re.search(r"\bcc: (.*?) *(?:\*/)?$", open(src).read(), re.M)
+        if not os.path.exists(out) or os.path.getmtime(out) < max(map(os.path.getmtime, sources)):
+            m = re.search(r"\bcc: (.*?) *(?:\*/)?$", text, re.M)
             flags = m.group(1).split() if m else []
             cmd = ["gcc", "-g", "-O0", "-Wall", "-Wextra", *flags, "-o", out + ".new", name + ".c"]
             cmd += [f for f in flags if f.startswith("-l")]

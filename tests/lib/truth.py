@@ -67,6 +67,10 @@ class Backward(Session):
             self.expect("continue", r"reakpoint \d+, ")
         return self.where()
 
+    def start_at(self, word):
+        """runs to the line with this MARK"""
+        return self.start("%s.c:%d" % (self.program, self.mark(word)))
+
     def where(self):
         """the Stop at which the program is, None when there is no program"""
         out = self.cmd(" ".join(["where-now", *self.watch]))

@@ -2,7 +2,7 @@
 from tests import *
 
 
-def hits(b, command="continue", end="no program"):
+def hits(b, command="continue"):
     """the stops of one breakpoint up to the program's end, or back to the beginning"""
     stops = []
     while True:
@@ -39,7 +39,7 @@ def test_messages():
 
 def test_conditional():
     with Backward("calls", watch=["n"]) as b:
-        b.start("calls.c:%d" % b.mark("print"))
+        b.start_at("print")
         b.cmd("break fact if n == 4")
         b.go("reverse-continue", "fact", r"fact \(n=4\)")
         b.check(b.value("n"), 4, "n")
@@ -48,7 +48,7 @@ def test_conditional():
 
 def test_conditional_many_hits():
     with Backward("loops", watch=["k"]) as b:
-        b.start("loops.c:%d" % b.mark("three"))
+        b.start_at("three")
         b.cmd("break %d if count == 7" % b.mark("nested"))
         b.go("reverse-continue", "nested")
         b.check((b.value("i"), b.value("j"), b.value("count")), (1, 3, 7), "i, j, count")
@@ -56,7 +56,7 @@ def test_conditional_many_hits():
 
 def test_condition_that_calls():
     with Backward("calls", watch=["x"]) as b:
-        b.start("calls.c:%d" % b.mark("print"))
+        b.start_at("print")
         b.only_fred("record cannot call functions")
         b.cmd("break mid if fact(x) == 2")
         b.cmd("reverse-continue")
@@ -65,7 +65,7 @@ def test_condition_that_calls():
 
 def test_ignore_count():
     with Backward("calls", watch=["x", "total"]) as b:
-        b.start("calls.c:%d" % b.mark("print"))
+        b.start_at("print")
         b.cmd("break mid")
         b.cmd("ignore $bpnum 2")
         b.cmd("reverse-continue")
@@ -74,15 +74,15 @@ def test_ignore_count():
 
 def test_count_argument():
     with Backward("calls", watch=["x"]) as b:
-        b.start("calls.c:%d" % b.mark("print"))
+        b.start_at("print")
         b.cmd("break mid")
-        b.expect("reverse-continue 3", r"Will ignore next 2 crossings of breakpoint 3|mid \(x=")
-        b.check(b.where().function in ("mid",), True, "at a hit of mid")
+        b.expect("reverse-continue 3", r"^Not stopped at any breakpoint; argument ignored\.$", r"mid \(x=3\)")
+        b.expect("reverse-continue 2", r"^Will ignore next crossing of breakpoint 3\.", r"mid \(x=1\)")
 
 
 def test_temporary():
     with Backward("calls", watch=["x"]) as b:
-        b.start("calls.c:%d" % b.mark("print"))
+        b.start_at("print")
         b.cmd("tbreak leaf")
         b.go("reverse-continue", "leaf", r"Temporary breakpoint \d+, leaf")
         b.expect("info breakpoints", "No breakpoints or watchpoints")
@@ -91,7 +91,7 @@ def test_temporary():
 
 def test_hardware_breakpoint():
     with Backward("calls", watch=["x"]) as b:
-        b.start("calls.c:%d" % b.mark("print"))
+        b.start_at("print")
         b.only_fred("record misses hardware breakpoints")
         b.cmd("hbreak mid")
         b.cmd("reverse-continue")
@@ -100,7 +100,7 @@ def test_hardware_breakpoint():
 
 def test_disabled_and_deleted():
     with Backward("calls") as b:
-        b.start("calls.c:%d" % b.mark("print"))
+        b.start_at("print")
         b.cmd("break leaf")
         b.cmd("break mid")
         b.cmd("break fact")
@@ -127,7 +127,8 @@ def test_exec_direction():
     with Backward("calls", watch=["x", "total"]) as b:
         b.start()
         b.cmd("break leaf")
-        b.cmd("continue 3")
+        b.cmd("continue")
+        b.cmd("continue 2")
         third = b.where()
         b.cmd("continue")
         b.expect("show exec-direction", "Forward")
@@ -140,7 +141,7 @@ def test_exec_direction():
         b.cmd("set exec-direction forward")
         b.cmd("stepi")
         b.at(third, "stepi forward")
-        b.expect("set exec-direction sideways", "Undefined item|exec-direction")
+        b.expect("set exec-direction sideways", r'^Undefined item: "sideways"\.$')
 
 
 def test_switch_cases():
@@ -159,7 +160,7 @@ def test_switch_cases():
 
 def test_breakpoint_set_after_the_fact():
     with Backward("mutual", watch=["n", "calls"]) as b:
-        b.start("mutual.c:%d" % b.mark("last"))
+        b.start_at("last")
         b.cmd("break odd if n == 0")
         b.cmd("reverse-continue")
         b.check(b.where().values, "0|12", "n and calls at the last odd(0)")

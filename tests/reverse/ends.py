@@ -99,7 +99,7 @@ def test_smashed_arithmetic():
 def test_handlers():
     with Backward("signals", watch=["handled"]) as b:
         b.cmd("handle SIGUSR1 SIGUSR2 SIGCHLD nostop noprint pass")
-        b.start("signals.c:%d" % b.mark("print"))
+        b.start_at("print")
         b.only_fred("signals")
         b.cmd("break %d" % b.mark("handler"))
         b.cmd("break %d" % b.mark("info"))
@@ -116,7 +116,7 @@ def test_handlers():
 def test_next_over_a_signal():
     with Backward("signals", watch=["handled"]) as b:
         b.cmd("handle SIGUSR1 SIGUSR2 SIGCHLD nostop noprint pass")
-        b.start("signals.c:%d" % b.mark("first"))
+        b.start_at("first")
         b.only_fred("signals")
         b.roundtrip("next", b.forward("next", 4))
 
@@ -125,7 +125,7 @@ def test_quitting_in_the_past_of_an_ended_program():
     r = subprocess.run([fred(), "-q", "-nx", "-batch", "-ex", "break leaf", "-ex", "run", "-ex", "delete", "-ex", "continue",
                         "-ex", "reverse-stepi", target("calls")], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                        stderr=subprocess.STDOUT, text=True, timeout=60)
-    if r.returncode or not re.search(r"exited (normally|with)", r.stdout):
+    if r.returncode or not re.search(r"exited normally", r.stdout):
         raise Failure("exit status %d: %s" % (r.returncode, r.stdout))
 
 

@@ -26,7 +26,7 @@ def test_across_exec():
 def test_stepping_before_exec():
     with Backward("execs", watch=["generation"]) as b:
         b.only_fred("exec")
-        b.start("execs.c:%d" % b.mark("exec"))
+        b.start_at("exec")
         here = b.where()
         b.cmd("break main")
         b.cmd("continue")

@@ -9,7 +9,7 @@ def forward_in_main(b, count):
 
 def test_loops():
     with Backward("loops", watch=["sum", "k", "count", "i", "j"]) as b:
-        b.start("loops.c:%d" % b.mark("do"))
+        b.start_at("do")
         b.roundtrip("next", b.forward("next", 8))
 
 
@@ -21,25 +21,25 @@ def test_one_line_loop_is_one_statement():
 
 def test_long_loop_on_one_line():
     with Backward("loops", watch=["sum", "k"]) as b:
-        b.start("loops.c:%d" % b.mark("busy"))
+        b.start_at("busy")
         b.roundtrip("next", b.forward("next", 1))
 
 
 def test_nested_loops():
     with Backward("loops", watch=["count", "i", "j"]) as b:
-        b.start("loops.c:%d" % b.mark("nested"))
+        b.start_at("nested")
         b.roundtrip("next", b.forward("next", 14))
 
 
 def test_statements_on_one_line():
     with Backward("loops", watch=["sum"]) as b:
-        b.start("loops.c:%d" % b.mark("three"))
+        b.start_at("three")
         b.roundtrip("next", b.forward("next", 1))
 
 
 def test_from_the_middle_of_a_line():
     with Backward("loops", watch=["sum"]) as b:
-        first = b.start("loops.c:%d" % b.mark("three"))
+        first = b.start_at("three")
         b.cmd("stepi 4")
         b.on("three", "stepi 4")
         b.cmd("reverse-next")
@@ -95,13 +95,13 @@ def test_out_of_a_function_to_its_caller():
 
 def test_switch():
     with Backward("cases", watch=["acc", "pc_"]) as b:
-        b.start("cases.c:%d" % b.mark("switch"))
+        b.start_at("switch")
         b.roundtrip("next", b.forward("next", 26))
 
 
 def test_variable_arrays():
     with Backward("vla", watch=["total", "n"]) as b:
-        b.start("vla.c:%d" % b.mark("call"))
+        b.start_at("call")
         b.roundtrip("next", b.forward("next", 5))
 
 
@@ -113,7 +113,7 @@ def test_over_libc():
 
 def test_function_pointers():
     with Backward("sorted", watch=["r", "i"]) as b:
-        b.start("sorted.c:%d" % b.mark("table"))
+        b.start_at("table")
         b.roundtrip("next", b.forward("next", 5))
 
 

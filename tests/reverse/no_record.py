@@ -14,10 +14,10 @@ def test_forward_only():
                         "fred-verify", "set exec-direction reverse"):
             s.expect(command, SAYS)
         s.expect("fred-stats", r"^log +0 events")
-        s.expect("next", r"return total")
+        s.expect("next", r"^10\t.*return total")
         s.expect("record full", r"\A\Z")
-        s.expect("next", r"17|18|leaf|mid|}")
-        s.expect("reverse-next", r"return total")       # gdb's own recording still works
+        s.expect("next", r"\A11\t}$")
+        s.expect("reverse-next", r"^leaf \(x=0\) at calls\.c:10$")       # gdb's own recording still works
         s.cmd("record stop")
         s.cmd("delete")
         s.expect("continue", r"exited normally")
@@ -29,7 +29,7 @@ def test_not_the_programs():
         s.expect("show args", r'"--no-record"')
         s.cmd("break leaf")
         s.cmd("run")
-        s.expect("reverse-step", r"main|mid")
+        s.expect("reverse-step", r"\Amid \(x=0\) at calls\.c:%d$" % mark("calls", "mid"))
 
 
 run(globals())

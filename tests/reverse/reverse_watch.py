@@ -5,7 +5,7 @@ from tests import *
 def test_calls_a_function():
     with Backward("bounded", "2000") as b:
         b.only_fred()
-        b.start("bounded.c:%d" % b.mark("done"))
+        b.start_at("done")
         b.cmd("reverse-watch length() <= 9")
         b.check(b.where().function, "push", "inside the innermost function")
         b.on("link")
@@ -17,7 +17,7 @@ def test_calls_a_function():
 def test_plain_value():
     with Backward("watch") as b:
         b.only_fred()
-        b.start("watch.c:%d" % b.mark("reset"))
+        b.start_at("reset")
         b.cmd("reverse-watch level < 6")
         b.on("bump")
         b.check((b.value("level"), b.value("by")), (2, 3), "level, by")
@@ -28,12 +28,15 @@ def test_plain_value():
 def test_aliases_and_mistakes():
     with Backward("watch") as b:
         b.only_fred()
-        b.expect("reverse-watch level < 6", r"\S")
-        b.start("watch.c:%d" % b.mark("reset"))
+        b.check(b.cmd("reverse-watch level < 6"), "The program is not being run.\n", "before the start")
+        b.start_at("reset")
         here = b.where()
-        for line in ("reverse-watch", "reverse-watch nosuch > 3", "reverse-watch level <", "reverse-watch level >= 0"):
-            b.expect(line, r"\S")
-            b.at(here, line)
+        for expr, said in (("", "Argument required (expression to watch)."),
+                           ("nosuch > 3", 'No symbol "nosuch" in current context.'),
+                           ("level <", "A syntax error in expression, near `'."),
+                           ("level >= 0", "level >= 0 is true now; reverse-watch looks for where a true expression became false.")):
+            b.check(b.cmd("reverse-watch " + expr), said + "\n", expr)
+            b.at(here, expr)
         b.cmd("fred-rw level < 6")
         b.on("bump")
 
@@ -42,7 +45,7 @@ def test_back_to_the_first_value():
     """0 at the beginning, something else, and 0 again: found, where a snapshot tells; never a wrong answer"""
     with Backward("watch") as b:
         b.only_fred()
-        here = b.start("watch.c:%d" % b.mark("reset"))
+        here = b.start_at("reset")
         b.expect("reverse-watch main", r"^main has this value at every snapshot since the beginning")
         b.at(here, "a constant")
         b.expect("reverse-watch 1 == 2", r"^1 == 2 is false at every snapshot since the beginning")
@@ -61,7 +64,7 @@ def test_after_exit():
 def test_breakpoints_stay():
     with Backward("watch") as b:
         b.only_fred()
-        b.start("watch.c:%d" % b.mark("reset"))
+        b.start_at("reset")
         b.cmd("break bump")
         b.cmd("display level")
         b.cmd("reverse-watch level < 6")

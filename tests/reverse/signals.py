@@ -126,7 +126,7 @@ def test_interrupted_anywhere():
 def test_interrupt_a_search():
     with Backward("compute", "400000000", watch=["rounds"]) as b:
         b.only_fred("speed")
-        b.start("compute.c:%d" % b.mark("after"))
+        b.start_at("after")
         here = b.where()
         b.cmd("break churn if x == 77")
         for seconds in (0.3, 0.1, 0.6):

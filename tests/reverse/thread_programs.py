@@ -55,7 +55,7 @@ def there_and_back(program, *args, births):
         for setting in ("width 0", "pagination off", "confirm off", "breakpoint pending on"):
             b.cmd("set " + setting)
         b.expect("break exit", r"Breakpoint 1")
-        b.expect("run", r"hit Breakpoint 1, |^Breakpoint 1, ")
+        b.expect("run", r"^(Thread 1 .* hit )?Breakpoint 1, ")
         b.expect("break pthread_create", r"Breakpoint 2")
         seen = []
         for _ in range(births):

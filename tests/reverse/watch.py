@@ -5,7 +5,7 @@ from tests import *
 def test_hardware():
     with Backward("watch", watch=["level"]) as b:
         b.only_fred("record misses hardware watchpoints")
-        b.start("watch.c:%d" % b.mark("reset"))
+        b.start_at("reset")
         b.expect("watch level", r"^Hardware watchpoint \d+: level")
         b.expect("reverse-continue", r"^Hardware watchpoint \d+: level", r"^Old value = 6$", r"^New value = 2$")
         b.on("bump")
@@ -19,7 +19,7 @@ def test_hardware():
 def test_software():
     with Backward("watch", watch=["level"]) as b:
         b.cmd("set can-use-hw-watchpoints 0")
-        b.start("watch.c:%d" % b.mark("reset"))
+        b.start_at("reset")
         b.expect("watch level", r"^Watchpoint \d+: level")
         b.expect("reverse-continue", r"^Watchpoint \d+: level", r"^Old value = 6$", r"^New value = 2$")
         b.on("bump")
@@ -30,7 +30,7 @@ def test_software():
 
 def test_stops_at_the_writing_instruction():
     with Backward("watch", watch=["level"]) as b:
-        b.start("watch.c:%d" % b.mark("reset"))
+        b.start_at("reset")
         b.only_fred()
         b.cmd("watch level")
         b.cmd("reverse-continue")
@@ -44,7 +44,7 @@ def test_stops_at_the_writing_instruction():
 
 def test_part_of_a_structure():
     with Backward("watch") as b:
-        b.start("watch.c:%d" % b.mark("reset"))
+        b.start_at("reset")
         b.only_fred()
         b.cmd("watch pair.b")
         for new in (3, 2, 1, 0):
@@ -54,7 +54,7 @@ def test_part_of_a_structure():
 
 def test_condition():
     with Backward("watch") as b:
-        b.start("watch.c:%d" % b.mark("reset"))
+        b.start_at("reset")
         b.only_fred()
         b.cmd("watch pair.b if pair.b == 1")
         b.expect("reverse-continue", r"^New value = 1$")
@@ -63,7 +63,7 @@ def test_condition():
 
 def test_bytes():
     with Backward("watch") as b:
-        b.start("watch.c:%d" % b.mark("reset"))
+        b.start_at("reset")
         b.only_fred()
         b.cmd("watch text[2]")
         b.expect("reverse-continue", r"^Old value = 99 'c'$", r"^New value = 0 '\\000'$")
@@ -81,7 +81,7 @@ def test_local():
 
 def test_access():
     with Backward("watch") as b:
-        b.start("watch.c:%d" % b.mark("reset"))
+        b.start_at("reset")
         b.only_fred()
         b.expect("awatch other", r"access .*watchpoint \d+: other")
         b.expect("reverse-continue", r"access .*watchpoint \d+: other")
@@ -91,7 +91,7 @@ def test_access():
 
 def test_over_a_long_loop():
     with Backward("loops") as b:
-        b.start("loops.c:%d" % b.mark("three"))
+        b.start_at("three")
         b.only_fred()
         b.cmd("watch count")
         b.expect("reverse-continue", r"^Old value = 12$", r"^New value = 11$")
@@ -101,7 +101,7 @@ def test_over_a_long_loop():
 def test_two_at_once():
     """forward: level 2 (i=1), other 2 (i=2), level 6 (i=3), other 6 (i=4)"""
     with Backward("watch") as b:
-        b.start("watch.c:%d" % b.mark("reset"))
+        b.start_at("reset")
         b.only_fred()
         b.cmd("watch level")
         b.cmd("watch other")
@@ -112,7 +112,7 @@ def test_two_at_once():
 
 def test_with_breakpoints():
     with Backward("watch") as b:
-        b.start("watch.c:%d" % b.mark("reset"))
+        b.start_at("reset")
         b.only_fred()
         b.cmd("watch level")
         b.cmd("break %d" % b.mark("read"))

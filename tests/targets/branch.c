@@ -21,7 +21,7 @@ int turn(int n)
 int main(void)
 {
 	for (count = 0; count < 6; count++) {
-		turn(count);
+		turn(count); /* MARK call */
 		if (!quiet)
 			say("sum", sum); /* MARK say */
 	}

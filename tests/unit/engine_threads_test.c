@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Snapshots of processes with several threads: every thread of a restarted
- * process is as it was, and the process can run to its end; nothing leaks; what
- * they cost.
+ * Snapshots of processes with several threads, made as fred makes them, by a fork
+ * of one thread and a note of the others: every thread of a restarted process is
+ * as it was, and the process can run to its end; nothing leaks; what they cost.
  *
  * engine_threads_test [RESTARTS]; test-timeout: 300
  */
@@ -21,7 +21,7 @@
 /* ------------------------------------------------------- a process as a whole */
 
 struct process {
-	struct ckpt_task *tasks[MAX];
+	struct ckpt_task *tasks[MAX]; /* the first one is the leader, if it lives */
 	size_t n;
 	uint64_t told;
 	int status; /* of the leader, once it ended */
@@ -61,6 +61,23 @@ static const struct ckpt_task_ops process_ops = { .name = "process",
 						  .stopped = stopped,
 						  .forked = forked };
 
+/* Stops those that run; but not a leader that has ended before its threads: its
+ * death is told last. -EBUSY: one doesn't stop within so many seconds. */
+static int stop_all(struct ckpt_task **tasks, size_t n, double seconds)
+{
+	double deadline = ckpt_now() + seconds;
+	int err = 0;
+
+	for (size_t i = 0; i < n && !err; i++) {
+		if (tasks[i]->state != CKPT_RUNNING || ckpt_proc_state(tasks[i]->tid) == 'Z')
+			continue;
+		ckpt_interrupt(tasks[i]);
+		err = ckpt_wait_until(tasks[i], NULL, deadline);
+		need(tasks[i]->state != CKPT_DEAD);
+	}
+	return err;
+}
+
 /* Starts the target and lets its threads come to where they stay. */
 static struct process start(const char *mode, size_t threads, bool int3)
 {
@@ -82,7 +99,7 @@ static struct process start(const char *mode, size_t threads, bool int3)
 		need(ckpt_wait_any() != -ECHILD);
 	}
 	setitimer(ITIMER_REAL, &(struct itimerval){ 0 }, NULL);
-	need(!ckpt_threads_stop(p.tasks, p.n, 1));
+	need(!stop_all(p.tasks, p.n, 1));
 	if (p.tasks[0]->state == CKPT_RUNNING) { /* the leader, dead; told about at the end */
 		need(p.n == threads + 1);
 		p.tasks[0] = p.tasks[--p.n];
@@ -103,6 +120,65 @@ static int run_out(struct process *p)
 	while (p->n)
 		need(ckpt_wait_any() != -ECHILD);
 	return p->status;
+}
+
+/* ----------------------------------------------------------------- snapshots */
+
+struct snapshot {
+	struct ckpt_task *copy; /* of the first thread; never runs */
+	struct ckpt_threads *others;
+};
+
+static void destroy(struct snapshot *s)
+{
+	ckpt_kill(s->copy);
+	ckpt_threads_destroy(s->others);
+}
+
+static int snapshot(struct process *p, struct snapshot *ret)
+{
+	struct ckpt_task *first = p->tasks[0];
+	int err = ckpt_threads_save(p->tasks + 1, p->n - 1, first, &ret->others);
+	uint64_t bytes;
+
+	if (err)
+		return err;
+	need(!ckpt_fork(first, false, &plain_ops, &ret->copy));
+	need(!ckpt_copy_prepare(ret->copy, &bytes));
+	ret->copy->vtid = ckpt_vtid(first);
+	ret->copy->state = CKPT_PARKED;
+	return 0;
+}
+
+static size_t count_threads(const struct snapshot *s)
+{
+	return 1 + ckpt_threads_count(s->others);
+}
+
+static struct process restart(const struct snapshot *s, const struct process *of)
+{
+	struct process q = { .n = count_threads(s), .told = of->told };
+
+	need(q.n <= MAX);
+	need(!ckpt_fork(s->copy, false, &process_ops, &q.tasks[0]));
+	s->copy->state = CKPT_PARKED;
+	q.tasks[0]->vtid = s->copy->vtid;
+	need(!ckpt_threads_add(s->others, q.tasks[0], q.tasks + 1));
+	return q;
+}
+
+/* Its calls will really be made. How much of their time was left isn't forked, and
+ * restart_syscall would fail. ERESTARTNOHAND: all of it again. */
+static void revive(struct process *q)
+{
+	for (size_t i = 0; i < q->n; i++) {
+		struct user_regs_struct *r = ckpt_regs(q->tasks[i]);
+
+		if ((int64_t)r->orig_rax >= 0 && (int64_t)r->rax == -516) {
+			r->rax = (uint64_t)-514;
+			ckpt_regs_dirty(q->tasks[i]);
+		}
+	}
 }
 
 /* --------------------------------------------------------------- comparisons */
@@ -148,7 +224,7 @@ static void compare(const struct process *p, const struct process *q, const char
 {
 	static uint8_t xa[CKPT_XSTATE_MAX], xb[CKPT_XSTATE_MAX];
 	bool regs = true, xstate = true, mask = true, alt = true, robust = true, clear = true,
-	     name = true;
+	     name = true, number = true;
 	struct ckpt_overlay none = { 0 };
 	bool some_alt = false, some_clear = false, some_robust = false;
 	uint64_t where, room = p->told + offsetof(struct told, values);
@@ -170,14 +246,20 @@ static void compare(const struct process *p, const struct process *q, const char
 		xstate &= na == nb && !memcmp(xa, xb, na);
 		mask &= mask_of(a) == mask_of(b);
 		alt &= !memcmp(&ia.alt, &ib.alt, sizeof(ia.alt));
-		clear &= ia.clear_tid == ib.clear_tid;
 		need(!syscall(SYS_get_robust_list, a->tid, &ha, &la) &&
 		     !syscall(SYS_get_robust_list, b->tid, &hb, &lb));
-		robust &= ha == hb && la == lb;
+		if (i == 0) { /* a fork has neither: no thread of a copy ends by itself */
+			clear &= !ib.clear_tid;
+			robust &= !hb;
+		} else {
+			clear &= ia.clear_tid == ib.clear_tid;
+			robust &= ha == hb && la == lb;
+		}
 		name &= same_name(a, b);
+		number &= b->vtid == a->tid;
 		some_alt |= ia.alt.ss_size == 65536;
-		some_clear |= ia.clear_tid != 0;
-		some_robust |= ha != 0;
+		some_clear |= ib.clear_tid != 0;
+		some_robust |= hb != 0;
 	}
 	ok(regs, "%s: registers are equal, TLS bases and interrupted calls among them", what);
 	ok(xstate, "%s: extended state is equal", what);
@@ -186,14 +268,7 @@ static void compare(const struct process *p, const struct process *q, const char
 	ok(clear && some_clear, "%s: clear_child_tid is equal", what);
 	ok(robust && some_robust, "%s: robust lists are equal", what);
 	ok(name, "%s: names are equal", what);
-}
-
-static struct process restart(struct ckpt_threads *s, const struct process *of)
-{
-	struct process q = { .n = MAX, .told = of->told };
-
-	need(!ckpt_threads_restart(s, &process_ops, q.tasks, &q.n));
-	return q;
+	ok(number, "%s: the program's numbers of them are equal", what);
 }
 
 /* ---------------------------------------------------------------- the tests */
@@ -209,19 +284,19 @@ static void whole(const char *mode, size_t threads, bool int3)
 {
 	struct process p = start(mode, threads, int3), q;
 	bool leaderless = strstr(mode, "leaderless");
-	struct ckpt_threads *s;
+	struct snapshot s;
 	char what[80];
 
 	snprintf(what, sizeof(what), "%s, %s", mode, int3 ? "one stop a call" : "two stops a call");
-	need(!ckpt_threads_snapshot(p.tasks, p.n, &plain_ops, &s));
-	ok(ckpt_threads_count(s) == threads, "%s: %zu threads in a snapshot", what, threads);
-	q = restart(s, &p);
+	need(!snapshot(&p, &s));
+	ok(count_threads(&s) == threads, "%s: %zu threads in a snapshot", what, threads);
+	q = restart(&s, &p);
 	compare(&p, &q, what);
 	ckpt_threads_kill(q.tasks, q.n);
 
 	for (int i = 0; i < 2; i++) { /* twice: the snapshot stays */
-		q = restart(s, &p);
-		need(!ckpt_threads_revive(s, q.tasks));
+		q = restart(&s, &p);
+		revive(&q);
 		tell_stop(&q);
 		for (size_t k = 0; k < q.n; k++) {
 			char name[32] = "";
@@ -235,12 +310,8 @@ static void whole(const char *mode, size_t threads, bool int3)
 			if (!strcmp(name, "thread 1)\n"))
 				syscall(SYS_tgkill, q.tasks[k]->tgid, q.tasks[k]->tid, SIGUSR2);
 		}
-		if (leaderless) {
-			run_out(&q);
-			ok(true, "%s: the restarted process ran to its end", mode);
-			continue;
-		}
-		ok(run_out(&q) == W_EXITCODE(42, 0),
+		/* Without the one that looks at it all, the last thread's end is the end. */
+		ok(run_out(&q) == W_EXITCODE(leaderless ? 0 : 42, 0),
 		   "%s: the restarted process ran to its end: joins, mutex, condition, sleep, TLS, xmm",
 		   mode);
 	}
@@ -251,19 +322,19 @@ static void whole(const char *mode, size_t threads, bool int3)
 		ok(run_out(&p) == W_EXITCODE(42, 0),
 		   "%s: so did the original, which noticed nothing", mode);
 	}
-	ckpt_threads_destroy(s);
+	destroy(&s);
 }
 
 /* Signal handlers of a restarted process run on their thread's own stack. */
 static void altstack_used(void)
 {
 	struct process p = start("threads", 5, true), q;
-	struct ckpt_threads *s;
+	struct snapshot s;
 	uint64_t count;
 	size_t ran = 0;
 
-	need(!ckpt_threads_snapshot(p.tasks, p.n, &plain_ops, &s));
-	q = restart(s, &p);
+	need(!snapshot(&p, &s));
+	q = restart(&s, &p);
 	for (size_t i = 0; i < q.n; i++) {
 		if ((int64_t)ckpt_regs(q.tasks[i])->orig_rax >= 0)
 			continue; /* inside of a call: not the spinner */
@@ -272,14 +343,14 @@ static void altstack_used(void)
 		need(q.tasks[i]->state == CKPT_SIGNAL && q.tasks[i]->stop.sig == SIGUSR2);
 		need(!ckpt_resume(q.tasks[i], PTRACE_CONT, SIGUSR2));
 		usleep(20000);
-		need(!ckpt_threads_stop(&q.tasks[i], 1, 1));
+		need(!stop_all(&q.tasks[i], 1, 1));
 		ran++;
 	}
 	count = peek(q.tasks[0], p.told + offsetof(struct told, on_altstack));
 	ok(ran == 1 && count == 1,
 	   "a handler in the restarted spinner runs on its alternate stack");
 	ckpt_threads_kill(q.tasks, q.n);
-	ckpt_threads_destroy(s);
+	destroy(&s);
 	ckpt_threads_kill(p.tasks, p.n);
 }
 
@@ -287,33 +358,25 @@ static void refusals(void)
 {
 	struct process p = start("threads", 5, true);
 	struct ckpt_task *t = start_target("vfork", &process_ops), *child;
-	struct ckpt_threads *s;
+	struct snapshot s, none;
 	double from;
+	int err;
 
-	ok(ckpt_threads_snapshot(p.tasks, p.n - 1, &plain_ops, &s) == -EBUSY,
-	   "a thread that isn't named: EBUSY");
-	need(!ckpt_resume(p.tasks[0], PTRACE_CONT, 0));
-	ok(ckpt_threads_snapshot(p.tasks, p.n, &plain_ops, &s) == -EBUSY,
-	   "a thread that runs: EBUSY");
-	need(!ckpt_threads_stop(p.tasks, p.n, 1));
-	ok(!ckpt_threads_snapshot(p.tasks, p.n, &plain_ops, &s), "stopped again, it works");
-	ok(ckpt_threads_restart(s, &process_ops, p.tasks, &(size_t){ 2 }) == -ENOSPC,
-	   "no room for the tasks: ENOSPC");
+	need(!ckpt_resume(p.tasks[1], PTRACE_CONT, 0));
+	ok(snapshot(&p, &none) == -EBUSY, "a thread that runs: EBUSY");
+	need(!stop_all(p.tasks, p.n, 1));
+	ok(!snapshot(&p, &s), "stopped again, it works");
 	kill(p.tasks[0]->tgid, SIGKILL);
 	usleep(20000);
-	{
-		struct ckpt_threads *none;
-
-		ok(ckpt_threads_snapshot(p.tasks, p.n, &plain_ops, &none) < 0,
-		   "a process that was killed: an error");
-	}
+	err = snapshot(&p, &none);
+	ok(err < 0 && err != -EBUSY, "a process that was killed: another error");
 	ckpt_threads_kill(p.tasks, p.n);
-	ckpt_threads_destroy(s);
+	destroy(&s);
 
 	run_to(t, MARK_READY, NULL);
 	run(t, PTRACE_CONT, 0);
 	need(t->state == CKPT_EVENT && t->stop.event == PTRACE_EVENT_VFORK);
-	ok(ckpt_threads_snapshot(&t, 1, &plain_ops, &s) == -EBUSY, "at a fork's event: EBUSY");
+	ok(ckpt_threads_save(&t, 1, t, &none.others) == -EBUSY, "at a fork's event: EBUSY");
 	child = ckpt_find((pid_t)t->stop.msg);
 	if (!child) {
 		child = ckpt_task_new((pid_t)t->stop.msg, (pid_t)t->stop.msg, &plain_ops);
@@ -321,7 +384,7 @@ static void refusals(void)
 	}
 	need(!ckpt_resume(child, PTRACE_CONT, 0) && !ckpt_resume(t, PTRACE_CONT, 0));
 	from = ckpt_now();
-	ok(ckpt_threads_stop(&t, 1, 0.1) == -EBUSY && ckpt_now() - from < 0.5,
+	ok(stop_all(&t, 1, 0.1) == -EBUSY && ckpt_now() - from < 0.5,
 	   "a parent that waits for its vfork child: EBUSY at the deadline");
 	ckpt_kill(child);
 	wait_task(t);
@@ -377,12 +440,12 @@ static double median(double *v, size_t n)
 static void leaks(size_t restarts)
 {
 	struct process p = start("threads", 5, true), q;
-	struct ckpt_threads *s;
+	struct snapshot s;
 	size_t kids = 0, fds = 0;
 	uint64_t rss = 0, now;
 	double from;
 
-	need(!ckpt_threads_snapshot(p.tasks, p.n, &plain_ops, &s));
+	need(!snapshot(&p, &s));
 	from = ckpt_now();
 	for (size_t i = 0; i < restarts; i++) {
 		if (i == restarts / 10) {
@@ -390,7 +453,7 @@ static void leaks(size_t restarts)
 			fds = entries("/proc/self/fd");
 			rss = status_of(getpid(), "VmRSS", 10);
 		}
-		q = restart(s, &p);
+		q = restart(&s, &p);
 		ckpt_threads_kill(q.tasks, q.n);
 	}
 	from = ckpt_now() - from;
@@ -401,13 +464,13 @@ static void leaks(size_t restarts)
 	ok(children() == kids && entries("/proc/self/fd") == fds && now <= rss + 64,
 	   "%zu restarts leave no process, descriptor or memory behind", restarts);
 	for (int i = 0; i < 200; i++) {
-		struct ckpt_threads *one;
+		struct snapshot one;
 
-		need(!ckpt_threads_snapshot(p.tasks, p.n, &plain_ops, &one));
-		ckpt_threads_destroy(one);
+		need(!snapshot(&p, &one));
+		destroy(&one);
 	}
 	ok(children() == kids && entries("/proc/self/fd") == fds, "nor do 200 snapshots");
-	ckpt_threads_destroy(s);
+	destroy(&s);
 	ckpt_threads_kill(p.tasks, p.n);
 	ok(children() == 0, "at the end there is nobody left");
 }
@@ -445,16 +508,16 @@ static void figures(const char *megabytes, size_t rounds, double snapshot_goal, 
 	setenv("ENGINE_MEGABYTES", megabytes, 1);
 	p = start("threads", 5, true);
 	for (size_t i = 0; i < rounds; i++) {
-		struct ckpt_threads *s;
+		struct snapshot s;
 		double from = ckpt_now();
 
-		need(!ckpt_threads_snapshot(p.tasks, p.n, &plain_ops, &s));
+		need(!snapshot(&p, &s));
 		snap[i] = ckpt_now() - from;
 		from = ckpt_now();
-		q = restart(s, &p);
+		q = restart(&s, &p);
 		again[i] = ckpt_now() - from;
 		ckpt_threads_kill(q.tasks, q.n);
-		ckpt_threads_destroy(s);
+		destroy(&s);
 	}
 	ckpt_threads_kill(p.tasks, p.n);
 	unsetenv("ENGINE_MEGABYTES");
