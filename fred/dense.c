@@ -120,39 +120,54 @@ static int stack_rules(struct ckpt_task *t, add_fn add, struct ckpt_rule **rules
 	return err;
 }
 
+/* Where the way to m lies: in its interval, or, if m is where that begins, in the
+ * one before. */
+static struct fred_moment way_to(const struct fred_moment *m)
+{
+	struct fred_moment at = *m;
+
+	at.owned = NULL;
+	if (at.interval > 0 && fred_moment_begins(m)) {
+		at.interval--;
+		ckpt_goal_of(F.tl, at.interval, &at.goal);
+	}
+	return at;
+}
+
 void fred_dense_before(struct fred_moment *m)
 {
 	static const add_fn measures[] = { add_loops, add_function };
-	struct census c = { .interval = m->interval };
-	struct fred_moment only = *m;
+	struct fred_moment at;
 	struct ckpt_task *begin, *p;
 	struct ckpt_rule *rules = NULL;
 	double start = ckpt_now();
+	struct census c = { 0 };
 	size_t n = 0, which;
 	uint64_t hits = 0;
 	int err = 0;
 
 	if (m->goal.how != CKPT_END_MATCH || !m->goal.ref)
 		return;
+	at = way_to(m);
+	c.interval = at.interval;
 	ckpt_each_task(count_stranger, &c);
-	if (c.strangers || ckpt_puppet_create(F.tl, m->interval, &begin))
+	if (c.strangers || at.goal.how == CKPT_END_CALL || at.goal.how == CKPT_END_NOW ||
+	    ckpt_puppet_create(F.tl, at.interval, &begin))
 		return;
-	only.owned = NULL;
 	for (size_t i = 0; !err && i < sizeof(measures) / sizeof(*measures); i++) {
 		free(rules);
 		err = stack_rules(m->goal.ref, measures[i], &rules, &n);
 		if (!err && n)
-			err = fred_seek_count(begin, &only, rules, n, &hits);
+			err = fred_seek_count(begin, &at, rules, n, &hits);
 		if (hits >= MIN_HITS || (n && ckpt_now() - start <= LONG_RUN))
 			break;
 	}
 	if (!err && hits >= MIN_HITS && ckpt_now() - start > LONG_RUN &&
-	    fred_seek_first(begin, &only, rules, n, hits - hits / PART, &p, &which) > 0) {
-		if (ckpt_snapshot_insert(F.tl, m->interval, p))
+	    fred_seek_nth(begin, &at, rules, n, hits - hits / PART, &p, &which) > 0) {
+		if (ckpt_snapshot_insert(F.tl, at.interval, p))
 			ckpt_puppet_destroy(p);
 		else
-			m->interval =
-				F.now && F.now->play ? F.now->play->interval : F.tl->nsnaps - 1;
+			m->interval++;
 	}
 	free(rules);
 	ckpt_puppet_destroy(begin);

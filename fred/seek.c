@@ -107,6 +107,26 @@ int fred_moment_in_thread(struct fred_moment *m, pid_t tid)
 	return 1;
 }
 
+bool fred_moment_begins(const struct fred_moment *m)
+{
+	struct ckpt_snap *s = F.tl->snaps[m->interval];
+	struct ckpt_general g;
+	uint64_t where;
+
+	if (m->goal.how == CKPT_END_NOW)
+		return true;
+	if (m->goal.how == CKPT_END_EVENT)
+		return s->event == m->goal.event;
+	if (m->goal.how != CKPT_END_MATCH || !s->copy || s->event != m->goal.event)
+		return false;
+	if (s->sig) /* is it still to come? */
+		return m->goal.ref->play && m->goal.ref->play->sig;
+	g = ckpt_general_of(ckpt_regs(s->copy));
+	return !memcmp(&g, &m->goal.regs, sizeof(g)) &&
+	       ckpt_same_registers(s->copy, m->goal.ref, &m->goal.regs) &&
+	       ckpt_same_memory(s->copy, m->goal.ref, &F.tl->overlay, &where);
+}
+
 /* ---------------------------------------------------------------- symbols */
 
 static int read_task(void *ctx, uint64_t addr, void *buf, size_t len)
@@ -356,6 +376,18 @@ int fred_seek_first(struct ckpt_task *from, const struct fred_moment *m,
 	return err;
 }
 
+int fred_seek_nth(struct ckpt_task *from, const struct fred_moment *m,
+		  const struct ckpt_rule *rules, size_t n, uint64_t nth, struct ckpt_task **ret,
+		  size_t *which)
+{
+	const struct span at = { m->interval, m->goal, m->thread };
+	struct ckpt_rule *r = with_cell(rules, n);
+	int err = r ? stop_at(&at, from, r, n, nth, ret, which) : -ENOMEM;
+
+	free(r);
+	return err;
+}
+
 int fred_seek_count(struct ckpt_task *from, const struct fred_moment *m,
 		    const struct ckpt_rule *rules, size_t n, uint64_t *ret)
 {
@@ -579,27 +611,6 @@ static int descend(struct ckpt_task **at, const struct fred_moment *m)
 	return -EPROTO;
 }
 
-/* Whether the interval's beginning is the moment itself. */
-static bool is_empty(const struct fred_moment *m)
-{
-	struct ckpt_snap *s = F.tl->snaps[m->interval];
-	struct ckpt_general g;
-	uint64_t where;
-
-	if (m->goal.how == CKPT_END_NOW)
-		return true;
-	if (m->goal.how == CKPT_END_EVENT)
-		return s->event == m->goal.event;
-	if (m->goal.how != CKPT_END_MATCH || !s->copy || s->event != m->goal.event)
-		return false;
-	if (s->sig) /* is it still to come? */
-		return m->goal.ref->play && m->goal.ref->play->sig;
-	g = ckpt_general_of(ckpt_regs(s->copy));
-	return !memcmp(&g, &m->goal.regs, sizeof(g)) &&
-	       ckpt_same_registers(s->copy, m->goal.ref, &m->goal.regs) &&
-	       ckpt_same_memory(s->copy, m->goal.ref, &F.tl->overlay, &where);
-}
-
 /* Brings *begin, a puppet from which m is reached, near to it: the last visit of
  * the moment's own address, which in a loop is one round ago. */
 static int near(const struct fred_moment *m, struct ckpt_task **begin)
@@ -679,7 +690,7 @@ static int last_turn(struct fred_moment *at, struct ckpt_task **ret)
 
 	for (;;) {
 		if (!at->thread || thread_of(at) == at->thread) {
-			if (turn_of(at, &e) || !is_empty(at)) {
+			if (turn_of(at, &e) || !fred_moment_begins(at)) {
 				err = begin_turn(at, ret);
 				if (err)
 					return err;

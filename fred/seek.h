@@ -29,6 +29,9 @@ void fred_moment_of(struct ckpt_task *p, struct fred_moment *ret);
  */
 int fred_moment_in_thread(struct fred_moment *m, pid_t tid) __must_check;
 
+/* Whether m is where its interval begins. */
+bool fred_moment_begins(const struct fred_moment *m);
+
 /*
  * The last point before m at which a rule held, in m's thread, as a puppet
  * standing there.
@@ -47,6 +50,12 @@ int fred_seek_last(const struct fred_moment *m, struct ckpt_task *from,
 int fred_seek_first(struct ckpt_task *from, const struct fred_moment *m,
 		    const struct ckpt_rule *rules, size_t n, uint64_t nth, struct ckpt_task **ret,
 		    size_t *which) __must_check;
+
+/* The same in the interval of m, where `from' stands, when it is known that they hold so
+ * often there. */
+int fred_seek_nth(struct ckpt_task *from, const struct fred_moment *m,
+		  const struct ckpt_rule *rules, size_t n, uint64_t nth, struct ckpt_task **ret,
+		  size_t *which) __must_check;
 
 /* The point one instruction of m's thread before m; as fred_seek_last(). */
 int fred_seek_instruction(const struct fred_moment *m, struct ckpt_task **ret) __must_check;
