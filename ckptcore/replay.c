@@ -652,6 +652,7 @@ enum ckpt_halt ckpt_puppet_run(struct ckpt_task *p, struct ckpt_run *run)
 {
 	int halt = -1, sig = 0, over;
 
+	p->play->moves++;
 	if (run->arm_count && p->play->event >= run->arm_event && !run->armed)
 		ckpt_cell_set(p, run->arm_cell, run->arm_count);
 	run->armed = true;
@@ -697,6 +698,7 @@ enum ckpt_halt ckpt_puppet_step(struct ckpt_task *p, struct ckpt_run *run)
 	int turned = events_here(p, run);
 
 	assert(!p->play->probes);
+	p->play->moves++;
 	if (turned >= 0)
 		return (enum ckpt_halt)turned;
 	before = *ckpt_regs(p);

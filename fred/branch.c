@@ -11,6 +11,7 @@
 #include "fred/checkpoint.h"
 #include "fred/reply.h"
 #include "fred/threads.h"
+#include "fred/trail.h"
 #include "fred/undo.h"
 
 #define F fred_tl
@@ -93,6 +94,7 @@ void fred_branches_drop(bool current_too)
 {
 	struct branch **p = &list, *b;
 
+	fred_trail_forget();
 	while ((b = *p)) {
 		if (b->tl == F.tl && !current_too) {
 			p = &b->next;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "fred/seek.h"
+#include "fred/trail.h"
 
 #define F fred_tl
 #define MAX_FRAMES 16
@@ -146,8 +147,9 @@ void fred_dense_before(struct fred_moment *m)
 	uint64_t hits = 0;
 	int err = 0;
 
-	if (m->goal.how != CKPT_END_MATCH || !m->goal.ref)
+	if (m->goal.how != CKPT_END_MATCH || !m->goal.ref || fred_trail_leads_to(m))
 		return;
+	fred_trail_forget();
 	at = way_to(m);
 	c.interval = at.interval;
 	ckpt_each_task(count_stranger, &c);

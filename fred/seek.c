@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include "fred/seek.h"
+#include "fred/trail.h"
 
 #define F fred_tl
 #define MAX_STEPS 2000	  /* by hand, where nothing better is known */
@@ -561,9 +562,14 @@ static int walk(struct ckpt_task **at, const struct fred_moment *m)
 	if (halt != CKPT_HALT_STEP && halt != CKPT_HALT_GOAL && halt != CKPT_HALT_EXIT &&
 	    halt != CKPT_HALT_SIGNAL)
 		return halt == CKPT_HALT_CANCELLED ? -EINTR : -EPROTO;
-	while (--steps > 0)
+	steps--;
+	if (steps > 1)
+		fred_trail_begin(*at);
+	for (int i = 0; i < steps; i++)
 		if (ckpt_puppet_step(*at, &run) != CKPT_HALT_STEP)
 			return -EPROTO;
+	if (steps > 1)
+		fred_trail_end(*at, (unsigned int)steps);
 	return 1;
 }
 
@@ -761,8 +767,11 @@ int fred_seek_instruction(const struct fred_moment *m, struct ckpt_task **ret)
 {
 	struct fred_moment at = *m;
 	struct ckpt_task *p;
-	int err = last_turn(&at, &p);
+	int err;
 
+	if (fred_trail_leads_to(m))
+		return fred_trail_follow(m, ret);
+	err = last_turn(&at, &p);
 	if (err <= 0)
 		return err;
 	err = in_turn(&at, p, ret);

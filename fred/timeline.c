@@ -19,6 +19,7 @@
 #include "fred/forward.h"
 #include "fred/threads.h"
 #include "fred/timeline.h"
+#include "fred/trail.h"
 #include "fred/undo.h"
 
 struct fred_timeline fred_tl;
@@ -30,6 +31,7 @@ static void cutting(struct ckpt_timeline *tl, size_t n)
 {
 	if (tl != F.tl)
 		return;
+	fred_trail_forget();
 	fred_undo_cutting(n);
 	fred_checkpoints_cutting(n);
 }
@@ -121,6 +123,7 @@ static void destroy_timeline(void)
 
 	if (!tl)
 		return;
+	fred_trail_forget();
 	fred_branches_drop(true);
 	fred_undo_timeline_gone(tl);
 	fred_timeline_drop_puppet();
