@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <linux/capability.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -159,15 +160,35 @@ static int point_at(struct ckpt_task *t, struct vpt_mem *m, pid_t tid)
 	return err ? err : err2;
 }
 
+/* The debugger's closing isn't seen, and its number may mean another file by now:
+ * of a pipe, or a copy of its output's. */
+static bool is_open(const struct ckpt_task *t, const struct vpt_mem *m)
+{
+	char path[48], memory[32], to[96];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", t->tgid, m->fd);
+	snprintf(memory, sizeof(memory), "/proc/%d/mem", m->real);
+	n = readlink(path, to, sizeof(to) - 1);
+	if (n < 0)
+		return false;
+	to[n] = 0;
+	return strstr(to, memory); /* or a memfd of that name, see point_at() */
+}
+
 int vpt_mem_follow(struct ckpt_task *t, struct vpt_debugger *d)
 {
 	struct vpt_thread *vt;
 	int err = 0;
 
-	for (int i = 0; !err && i < d->nmem; i++) {
+	for (int i = d->nmem; !err && i-- > 0;) {
 		vt = d->mem[i].real ? vpt_find(d->mem[i].tid) : NULL;
-		if (vt && vt->task && vt->task->tid != d->mem[i].real)
+		if (!vt || !vt->task || vt->task->tid == d->mem[i].real)
+			continue;
+		if (is_open(t, &d->mem[i]))
 			err = point_at(t, &d->mem[i], vt->task->tid);
+		else
+			vpt_mem_forget(d, d->mem[i].fd);
 	}
 	return err;
 }

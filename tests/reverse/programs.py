@@ -96,6 +96,11 @@ def test_cc1():
         raise Failure("cc1 wrote something else")
 
 
+def test_execs():
+    """what gdb reads memory through is closed there; the number means another file then"""
+    whole([target("execs")])
+
+
 SQL = """
 pragma journal_mode = %s;
 create table t(a integer primary key, b, c);
