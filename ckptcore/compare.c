@@ -7,7 +7,9 @@
  * Dead stack doesn't count: what lies below the stack pointer, and all of an
  * alternate stack that isn't in use. The dynamic linker saves registers there
  * by XSAVEC, which leaves out what the processor takes for unused; and that
- * depends on when the kernel switched tasks.
+ * depends on when the kernel switched tasks. Where such an area lies elsewhere
+ * (the stack of who called a coroutine), it is known by its header. Neither do
+ * the x87 pointers count that swapcontext and its like save.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -130,6 +132,74 @@ static bool is_dead(struct pair *p, uint64_t addr)
 	return false;
 }
 
+/* -------------------------------------- what depends on the processor's moods */
+
+#define COMPACTED (1ull << 63)
+#define SSE 2ull /* the xmm registers and mxcsr, in XSTATE_BV */
+
+/* An area of XSAVEC. */
+struct area {
+	uint8_t legacy[512];
+	uint64_t has, format, zero[6]; /* XSTATE_BV, XCOMP_BV */
+};
+
+static bool read_area(struct ckpt_task *t, uint64_t addr, struct area *ret)
+{
+	static const uint64_t zero[6];
+
+	return !ckpt_read(t, addr, ret, sizeof(*ret)) && ret->format & COMPACTED &&
+	       ret->format & SSE && !(ret->has & ~ret->format) &&
+	       !memcmp(ret->zero, zero, sizeof(zero));
+}
+
+/* Whether its xmm registers are, as far as the area tells, as they are at the beginning. */
+static bool is_initial(const struct area *a)
+{
+	static const uint8_t zero[256];
+	uint32_t mxcsr;
+
+	memcpy(&mxcsr, a->legacy + 24, 4);
+	return !(a->has & SSE) || (mxcsr == 0x1f80 && !memcmp(a->legacy + 160, zero, 256));
+}
+
+/* Whether the word at addr belongs to areas that say the same of the registers
+ * in it, one because they are left out. */
+static bool is_left_out(const struct pair *p, uint64_t addr)
+{
+	struct area a, b;
+
+	for (uint64_t at = addr & ~63ull; addr - at <= 512; at -= 64) {
+		uint64_t off = addr - at;
+
+		if ((off == 24 || (off >= 160 && off < 416) || off == 512) &&
+		    read_area(p->a, at, &a) && read_area(p->b, at, &b))
+			return (a.has & SSE) + (b.has & SSE) < 2 * SSE && is_initial(&a) &&
+			       is_initial(&b) && ((a.has ^ b.has) & ~SSE) == 0;
+	}
+	return false;
+}
+
+/* Whether the word at addr differs only in the pointers to the last x87
+ * instruction and its operand, within what fnstenv wrote. */
+static bool is_x87_pointer(const struct pair *p, uint64_t addr, const uint8_t *wa,
+			   const uint8_t *wb)
+{
+	for (uint64_t at = addr - 24; at < addr; at += 4) {
+		uint32_t a[3], b[3];
+		bool same = true;
+
+		if (ckpt_read(p->a, at, a, sizeof(a)) || ckpt_read(p->b, at, b, sizeof(b)) ||
+		    memcmp(a, b, sizeof(a)) || a[0] >> 16 != 0xffff || a[1] >> 16 != 0xffff ||
+		    a[2] >> 16 != 0xffff)
+			continue;
+		for (uint64_t i = 0; i < 8; i++)
+			same &= wa[i] == wb[i] || addr + i - at - 12 < 26 - 12;
+		if (same)
+			return true;
+	}
+	return false;
+}
+
 /* Compares pages [at, at + n) of a and b; the first difference into *where. */
 static bool same_bytes(struct pair *p, uint64_t at, size_t n, uint64_t *where)
 {
@@ -150,7 +220,8 @@ static bool same_bytes(struct pair *p, uint64_t at, size_t n, uint64_t *where)
 		return true;
 	for (size_t i = 0; i < (size_t)la; i += 8)
 		if (memcmp(ba + i, bb + i, 8) && !is_dead(p, at + i) &&
-		    !ckpt_shared_at(p->a->timeline ?: p->b->timeline, at + i)) {
+		    !ckpt_shared_at(p->a->timeline ?: p->b->timeline, at + i) &&
+		    !is_left_out(p, at + i) && !is_x87_pointer(p, at + i, ba + i, bb + i)) {
 			*where = at + i;
 			return false;
 		}

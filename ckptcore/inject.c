@@ -380,7 +380,7 @@ int ckpt_finish_rep(struct ckpt_task *t)
 
 /* ----------------------------------------------------------- short instructions */
 
-#define MAX_AHEAD 16 /* steps */
+#define MAX_AHEAD 64 /* steps, of some 20 us */
 #define JUMP 5	     /* bytes of the jump to a probe */
 
 /* Decodes the instruction at t's pc, as the program has it. False: it can't be, or

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "ckptcore/arch/x86_64/probe_code.h"
 #include "symbols_internal.h"
 
 #define MAX_DECODE (64UL << 20)
@@ -85,51 +86,6 @@ static uint64_t target_of(const uint8_t *b, size_t size, uint64_t addr)
 }
 
 /*
- * The length of a VEX or EVEX instruction at p, or 0 if it isn't one. capstone 4
- * doesn't know many of them, which libc's string functions are made of; in
- * 64-bit mode their lengths are simple (Intel SDM volume 2, 2.3 and 2.7), and
- * none of them changes the pc.
- */
-static size_t vector_length(const uint8_t *p, size_t len)
-{
-	static const uint8_t imm8_of_map_1[] = { 0x70, 0x71, 0x72, 0x73, 0xc2, 0xc4, 0xc5, 0xc6 };
-	size_t n = 0, prefix;
-	unsigned int map, op, modrm;
-
-	while (n < len &&
-	       (p[n] == 0x64 || p[n] == 0x65 || p[n] == 0x67 || p[n] == 0x2e || p[n] == 0x3e))
-		n++;
-	if (n == len || (p[n] != 0xc4 && p[n] != 0xc5 && p[n] != 0x62))
-		return 0;
-	prefix = p[n] == 0xc5 ? 2 : p[n] == 0xc4 ? 3 : 4;
-	if (len - n < prefix + 1)
-		return 0;
-	map = p[n] == 0xc5 ? 1 : p[n + 1] & (p[n] == 0xc4 ? 0x1f : 7);
-	n += prefix;
-	op = p[n++];
-	if (map == 1 && op == 0x77) /* vzeroupper */
-		return n;
-	if (n == len)
-		return 0;
-	modrm = p[n++];
-	if (modrm >> 6 != 3) {
-		unsigned int base = modrm & 7;
-
-		if (base == 4) {
-			if (n == len)
-				return 0;
-			base = p[n++] & 7;
-			n += modrm >> 6 == 0 && base == 5 ? 4 : 0;
-		} else if (modrm >> 6 == 0 && base == 5) {
-			n += 4;
-		}
-		n += modrm >> 6 == 1 ? 1 : modrm >> 6 == 2 ? 4 : 0;
-	}
-	n += map == 3 || (map == 1 && memchr(imm8_of_map_1, op, sizeof(imm8_of_map_1)));
-	return n <= len && n <= 15 ? n : 0;
-}
-
-/*
  * Newer instructions without operands in memory that capstone 4 doesn't know:
  * 0f 01 with registers (wrpkru, serialize, ...) and 0f 1e (rdssp). 0 if none.
  */
@@ -153,7 +109,7 @@ static struct fred_insn decode(struct fred_sym *sym, const uint8_t *p, size_t le
 	struct fred_insn insn = { .addr = addr, .size = 1, .kind = FRED_INSN_BAD };
 	const uint8_t *at = p;
 	uint64_t next = addr;
-	size_t known = vector_length(p, len);
+	size_t known = probe_vector_length(p, len);
 
 	if (known) {
 		insn.size = known;

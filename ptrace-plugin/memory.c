@@ -160,17 +160,20 @@ static int point_at(struct ckpt_task *t, struct vpt_mem *m, pid_t tid)
 	return err ? err : err2;
 }
 
-/* Whether m's number means memory yet: it may have been closed, and be another
- * file's now by way of a dup that we don't see. */
-static bool is_open(const struct vpt_debugger *d, const struct vpt_mem *m)
+/* The debugger's closing isn't seen, and its number may mean another file by now:
+ * of a pipe, or a copy of its output's. */
+static bool is_open(const struct ckpt_task *t, const struct vpt_mem *m)
 {
-	char path[48], link[64];
+	char path[48], memory[32], to[96];
 	ssize_t n;
 
-	snprintf(path, sizeof(path), "/proc/%d/fd/%d", d->tgid, m->fd);
-	n = readlink(path, link, sizeof(link) - 1);
-	link[n > 0 ? n : 0] = 0;
-	return strstr(link, "/mem") != NULL;
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", t->tgid, m->fd);
+	snprintf(memory, sizeof(memory), "/proc/%d/mem", m->real);
+	n = readlink(path, to, sizeof(to) - 1);
+	if (n < 0)
+		return false;
+	to[n] = 0;
+	return strstr(to, memory); /* or a memfd of that name, see point_at() */
 }
 
 int vpt_mem_follow(struct ckpt_task *t, struct vpt_debugger *d)
@@ -178,13 +181,14 @@ int vpt_mem_follow(struct ckpt_task *t, struct vpt_debugger *d)
 	struct vpt_thread *vt;
 	int err = 0;
 
-	for (int i = d->nmem; i-- > 0;)
-		if (d->mem[i].real && !is_open(d, &d->mem[i]))
-			d->mem[i] = d->mem[--d->nmem];
-	for (int i = 0; !err && i < d->nmem; i++) {
+	for (int i = d->nmem; !err && i-- > 0;) {
 		vt = d->mem[i].real ? vpt_played(d->mem[i].tgid) : NULL;
-		if (vt && vt->task->tid != d->mem[i].real)
+		if (!vt || vt->task->tid == d->mem[i].real)
+			continue;
+		if (is_open(t, &d->mem[i]))
 			err = point_at(t, &d->mem[i], vt->task->tid);
+		else
+			vpt_mem_forget(d, d->mem[i].fd);
 	}
 	return err;
 }

@@ -174,6 +174,13 @@ class Stops:
         """Whether one of the breakpoints at pc would stop there; the staged point plays."""
         return any([b is None or self.would_stop(b) for b in self.by_addr.get(pc, [])])
 
+    def at_staged(self, r):
+        """Whether one of the breakpoints stops at the staged point, to which a step has led."""
+        if not self.by_addr.get(r["pc"]):
+            return False
+        with Peek():
+            return self.stops_here(r["pc"])
+
     def watch_stops(self, b):
         """Whether the watchpoint would stop at the staged point, which plays."""
         try:

@@ -85,7 +85,7 @@ def go_back(how, count=1, to=(), **request):
         r = settle(fred.ask("reverse", how=how, thread=selected_tid(), **stops.request(), **more), stops)
         if r["status"] != "found":
             fail(r)
-        if r["kind"] != "step":
+        if r["kind"] != "step" or (i + 1 < count and stops.at_staged(r)):
             break
     if r is None:
         return

@@ -52,6 +52,23 @@ def test_events():
     there_and_back("events", count=4)
 
 
+def test_coroutines_by_instruction():
+    """what XSAVEC and fnstenv leave in memory depends on when the kernel switched tasks"""
+    with Backward("events", watch=["round_", "sum", "$rax"], cwd=tmp(), timeout=60) as b:
+        b.only_fred("system calls of all kinds")
+        b.cmd(QUIET)
+        b.start()
+        b.cmd("break mark")
+        for _ in range(4):
+            b.cmd("continue")
+        last = b.where()
+        for n in (80, 150, 300):
+            out = b.cmd("reverse-stepi %d" % n)
+            b.check("fred:" in out, False, out)
+            b.cmd("stepi %d" % n)
+            b.at(last, "there and back by %d instructions" % n)
+
+
 def test_maps():
     there_and_back("maps", count=6)
 
@@ -95,6 +112,11 @@ def test_cc1():
     subprocess.run([cc1, "-quiet", "-O1", "-imultiarch", "x86_64-linux-gnu", source("jumps"), "-o", plain_out], check=True)
     if open(out).read() != open(plain_out).read():
         raise Failure("cc1 wrote something else")
+
+
+def test_execs():
+    """what gdb reads memory through is closed there; the number means another file then"""
+    whole([target("execs")])
 
 
 SQL = """

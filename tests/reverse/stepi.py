@@ -20,6 +20,22 @@ def test_counts():
         b.at(stops[40], "stepi 40")
 
 
+def test_counts_end_at_breakpoints():
+    with Backward("calls", watch=["total", "x"]) as b:
+        b.start()
+        b.cmd("break leaf")
+        first, second, third, _ = [(b.cmd("continue"), b.where())[1] for _ in range(4)]
+        b.cmd("reverse-continue")
+        for command in ("reverse-stepi 100", "reverse-nexti 100"):
+            b.expect(command, "^Breakpoint 2, leaf")
+            b.at(second, command)
+            b.expect("stepi 100", "^Breakpoint 2, leaf")
+            b.at(third, "stepi 100")
+        b.cmd("condition 2 total == 0")
+        b.expect("reverse-stepi 120", "^Breakpoint 2, leaf")
+        b.at(first, "the breakpoint whose condition holds")
+
+
 def test_loop_of_one_line():
     with Backward("loops", watch=["sum", "$rax"]) as b:
         b.start()

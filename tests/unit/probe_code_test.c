@@ -460,6 +460,31 @@ static uint64_t use_printf(uint64_t seed)
 	return h;
 }
 
+/* Instructions that capstone 4 doesn't know, and what their addresses have to become. */
+static void test_vectors(void)
+{
+	static const uint8_t code[] = {
+		0x62, 0xe1, 0x7f, 0x2a, 0x6f, 0x16,	  /* vmovdqu8 (%rsi),%ymm18{%k2} */
+		0x62, 0xf3, 0x6d, 0x22, 0x3e, 0x0f, 0x04, /* vpcmpnequb (%rdi),... */
+		0x62, 0xe1, 0x7f, 0x28, 0x6f, 0x05, 0x00, 0x10,
+		0x00, 0x00,		      /* vmovdqu8 0x1000(%rip) */
+		0xc4, 0xe1, 0xf9, 0x93, 0xc1, /* kmovd %k1,%eax */
+		0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90,
+	};
+	static const uint8_t at[] = { 0, 6, 13, 23 };
+	struct probe_rule r = { .cell = data + 4096 };
+	struct probe_plan *plan = new_plan();
+	struct probe_site_info info;
+
+	for (size_t i = 0; i < sizeof(at); i++)
+		REQUIRE(!probe_plan_add(plan, (uint64_t)code + at[i], &r, 1));
+	REQUIRE(!probe_plan_build(plan));
+	for (size_t i = 0; i < sizeof(at); i++)
+		REQUIRE(!probe_plan_site(plan, (uint64_t)code + at[i], &info) &&
+			info.kind == PROBE_JUMP);
+	probe_plan_destroy(plan);
+}
+
 static void test_libc(void)
 {
 	static const char *const names[] = { "qsort",	"qsort_r",  "strtod",
@@ -554,6 +579,7 @@ int main(void)
 		test_rules(&targets[i], 6);
 	}
 	test_faults();
+	test_vectors();
 	test_libc();
 	printf("# applied: %zu jumps, %zu int3s\n", total_kind[0], total_kind[1]);
 	bench("unconditional count", 0, false);

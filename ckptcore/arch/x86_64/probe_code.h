@@ -263,4 +263,11 @@ int __must_check probe_plan_stop(const struct probe_plan *plan, uint64_t pc, uin
  */
 int __must_check probe_plan_pc(const struct probe_plan *plan, uint64_t pc, struct probe_where *ret);
 
+/**
+ * The length of the VEX or EVEX instruction in the first of @len bytes, or 0 if it isn't one. capstone 4 doesn't know
+ * many of them, which libc's string functions are made of; in 64-bit mode their lengths are simple (Intel manual,
+ * volume 2, 2.3 and 2.7), and none of them changes the pc.
+ */
+size_t probe_vector_length(const uint8_t *p, size_t len);
+
 #endif

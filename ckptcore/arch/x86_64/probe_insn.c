@@ -202,6 +202,7 @@ static enum insn_form classify_ff(const struct layout *l, const struct probe_ins
 	return INSN_CALL_MEM;
 }
 
+/* ci: NULL if capstone wasn't asked. */
 static void classify(const cs_insn *ci, struct probe_insn *in)
 {
 	struct layout l;
@@ -227,7 +228,7 @@ static void classify(const cs_insn *ci, struct probe_insn *in)
 		in->target = in->addr + in->len + (uint64_t)read_rel(in->bytes + in->rip_disp, 4);
 	}
 	/* capstone knows no operand of some hint instructions: harmless, as they access nothing */
-	if (capstone_sees_rip(ci) && !rip)
+	if (ci && capstone_sees_rip(ci) && !rip)
 		return;
 	if (l.map == MAP_1 && l.op == 0xff)
 		in->form = classify_ff(&l, in);
@@ -253,6 +254,45 @@ bool probe_insn_capstone(csh *cs, cs_insn **scratch)
 	return insn;
 }
 
+size_t probe_vector_length(const uint8_t *p, size_t len)
+{
+	static const uint8_t imm8_of_map_1[] = { 0x70, 0x71, 0x72, 0x73, 0xc2, 0xc4, 0xc5, 0xc6 };
+	size_t n = 0, prefix;
+	unsigned int map, op, modrm;
+
+	while (n < len &&
+	       (p[n] == 0x64 || p[n] == 0x65 || p[n] == 0x67 || p[n] == 0x2e || p[n] == 0x3e))
+		n++;
+	if (n == len || (p[n] != 0xc4 && p[n] != 0xc5 && p[n] != 0x62))
+		return 0;
+	prefix = p[n] == 0xc5 ? 2 : p[n] == 0xc4 ? 3 : 4;
+	if (len - n < prefix + 1)
+		return 0;
+	map = p[n] == 0xc5 ? 1 : p[n + 1] & (p[n] == 0xc4 ? 0x1f : 7);
+	n += prefix;
+	op = p[n++];
+	if (map == 1 && op == 0x77) /* vzeroupper */
+		return n;
+	if (n == len)
+		return 0;
+	modrm = p[n++];
+	if (modrm >> 6 != 3) {
+		unsigned int base = modrm & 7;
+
+		if (base == 4) {
+			if (n == len)
+				return 0;
+			base = p[n++] & 7;
+			n += modrm >> 6 == 0 && base == 5 ? 4 : 0;
+		} else if (modrm >> 6 == 0 && base == 5) {
+			n += 4;
+		}
+		n += modrm >> 6 == 1 ? 1 : modrm >> 6 == 2 ? 4 : 0;
+	}
+	n += map == 3 || (map == 1 && memchr(imm8_of_map_1, op, sizeof(imm8_of_map_1)));
+	return n <= len && n <= 15 ? n : 0;
+}
+
 void probe_insn_decode(csh cs, cs_insn *scratch, uint64_t addr, const uint8_t *bytes, size_t len,
 		       struct probe_insn *ret)
 {
@@ -269,6 +309,11 @@ void probe_insn_decode(csh cs, cs_insn *scratch, uint64_t addr, const uint8_t *b
 	if (len >= sizeof(endbr64) && !memcmp(bytes, endbr64, sizeof(endbr64))) {
 		ret->len = sizeof(endbr64);
 		ret->form = INSN_COPY;
+		return;
+	}
+	ret->len = (uint8_t)probe_vector_length(bytes, len);
+	if (ret->len) {
+		classify(NULL, ret); /* none is privileged or a branch */
 		return;
 	}
 	if (!cs_disasm_iter(cs, &p, &len, &at, scratch) || !scratch->size ||
