@@ -16,24 +16,23 @@
 
 #define F fred_tl
 
-static struct branch {
+struct fred_branch {
 	char name[16];
 	struct ckpt_timeline *tl;
 	char parent[16];      /* the one it left; "": none */
 	uint64_t event;	      /* ... there */
 	struct ckpt_task *at; /* unless current: where the user was, NULL: at the live edge */
-	struct branch *next;
-} * list, *current;
-static unsigned int last_number;
+	struct fred_branch *next;
+};
 
 /* What the user said to the next resume of a changed program. */
 static enum { NOT_ASKED, YES, NO } answer;
 
 /* ---------------------------------------------------------------- the list */
 
-static void add(struct branch *b, struct ckpt_timeline *tl)
+static void add(struct fred_branch *b, struct ckpt_timeline *tl)
 {
-	struct branch **p = &list;
+	struct fred_branch **p = &F.branches;
 
 	b->tl = tl;
 	while (*p)
@@ -42,31 +41,31 @@ static void add(struct branch *b, struct ckpt_timeline *tl)
 }
 
 /* The current one; NULL: nothing is recorded, or no memory. */
-static struct branch *here(void)
+static struct fred_branch *here(void)
 {
-	if (!current && F.tl) {
-		last_number = 0;
-		current = calloc(1, sizeof(*current));
-		if (current) {
-			strcpy(current->name, "main");
-			add(current, F.tl);
+	if (!F.branch && F.tl) {
+		F.last_branch = 0;
+		F.branch = calloc(1, sizeof(*F.branch));
+		if (F.branch) {
+			strcpy(F.branch->name, "main");
+			add(F.branch, F.tl);
 		}
 	}
-	return current;
+	return F.branch;
 }
 
-static struct branch *by_name(const char *name)
+static struct fred_branch *by_name(const char *name)
 {
-	struct branch *b = list;
+	struct fred_branch *b = F.branches;
 
 	while (b && strcmp(b->name, name))
 		b = b->next;
 	return b;
 }
 
-static struct branch *by_timeline(const struct ckpt_timeline *tl)
+static struct fred_branch *by_timeline(const struct ckpt_timeline *tl)
 {
-	struct branch *b = list;
+	struct fred_branch *b = F.branches;
 
 	while (b && b->tl != tl)
 		b = b->next;
@@ -92,7 +91,7 @@ static void end_live(struct ckpt_timeline *tl)
 
 void fred_branches_drop(bool current_too)
 {
-	struct branch **p = &list, *b;
+	struct fred_branch **p = &F.branches, *b;
 
 	fred_trail_forget();
 	while ((b = *p)) {
@@ -111,7 +110,7 @@ void fred_branches_drop(bool current_too)
 		free(b);
 	}
 	if (current_too)
-		current = NULL;
+		F.branch = NULL;
 	answer = NOT_ASKED;
 }
 
@@ -127,7 +126,7 @@ static struct ckpt_task *clone_of(struct ckpt_task *p)
 }
 
 /* b's timeline is the one that fred is about. The debugger's bytes stay its. */
-static void enter(struct branch *b)
+static void enter(struct fred_branch *b)
 {
 	struct ckpt_overlay overlay = F.tl->overlay;
 
@@ -135,12 +134,17 @@ static void enter(struct branch *b)
 	F.tl->overlay.n = 0;
 	F.tl = b->tl;
 	F.tl->overlay = overlay;
-	current = b;
+	F.branch = b;
+}
+
+bool fred_branch_is_here(const struct ckpt_timeline *tl)
+{
+	return tl == F.tl || by_timeline(tl);
 }
 
 void fred_branch_follow(struct ckpt_task *to, struct ckpt_task *former)
 {
-	struct branch *b, *left;
+	struct fred_branch *b, *left;
 
 	if (!to || !to->timeline || to->timeline == F.tl)
 		return;
@@ -154,16 +158,29 @@ void fred_branch_follow(struct ckpt_task *to, struct ckpt_task *former)
 	enter(b);
 }
 
-pid_t fred_branch_pgrp(pid_t pgrp)
+static pid_t pgrp_here(pid_t pgrp)
 {
 	struct ckpt_task *t = F.tl ? F.tl->live : NULL;
 
-	if (!t || !list)
+	if (!t || !F.branches)
 		return pgrp;
-	for (struct branch *b = list; b; b = b->next)
+	for (struct fred_branch *b = F.branches; b; b = b->next)
 		if (b->tl->live && getpgid(b->tl->live->tgid) == pgrp)
 			return getpgid(t->tgid);
 	return F.vt && pgrp == F.vt->tgid ? getpgid(t->tgid) : pgrp;
+}
+
+pid_t fred_branch_pgrp(pid_t pgrp)
+{
+	struct fred_timeline *looked_at = fred_process;
+	pid_t found = pgrp;
+
+	for (struct fred_timeline *f = fred_processes(); f && found == pgrp; f = f->next) {
+		fred_process = f;
+		found = pgrp_here(pgrp);
+	}
+	fred_process = looked_at;
+	return found;
 }
 
 /* ------------------------------------------------------------------ making */
@@ -308,7 +325,7 @@ static int make(struct vpt_thread *vt, struct ckpt_outside *o, char *reason, siz
 {
 	const struct ckpt_sources from = sources();
 	struct ckpt_task *live = NULL, *before = NULL, *at = NULL;
-	struct branch *left = here(), *b = calloc(1, sizeof(*b));
+	struct fred_branch *left = here(), *b = calloc(1, sizeof(*b));
 	struct ckpt_timeline *tl;
 	uint64_t event = F.now->play->event;
 	int err = left && b ? ckpt_puppet_clone(F.clean ? F.clean : F.now, &before) : -ENOMEM;
@@ -336,7 +353,7 @@ static int make(struct vpt_thread *vt, struct ckpt_outside *o, char *reason, siz
 	}
 	add(b, tl);
 	fred_undo_branched();
-	snprintf(b->name, sizeof(b->name), "b%u", ++last_number);
+	snprintf(b->name, sizeof(b->name), "b%u", ++F.last_branch);
 	strcpy(b->parent, left->name);
 	b->event = event;
 	left->at = at;
@@ -380,7 +397,7 @@ bool fred_branch_resuming(struct vpt_thread *vt, int request, int sig)
 		snprintf(
 			text, sizeof(text),
 			"the past was changed: this is branch %s; `fred-switch %s' goes back to what was",
-			current->name, current->parent);
+			F.branch->name, F.branch->parent);
 		fred_say(text);
 	}
 	ckpt_target_resume(F.now, request, sig);
@@ -389,13 +406,13 @@ bool fred_branch_resuming(struct vpt_thread *vt, int request, int sig)
 
 /* ---------------------------------------------------------------- requests */
 
-static void put_branch(json_object *array, const struct branch *b)
+static void put_branch(json_object *array, const struct fred_branch *b)
 {
 	json_object *o = json_object_new_object();
-	const struct ckpt_task *at = b == current ? F.now : b->at;
+	const struct ckpt_task *at = b == F.branch ? F.now : b->at;
 
 	put(o, "name", b->name);
-	put_bool(o, "current", b == current);
+	put_bool(o, "current", b == F.branch);
 	if (b->parent[0]) {
 		put(o, "parent", b->parent);
 		put_number(o, "from", b->event);
@@ -414,7 +431,7 @@ void fred_op_branches(json_object *in, json_object *out)
 
 	(void)in;
 	here();
-	for (struct branch *b = list; b; b = b->next)
+	for (struct fred_branch *b = F.branches; b; b = b->next)
 		put_branch(array, b);
 	put(out, "status", "ok");
 	json_object_object_add(out, "list", array);
@@ -439,7 +456,7 @@ void fred_op_branch_plan(json_object *in, json_object *out)
 	}
 	ckpt_outside_free(o);
 	here();
-	snprintf(name, sizeof(name), "b%u", last_number + 1);
+	snprintf(name, sizeof(name), "b%u", F.last_branch + 1);
 	put(out, "status", "ok");
 	put(out, "name", name);
 	put(out, "named", named);
@@ -452,7 +469,7 @@ void fred_op_branch_answer(json_object *in, json_object *out)
 }
 
 /* Where the user was in b: a new puppet, or its live process. */
-static int player_of(struct branch *b, struct ckpt_task **ret)
+static int player_of(struct fred_branch *b, struct ckpt_task **ret)
 {
 	struct ckpt_timeline *before = F.tl;
 	int err;
@@ -470,13 +487,13 @@ static int player_of(struct branch *b, struct ckpt_task **ret)
 
 void fred_op_switch(json_object *in, json_object *out)
 {
-	struct branch *b;
+	struct fred_branch *b;
 	struct ckpt_task *to;
 	int err;
 
 	here();
 	b = by_name(get(in, "name", ""));
-	if (!b || b == current) {
+	if (!b || b == F.branch) {
 		refuse(out, b ? "the program is there" : "there is no branch of this name");
 		return;
 	}

@@ -17,6 +17,8 @@
  */
 bool fred_branch_resuming(struct vpt_thread *vt, int request, int sig);
 
+/* Whether a timeline is of the process that is looked at. */
+bool fred_branch_is_here(const struct ckpt_timeline *tl);
 /* `to' is about to play instead of former (NULL: nobody did): its timeline
  * becomes the current one. */
 void fred_branch_follow(struct ckpt_task *to, struct ckpt_task *former);

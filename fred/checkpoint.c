@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fred/branch.h"
 #include "fred/checkpoint.h"
 #include "fred/reply.h"
 #include "fred/undo.h"
@@ -100,6 +101,11 @@ void fred_op_restart(json_object *in, json_object *out)
 
 	if (!c) {
 		refuse(out, "no such checkpoint");
+		return;
+	}
+	if (!fred_branch_is_here(c->at->timeline)) {
+		put_bool(out, "foreign", true);
+		refuse(out, "it is of another process");
 		return;
 	}
 	err = ckpt_puppet_clone(c->at, &copy);

@@ -69,18 +69,17 @@ static void op_status(json_object *in, json_object *out)
 {
 	bool puppet;
 
-	(void)in;
-	fred_timeline_join();
+	fred_process_join();
 	puppet = F.now && F.now->play;
 	put(out, "state", !F.tl ? "none" : !F.vt ? "ended" : puppet ? "past" : "live");
 	put_target(out);
-	put_bool(out, "verbose", F.verbose);
+	put_bool(out, "verbose", fred_verbose);
 	put_bool(out, "running", F.now && F.now->state == CKPT_RUNNING);
 	if (F.staged)
 		put_exe(out, F.staged);
 	put_bool(out, "recording", F.tl && F.tl->recording);
-	put_bool(out, "no_record", F.no_record);
-	put_number(out, "threads", F.vt ? vpt_count(F.vt->tgid) : 0);
+	put_bool(out, "no_record", fred_no_record);
+	put_number(out, "threads", vpt_count((pid_t)get_number(in, "process", 0)));
 	if (F.tl && F.tl->broken)
 		put(out, "broken", F.tl->broken);
 	if (F.tl && F.tl->nsnaps) {
@@ -529,6 +528,7 @@ long fred_command(struct ckpt_task *t, const char *request, char *reply, size_t 
 	long n;
 
 	asking = t->tid;
+	fred_process_show((pid_t)get_number(in, "process", 0), get_bool(in, "ended"));
 	fred_commands_loaded = true;
 	ckpt_cancelled = given_up;
 	while (i < sizeof(ops) / sizeof(*ops) && strcmp(ops[i].op, op))

@@ -171,15 +171,15 @@ static void debugger_suspended(struct ckpt_task *t)
 
 static const struct vpt_control control = {
 	.command = fred_command,
-	.about_to_act = fred_timeline_join,
+	.about_to_act = fred_process_about_to_act,
 	.resuming = fred_timeline_resuming,
 	.idle = fred_timeline_idle,
 	.ended = debugger_ended,
-	.target_started = fred_timeline_started,
-	.options_set = fred_timeline_options,
-	.target_stopped = fred_timeline_stopped,
-	.target_died = fred_timeline_died,
-	.target_gone = fred_timeline_gone,
+	.target_started = fred_process_started,
+	.options_set = fred_process_options,
+	.target_stopped = fred_process_stopped,
+	.target_died = fred_process_died,
+	.target_gone = fred_process_gone,
 	.suspended = debugger_suspended,
 	.attaching = fred_timeline_attaching,
 	.signalled = fred_timeline_signalled,
@@ -197,7 +197,7 @@ static void kill_one(struct ckpt_task *t, void *arg)
 
 static int finish(void)
 {
-	fred_timeline_drop_all();
+	fred_processes_drop();
 	ckpt_each_task(kill_one, NULL);
 	if (pty) {
 		pty_relay_stop(pty);

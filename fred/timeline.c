@@ -1,57 +1,71 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "ckptcore/arch/x86_64/vdso.h"
 #include "ckptcore/budget.h"
 #include "ckptcore/target.h"
 #include "fred/branch.h"
 #include "fred/checkpoint.h"
-#include "fred/command.h"
 #include "fred/forward.h"
 #include "fred/threads.h"
 #include "fred/timeline.h"
 #include "fred/trail.h"
 #include "fred/undo.h"
 
-struct fred_timeline fred_tl;
-
 #define F fred_tl
+
+bool fred_no_record, fred_verbose;
+
+static bool ticked; /* the clock has just struck */
+
+struct cut {
+	struct ckpt_timeline *tl;
+	size_t n;
+};
+
+static void cut_here(void *arg)
+{
+	const struct cut *c = arg;
+
+	if (c->tl != F.tl)
+		return;
+	fred_trail_forget();
+	fred_undo_cutting(c->n);
+	fred_checkpoints_cutting(c->n);
+}
 
 /* What stands in the part of history that is about to go. */
 static void cutting(struct ckpt_timeline *tl, size_t n)
 {
-	if (tl != F.tl)
-		return;
-	fred_trail_forget();
-	fred_undo_cutting(n);
-	fred_checkpoints_cutting(n);
+	struct cut c = { tl, n };
+
+	fred_processes_each(cut_here, &c);
 }
 
 /* The live target's turn has come to another of its threads. */
 static void turned(struct ckpt_timeline *tl, struct ckpt_task *from, struct ckpt_task *to)
 {
-	struct ckpt_task **const places[] = { &F.now, &F.origin, &F.staged };
+	for (struct fred_timeline *f = fred_processes(); f; f = f->next) {
+		struct ckpt_task **const places[] = { &f->now, &f->origin, &f->staged };
 
-	for (size_t i = 0; tl == F.tl && i < sizeof(places) / sizeof(*places); i++)
-		if (*places[i] == from)
-			*places[i] = to;
+		for (size_t i = 0; tl == f->tl && i < sizeof(places) / sizeof(*places); i++)
+			if (*places[i] == from)
+				*places[i] = to;
+	}
 }
 
 void fred_timeline_init(bool record, bool verbose)
 {
 	ckpt_cutting = cutting;
 	ckpt_turned = turned;
-	F.no_record = !record;
-	F.verbose = verbose;
+	fred_no_record = !record;
+	fred_verbose = verbose;
 }
 
 void fred_say(const char *text)
@@ -63,11 +77,6 @@ void fred_say(const char *text)
 static bool is_ours(const struct vpt_thread *vt)
 {
 	return F.vt && vt->tgid == F.vt->tgid;
-}
-
-static bool is_leader(const struct vpt_thread *vt)
-{
-	return F.vt && vt == F.vt;
 }
 
 static bool is_puppet(const struct ckpt_task *t)
@@ -117,161 +126,19 @@ void fred_timeline_drop_puppet(void)
 	F.held.waits = F.going = false;
 }
 
-static void destroy_timeline(void)
+static void tick_here(void *arg)
 {
-	struct ckpt_timeline *tl = F.tl;
-
-	if (!tl)
-		return;
-	fred_trail_forget();
-	fred_branches_drop(true);
-	fred_undo_timeline_gone(tl);
-	fred_timeline_drop_puppet();
-	fred_checkpoints_drop(tl);
-	F.tl = NULL;
-	F.now = NULL;
-	F.said_unchangeable = false;
-	ckpt_timeline_destroy(tl);
-}
-
-void fred_timeline_drop_all(void)
-{
-	if (F.tl && F.tl->live && F.tl->live->no_exitkill && F.tl->live->state == CKPT_RUNNING)
-		F.tl->live = NULL; /* runs on without us */
-	destroy_timeline();
-}
-
-/* Time becomes visible: vdso calls real ones, rdtsc a fault. */
-static int expose_time(struct ckpt_task *t, bool trap_tsc)
-{
-	int err = ckpt_vdso_patch(t);
-
-	if (err && err != -ENOENT)
-		return err;
-	return trap_tsc ? ckpt_trap_tsc(t, true) : 0;
-}
-
-/* Begins to record the process of vt, its leader, all of whose threads stand. */
-static void record(struct vpt_thread *vt)
-{
-	struct ckpt_task *t = vt->task;
-
-	if (expose_time(t, !vt->attached))
-		return;
-	F.tl = ckpt_timeline_create();
-	if (!F.tl)
-		return;
-	F.tl->live = t;
-	t->timeline = F.tl;
-	if (ckpt_record_start(F.tl) || fred_threads_record(vt)) {
-		destroy_timeline();
-		return;
-	}
-	F.vt = vt;
-	F.debugger = vt->debugger;
-	F.tid = vt->tid;
-	F.now = t;
-	ckpt_snapshot(F.tl, CKPT_END_NOW, true, 0, NULL);
-}
-
-static void begin(struct vpt_thread *vt)
-{
-	destroy_timeline();
-	F.joined = NULL;
-	if (!fred_commands_loaded) {
-		fred_commands_loaded = true;
-		fred_say(
-			"this gdb has not loaded fred's commands (it needs gdb 12 with Python); the program runs forward only");
-		F.no_record = true;
-	}
-	if (F.no_record)
-		return;
-	if (fred_threads_count(vt->tgid) == 1)
-		record(vt);
-	else if (vt->attached)
-		F.joined = vt;
-}
-
-void fred_timeline_join(void)
-{
-	struct vpt_thread *vt = F.joined;
-
-	if (!vt || !fred_threads_all_stand(vt))
-		return;
-	F.joined = NULL;
-	record(vt);
-}
-
-void fred_timeline_started(struct vpt_thread *vt)
-{
-	/* The debugger's own start of a program, by way of a shell or not, comes
-	 * without options; they follow once the program itself is there. */
-	if (!(vt->options & PTRACE_O_TRACEEXEC)) {
-		F.fresh = vt;
-		return;
-	}
-	if (!is_leader(vt) || !F.tl || !F.tl->recording)
-		return;
-	if (expose_time(vt->task, true))
-		ckpt_record_stop(F.tl, "the new program can't be prepared");
-	ckpt_snapshot(F.tl, CKPT_END_CALL, true, 0, NULL);
-	if (F.tl->recording)
-		F.tl->snaps[F.tl->nsnaps - 1]->exec = true;
-}
-
-void fred_timeline_options(struct vpt_thread *vt)
-{
-	if (F.fresh != vt)
-		return;
-	F.fresh = NULL;
-	if (!F.vt || F.vt == vt || !F.tl || !F.tl->live)
-		begin(vt);
-}
-
-void fred_timeline_stopped(struct vpt_thread *vt)
-{
-	if (vt->attached && vt->tid == vt->tgid && !F.vt && vt->task &&
-	    vt->task->state != CKPT_ENTRY)
-		begin(vt);
-}
-
-void fred_timeline_died(struct ckpt_task *t)
-{
-	if (F.now == t)
-		F.now = NULL;
-	if (F.origin == t)
-		F.origin = NULL;
-	if (F.staged == t)
-		F.staged = NULL;
-}
-
-void fred_timeline_gone(struct vpt_thread *vt, bool died)
-{
-	if (F.fresh == vt)
-		F.fresh = NULL;
-	if (F.joined == vt)
-		F.joined = NULL;
-	if (!is_leader(vt))
-		return;
-	if (died) {
-		/* Its end is part of the timeline: one can go back from it. */
-		F.vt = NULL;
-		if (is_puppet(F.now))
-			fred_timeline_drop_puppet();
-		return;
-	}
-	fred_timeline_drop_puppet();
-	destroy_timeline();
-	F.vt = NULL;
+	(void)arg;
+	if (F.tl && F.now == F.tl->live)
+		ckpt_record_tick(F.tl);
 }
 
 void fred_timeline_tick(void)
 {
-	F.ticked = true;
+	ticked = true;
 	fred_timeline_idle();
-	F.ticked = false;
-	if (F.tl && F.now == F.tl->live)
-		ckpt_record_tick(F.tl);
+	ticked = false;
+	fred_processes_each(tick_here, NULL);
 }
 
 /* ------------------------------------------------------------- where we are */
@@ -513,6 +380,10 @@ static bool registers_are_back(const struct vpt_thread *vt)
  * t is such a puppet. */
 bool fred_timeline_changing(struct ckpt_task *t)
 {
+	const struct vpt_thread *vt = vpt_of(t);
+
+	if (vt)
+		fred_process_select(vt->tgid);
 	if (!is_puppet(F.now) || !ckpt_vtid(t) || ckpt_puppet_thread(F.now, ckpt_vtid(t)) != t)
 		return false;
 	if (F.taint == FRED_CLEAN && !ckpt_puppet_clone(F.now, &F.clean)) {
@@ -568,7 +439,7 @@ static bool debugger_sleeps(void)
  */
 static bool has_resumed(void)
 {
-	return fred_forward_stops_here() || (F.ticked && debugger_sleeps());
+	return fred_forward_stops_here() || (ticked && debugger_sleeps());
 }
 
 /* Threads of a puppet have been resumed: it goes on, as it did then. */
@@ -590,12 +461,13 @@ static void go(void)
 		fred_forward(stepper, stepper->request);
 }
 
-void fred_timeline_idle(void)
+static void idle_here(void *arg)
 {
+	(void)arg;
 	if (!F.tl || !F.vt)
 		return;
 	if (F.held.waits) {
-		if (!is_pending() && F.ticked && debugger_sleeps())
+		if (!is_pending() && ticked && debugger_sleeps())
 			tell_held(); /* it doesn't mean to resume that thread */
 		return;
 	}
@@ -605,9 +477,14 @@ void fred_timeline_idle(void)
 		ckpt_record_idle(F.tl);
 }
 
+void fred_timeline_idle(void)
+{
+	fred_processes_each(idle_here, NULL);
+}
+
 bool fred_timeline_resuming(struct vpt_thread *vt, int request, int sig)
 {
-	if (!is_ours(vt))
+	if (!fred_process_select(vt->tgid) || !is_ours(vt))
 		return false;
 	if (F.held.waits) {
 		if (!is_pending() && !fred_threads_appear(vt) && can_tell_held())
@@ -685,7 +562,7 @@ void fred_timeline_replace(struct vpt_thread *vt, struct ckpt_task *puppet)
 		F.tl->overlay.n = 0;
 	if (!puppet && F.tl) {
 		ckpt_record_kill(F.tl);
-		destroy_timeline();
+		fred_process_drop();
 	}
 }
 
@@ -717,6 +594,8 @@ bool fred_timeline_signalled(struct vpt_thread *vt, int sig)
 {
 	if (!vt->task)
 		return true; /* vanished: the number may be a live thread's */
+	if (!fred_process_select(vt->tgid))
+		return false;
 	if (is_ours(vt) && sig == SIGKILL)
 		fred_branches_drop(false);
 	if (is_ours(vt) && !is_puppet(F.now) && vt->task->tid != vt->tid) {
@@ -751,7 +630,7 @@ struct vpt_thread *fred_timeline_attaching(pid_t tid, struct vpt_debugger *d)
 	struct vpt_thread *vt;
 	siginfo_t si;
 
-	if (!F.staged || F.vt || tid != F.tid)
+	if (!fred_process_select(tid) || !F.staged || F.vt)
 		return NULL;
 	vt = vpt_thread_new(tid, tid, d);
 	F.vt = vt;

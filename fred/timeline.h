@@ -9,6 +9,7 @@
 
 #include "ckptcore/record.h"
 #include "ckptcore/replay.h"
+#include "fred/processes.h"
 #include "ptrace-plugin/vpt.h"
 
 /* What the debugger is told when it arrives. */
@@ -25,12 +26,10 @@ enum fred_taint {
 	FRED_CALLING, /* ... because a function called from the debugger runs */
 };
 
-/* The one timeline that the commands are about. */
+/* What fred knows of a process that is recorded. */
 struct fred_timeline {
-	struct ckpt_timeline *tl;  /* NULL: nothing was recorded yet */
-	struct vpt_thread *vt;	   /* NULL: the debugger has no process */
-	struct vpt_thread *fresh;  /* has made its exec, but may be the shell yet */
-	struct vpt_thread *joined; /* attached to with several threads, to be recorded */
+	struct ckpt_timeline *tl; /* NULL: nothing was recorded yet */
+	struct vpt_thread *vt;	  /* NULL: the debugger has no process */
 	struct vpt_debugger *debugger;
 	pid_t tid;	       /* virtual number of the target */
 	struct ckpt_task *now; /* its player: tl->live or a puppet; NULL: ended */
@@ -47,7 +46,6 @@ struct fred_timeline {
 	enum fred_taint taint;
 	struct ckpt_task *clean; /* unless CLEAN: the puppet as it was */
 	bool said_unchangeable;	 /* that the past can't be changed */
-	bool ticked;		 /* the clock has just struck */
 	bool live_follows;	 /* the live process goes on when all its threads are known */
 	bool going; /* the debugger has resumed threads of a puppet, and may resume more */
 	/* A stop that is told when the threads that appear have been: */
@@ -61,29 +59,25 @@ struct fred_timeline {
 	/* After the end of a program whose leader had ended before, the debugger is given
 	 * its first moment, and this is where the user looks back from: */
 	struct ckpt_task *last;
-	bool verbose, no_record;
+	/* Its branches, and the current one: see branch.c. */
+	struct fred_branch *branches, *branch;
+	unsigned int last_branch;
+	struct fred_timeline *next;
 };
 
-extern struct fred_timeline fred_tl;
+#define fred_tl (*fred_process)
+
+extern bool fred_no_record, fred_verbose; /* as the user said */
 
 void fred_timeline_init(bool record, bool verbose);
 
 /* As vpt_control's. */
 bool fred_timeline_resuming(struct vpt_thread *vt, int request, int sig);
-void fred_timeline_started(struct vpt_thread *vt);
-void fred_timeline_options(struct vpt_thread *vt);
-void fred_timeline_stopped(struct vpt_thread *vt);
-void fred_timeline_died(struct ckpt_task *t);
-void fred_timeline_gone(struct vpt_thread *vt, bool died);
 struct vpt_thread *fred_timeline_attaching(pid_t tid, struct vpt_debugger *d);
 bool fred_timeline_signalled(struct vpt_thread *vt, int sig);
 bool fred_timeline_changing(struct ckpt_task *t);
-/* A process of several threads that the debugger has attached to is recorded once
- * it has all of them. */
-void fred_timeline_join(void);
 void fred_timeline_idle(void);
 void fred_timeline_tick(void);
-void fred_timeline_drop_all(void);
 
 /* The goal that is the moment where the debugger stands, and its interval. */
 int fred_timeline_moment(struct ckpt_goal *goal, size_t *interval) __must_check;
@@ -91,6 +85,8 @@ int fred_timeline_moment(struct ckpt_goal *goal, size_t *interval) __must_check;
 /* Takes over p (or tl->live) as the point to go to; drops a former one. */
 void fred_timeline_stage(struct ckpt_task *p, enum fred_arrival arrival);
 void fred_timeline_unstage(void);
+/* What was staged, or changed, goes. */
+void fred_timeline_drop_puppet(void);
 /* Lets the staged one play / the former one again, without a word to the
  * debugger, which must forget what it has cached. */
 void fred_timeline_peek(bool in);

@@ -138,6 +138,8 @@ static int take(struct ckpt_task *t, struct session **ret)
 	struct session *s;
 	int err = 0;
 
+	if (fred_processes_count() > 1)
+		return -EBUSY;
 	if (fred_threads_count(t->tgid) != 1 || (F.vt && !F.tl))
 		return -EBUSY;
 	if (F.now && F.now->state == CKPT_RUNNING) /* `run &' */
@@ -343,6 +345,10 @@ void fred_op_undo(struct ckpt_task *t, json_object *in, json_object *out)
 	size_t n = get_number(in, "n", 0), to;
 	int err;
 
+	if (fred_processes_count() > 1) {
+		refuse(out, "several processes are debugged");
+		return;
+	}
 	if (json_object_object_get(in, "checkpoint")) {
 		to = of_checkpoint(get_number(in, "checkpoint", 0));
 		if (to == nprompts) {

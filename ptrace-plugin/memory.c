@@ -35,7 +35,7 @@ int vpt_poke(struct vpt_thread *vt, uint64_t addr, const void *buf, size_t len)
 	int err;
 
 	if (vpt_control->about_to_act)
-		vpt_control->about_to_act();
+		vpt_control->about_to_act(vt, len == 1 && bytes[0] == 0xcc);
 	o = t->timeline ? &t->timeline->overlay : NULL;
 	if (!o)
 		return ckpt_write(t, addr, buf, len);

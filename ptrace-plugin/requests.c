@@ -308,7 +308,7 @@ static long resume(const struct request *q)
 	if (sig < 0 || sig > 64)
 		return -EIO;
 	if (vpt_control->about_to_act)
-		vpt_control->about_to_act();
+		vpt_control->about_to_act(vt, true);
 	vt->state = VPT_RUNNING;
 	vt->request = (int)q->nr;
 	vt->dr6_ours = false;

@@ -448,6 +448,8 @@ static void tracee_forked(struct ckpt_task *t, struct ckpt_task *child, int even
 	cv = vpt_thread_new(child->tid, child->tgid, vt->debugger);
 	cv->options = vt->options;
 	cv->attached = vt->attached;
+	cv->forked = child->tid == child->tgid;
+	cv->shares = event != PTRACE_EVENT_FORK;
 	cv->stop_wanted = true;
 	cv->task = child;
 	child->owner = cv;
@@ -522,6 +524,7 @@ static void tracee_execed(struct vpt_thread *vt)
 	}
 	memset(vt->dr, 0, sizeof(vt->dr));
 	vt->dr_used = false;
+	vt->shares = false;
 	if (vpt_control->target_started)
 		vpt_control->target_started(vt);
 	vt->past_event = event_wanted(vt, PTRACE_EVENT_EXEC);

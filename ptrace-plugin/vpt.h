@@ -42,6 +42,8 @@ struct vpt_thread {
 	bool dr_used;
 	bool dr6_ours;	  /* DR6 reads as dr[6], not the task's */
 	bool attached;	  /* by PTRACE_ATTACH, not by TRACEME */
+	bool forked;	  /* its process is a tracee's child ... */
+	bool shares;	  /* ... and has its memory from it, not a copy, until it execs */
 	bool stop_wanted; /* attach or first stop: report as SIGSTOP */
 	bool past_event;  /* at the event of a call whose end was not told */
 	bool lost;	  /* a leader that the debugger takes for ended before the others */
@@ -84,8 +86,8 @@ struct vpt_control {
 	 */
 	long (*command)(struct ckpt_task *t, const char *request, char *reply, size_t room);
 	/* The debugger is about to resume a thread or to write into it; all stand
-	 * as it left them. */
-	void (*about_to_act)(void);
+	 * as it left them. @breaks: it resumes it or sets a breakpoint. */
+	void (*about_to_act)(struct vpt_thread *vt, bool breaks);
 	/* A thread is about to be resumed by the debugger; true: done by the
 	 * controller (e.g. it arrives elsewhere in time). */
 	bool (*resuming)(struct vpt_thread *vt, int request, int sig);

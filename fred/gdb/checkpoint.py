@@ -54,6 +54,8 @@ The program is again as it was there; gdb stays as it is."""
         if s["state"] == "ended":
             reattach()
         r = fred.ask("restart", id=n)
+        if r.get("foreign"):
+            raise gdb.GdbError("Checkpoint %d is of another process: select its inferior first." % n)
         if r["status"] != "found":
             raise gdb.GdbError("Not found: checkpoint id %d" % n)
         land("step")

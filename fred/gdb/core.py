@@ -19,9 +19,17 @@ class Channel:
         self.call = ctypes.CDLL(None, use_errno=True).syscall
         self.call.restype = ctypes.c_long
         self.reply = ctypes.create_string_buffer(self.ROOM)
+        self.last = {}      # inferior's number: its process, or the last that it had
+
+    def process(self):
+        """which process the user looks at, by its number, and whether that has ended"""
+        shown = gdb.selected_inferior()
+        if shown.pid:
+            self.last[shown.num] = shown.pid
+        return {"process": self.last.get(shown.num, 0), "ended": not shown.pid}
 
     def ask(self, op, **request):
-        text = json.dumps(dict(request, op=op)).encode()
+        text = json.dumps(dict(request, op=op, **self.process())).encode()
         n = self.call(ctypes.c_long(self.NUMBER), ctypes.c_char_p(text), ctypes.c_long(len(text)),
                       self.reply, ctypes.c_long(self.ROOM))
         if n < 0:
