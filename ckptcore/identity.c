@@ -58,6 +58,15 @@ static unsigned long long *argument(struct user_regs_struct *r, int i)
 	return regs[i];
 }
 
+/* The real number of what the program knows by this one. */
+static pid_t real_of(const struct ckpt_timeline *tl, pid_t number)
+{
+	for (size_t i = 0; i < tl->nthreads; i++)
+		if (ckpt_vtid(tl->threads[i]) == number)
+			return tl->threads[i]->tid;
+	return number == tl->self.seen ? tl->self.real : number;
+}
+
 void ckpt_identity_enter(struct ckpt_task *t)
 {
 	const struct ckpt_identity *self = &t->timeline->self;
@@ -65,10 +74,14 @@ void ckpt_identity_enter(struct ckpt_task *t)
 
 	for (int i = 0; n && i < 2; i++) {
 		unsigned long long *a = argument(ckpt_regs(t), i);
+		pid_t number = (pid_t)*a, real;
 
-		if (!(n->args >> i & 1) || ((int)*a != self->seen && (int)*a != -self->seen))
+		if (!(n->args >> i & 1))
 			continue;
-		*a = (unsigned long long)((int)*a < 0 ? -self->real : self->real);
+		real = number < 0 ? -real_of(t->timeline, -number) : real_of(t->timeline, number);
+		if (real == number)
+			continue;
+		*a = (unsigned long long)real;
 		ckpt_regs_dirty(t);
 	}
 }
@@ -89,6 +102,8 @@ int64_t ckpt_identity_leave(struct ckpt_task *t, long nr, const uint64_t args[6]
 		result = self->parent;
 	if (n->result == SELF && result == self->real)
 		result = self->seen;
+	else if (n->result == SELF && result == t->tid)
+		result = ckpt_vtid(t);
 	ckpt_set_result(t, result);
 	return result;
 }

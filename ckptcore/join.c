@@ -5,11 +5,8 @@
 
 #include "ckptcore/record.h"
 #include "ckptcore/shared.h"
+#include "ckptcore/threads.h"
 #include "ckptcore/turns.h"
-
-/* Where the C library keeps a thread's number, for its joiner: behind the pointer
- * to its own data. (glibc 2.34 and newer.) */
-#define GLIBC_TID 0x2d0
 
 /* t may have been attached to amid a call, which was interrupted by that. */
 void ckpt_record_met(struct ckpt_task *t)
@@ -19,13 +16,11 @@ void ckpt_record_met(struct ckpt_task *t)
 	const uint64_t args[6] = { r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9 };
 	struct ckpt_call_reader reader = ckpt_reader(t);
 	struct ckpt_rseq area;
-	int32_t tid;
 
 	th->met = true;
 	if (ptrace(PTRACE_GET_RSEQ_CONFIGURATION, t->tid, sizeof(area), &area) > 0 && area.at)
 		ckpt_shared_unstable(t->timeline, area.at, area.len);
-	if (!ckpt_read(t, r->fs_base + GLIBC_TID, &tid, 4) && tid == t->tid)
-		th->clear_tid = r->fs_base + GLIBC_TID;
+	th->clear_tid = ckpt_thread_clear_tid(t, r->fs_base, ckpt_vtid(t));
 	if ((int64_t)r->orig_rax < 0 || !ckpt_interrupted((int64_t)r->rax))
 		return;
 	th->joined = true;

@@ -402,7 +402,8 @@ static void take_terminal(struct ckpt_task *p, const struct ckpt_sources *from)
 }
 
 /* All but descriptors. */
-static long make_rest(struct ckpt_task *p, struct ckpt_outside *o, const struct ckpt_sources *from)
+static long make_rest(struct ckpt_task *p, struct ckpt_task **tasks, size_t n,
+		      struct ckpt_outside *o, const struct ckpt_sources *from)
 {
 	long res = 0;
 
@@ -432,8 +433,8 @@ static long make_rest(struct ckpt_task *p, struct ckpt_outside *o, const struct 
 		res = call(p, SYS_setpgid, 0, 0, 0, 0);
 	if (res >= 0)
 		take_terminal(p, from);
-	if (res >= 0 && o->rights_known)
-		res = ckpt_rights_give(p, ROOM_AT, &o->rights);
+	for (size_t i = 0; i < n && res >= 0 && o->rights_known; i++)
+		res = ckpt_rights_give(tasks[i], ROOM_AT, &o->rights);
 	if (res >= 0)
 		res = call(p, SYS_munmap, CKPT_PAGE, CKPT_PAGE_SIZE, 0, 0);
 	return res;
@@ -485,13 +486,42 @@ static void note_names(struct ckpt_task *p, struct ckpt_outside *o)
 	}
 }
 
-int ckpt_materialize(struct ckpt_task *p, struct ckpt_outside *o, const struct ckpt_sources *from,
-		     char *reason, size_t reason_size)
+/* p stands as a live thread does: its own call, in a puppet, has been answered and
+ * is over, unless it was interrupted; the kernel's record of the rest of a nap isn't
+ * forked. */
+static int let_live(struct ckpt_task *p, struct user_regs_struct regs)
 {
-	struct user_regs_struct regs = *ckpt_regs(p);
+	int err;
+
+	free(p->play);
+	p->play = NULL;
+	p->ours = false;
+	p->waits_at_call = false; /* it makes it */
+	if (!ckpt_interrupted((int64_t)regs.rax))
+		regs.orig_rax = (unsigned long long)-1;
+	else if ((int64_t)regs.rax == -516)
+		regs.rax = (unsigned long long)-514;
+	err = stand_still(p);
+	if (err)
+		return err;
+	*ckpt_regs(p) = regs;
+	ckpt_regs_dirty(p);
+	ckpt_regs_flush(p);
+	return 0;
+}
+
+int ckpt_materialize(struct ckpt_task **tasks, size_t n, struct ckpt_outside *o,
+		     const struct ckpt_sources *from, char *reason, size_t reason_size)
+{
+	struct ckpt_task *p = tasks[0];
+	struct user_regs_struct regs;
 	long res = 0;
 	int err;
 
+	for (size_t i = 0; i < n; i++)
+		if (tasks[i]->tid == tasks[i]->tgid)
+			p = tasks[i];
+	regs = *ckpt_regs(p);
 	for (size_t i = 0; i < o->n && res >= 0; i++) {
 		res = make_file(p, o, i, from);
 		if (res < 0)
@@ -499,7 +529,7 @@ int ckpt_materialize(struct ckpt_task *p, struct ckpt_outside *o, const struct c
 				 o->files[i].path, strerror((int)-res));
 	}
 	if (res >= 0) {
-		res = make_rest(p, o, from);
+		res = make_rest(p, tasks, n, o, from);
 		if (res < 0)
 			snprintf(reason, reason_size, "its folder, timers, limits or user: %s",
 				 strerror((int)-res));
@@ -508,24 +538,13 @@ int ckpt_materialize(struct ckpt_task *p, struct ckpt_outside *o, const struct c
 		return (int)res;
 	note_names(p, o);
 	spare_it(p->tgid);
-	free(p->play);
-	p->play = NULL;
-	p->ours = false;
-	/* Its own call, in a puppet, has been answered and is over, unless it was
-	 * interrupted; the kernel's record of the rest of a nap isn't forked. */
-	if (!ckpt_interrupted((int64_t)regs.rax))
-		regs.orig_rax = (unsigned long long)-1;
-	else if ((int64_t)regs.rax == -516)
-		regs.rax = (unsigned long long)-514;
-	err = stand_still(p);
-	if (err) {
+	err = let_live(p, regs);
+	for (size_t i = 0; i < n && !err; i++)
+		if (tasks[i] != p)
+			err = let_live(tasks[i], *ckpt_regs(tasks[i]));
+	if (err)
 		snprintf(reason, reason_size, "its copy died");
-		return err;
-	}
-	*ckpt_regs(p) = regs;
-	ckpt_regs_dirty(p);
-	ckpt_regs_flush(p);
-	return 0;
+	return err;
 }
 
 /* -------------------------------------------------------------- timelines */

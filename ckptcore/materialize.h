@@ -24,13 +24,14 @@ int ckpt_materialize_check(const struct ckpt_outside *o, const struct ckpt_sourc
 			   size_t reason_size) __must_check;
 
 /*
- * Gives a puppet without probes all of *o, in which numbers of new things are
- * changed. It is then a process like any other,
- * stopped as by an interrupt; no puppet any more. On failure it is to be
- * destroyed; `reason' says why, and nobody else has noticed.
+ * Gives the process of n tasks, which ckpt_puppet_incarnate() has made, all of *o, in
+ * which numbers of new things are changed. It is then a process like any other,
+ * its threads stopped as by an interrupt. On failure it is to be destroyed; `reason'
+ * says why, and nobody else has noticed.
  */
-int ckpt_materialize(struct ckpt_task *p, struct ckpt_outside *o, const struct ckpt_sources *from,
-		     char *reason, size_t reason_size) __must_check;
+int ckpt_materialize(struct ckpt_task **tasks, size_t n, struct ckpt_outside *o,
+		     const struct ckpt_sources *from, char *reason,
+		     size_t reason_size) __must_check;
 
 /* A timeline that shares what `from' has up to `event' in interval i. */
 int ckpt_timeline_branch(struct ckpt_timeline *from, size_t i, uint64_t event,

@@ -151,6 +151,40 @@ int ckpt_puppet_clone(struct ckpt_task *p, struct ckpt_task **ret)
 	return err;
 }
 
+int ckpt_puppet_incarnate(struct ckpt_task *p, pid_t leader, struct ckpt_task **tasks_ret)
+{
+	size_t n = p->play->nothers + 1;
+	struct ckpt_task **all = calloc(n, sizeof(struct ckpt_task *)), *copy;
+	struct ckpt_threads *s;
+	int err = all ? 0 : -ENOMEM;
+
+	if (n == 1) {
+		free(all);
+		return err ? err : ckpt_puppet_clone(p, tasks_ret);
+	}
+	if (!err) {
+		all[0] = p;
+		memcpy(all + 1, p->play->others, (n - 1) * sizeof(*all));
+		err = ckpt_threads_save(all, n, p, &s);
+	}
+	free(all);
+	if (err)
+		return err;
+	err = ckpt_fork(p, false, &puppet_ops, &copy);
+	if (!err) {
+		copy->timeline = p->timeline;
+		err = ckpt_threads_rebuild(s, leader, copy, tasks_ret);
+		if (err) {
+			if (err == -ENOENT)
+				ckpt_kill(copy);
+			else
+				ckpt_threads_kill(tasks_ret, n);
+		}
+	}
+	ckpt_threads_destroy(s);
+	return err;
+}
+
 void ckpt_puppet_destroy(struct ckpt_task *p)
 {
 	struct ckpt_play *play = p ? p->play : NULL;

@@ -69,6 +69,12 @@ void ckpt_goal_of(struct ckpt_timeline *tl, size_t i, struct ckpt_goal *ret);
 int ckpt_puppet_create(struct ckpt_timeline *tl, size_t i, struct ckpt_task **ret) __must_check;
 /* A copy of a puppet that has no probes, at the same point. */
 int ckpt_puppet_clone(struct ckpt_task *p, struct ckpt_task **ret) __must_check;
+/*
+ * A copy of its process, to be made a real one, with its threads as the program
+ * has them: `leader', whoever plays it in p, leads. *tasks_ret: room for them all.
+ */
+int ckpt_puppet_incarnate(struct ckpt_task *p, pid_t leader,
+			  struct ckpt_task **tasks_ret) __must_check;
 /* Takes NULL. */
 void ckpt_puppet_destroy(struct ckpt_task *p);
 /* What is to be known of the other threads of p; *ret is the caller's. */

@@ -23,6 +23,10 @@
 /* In every copy, unused between injections. */
 #define ROOM_AT (CKPT_PAGE + 2048)
 
+/* Where the C library keeps a thread's number, for its joiner: behind the pointer
+ * to its own data. (glibc 2.34 and newer.) */
+#define GLIBC_TID 0x2d0
+
 /* Below the part of the stack that leaf functions use without reserving it. */
 #define RED_ZONE 128
 
@@ -233,13 +237,37 @@ static int restore_from_inside(struct ckpt_guest *g, const struct thread *s, con
 	return err;
 }
 
+/* t, which has nothing of its own yet but this name, becomes the thread s. */
+static int become(struct ckpt_task *t, const struct thread *s, const char *name)
+{
+	struct ckpt_guest g;
+	int err = ckpt_guest_enter(t, &g);
+
+	if (err)
+		return err;
+	g.regs = s->regs; /* leaving sets them, TLS base included */
+	err = restore_from_inside(&g, s, name);
+	if (!err)
+		err = ckpt_set_xstate(t, s->xstate, s->xlen);
+	if (!err && ptrace(PTRACE_SETSIGMASK, t->tid, 8, &s->mask) < 0)
+		err = -ESRCH;
+	if (!err) {
+		g.mask = s->mask;
+		err = ckpt_guest_leave(&g);
+	}
+	t->vtid = s->vtid;
+	t->waits_at_call = s->waits_at_call;
+	t->state = CKPT_EVENT;
+	memset(&t->stop, 0, sizeof(t->stop));
+	return err;
+}
+
 /* A new thread of g's process, with the state s. */
 static int add_thread(struct ckpt_guest *g, const struct thread *s, const char *name,
 		      const struct ckpt_task_ops *ops, struct ckpt_task **ret)
 {
 	uint64_t flags =
 		CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
-	struct ckpt_guest cg;
 	struct ckpt_task *t;
 	int err;
 
@@ -250,44 +278,73 @@ static int add_thread(struct ckpt_guest *g, const struct thread *s, const char *
 		return err;
 	*ret = t;
 	t->ours = true;
-	t->vtid = s->vtid;
-	t->waits_at_call = s->waits_at_call;
 	t->parent = g->t->parent;
 	t->timeline = g->t->timeline;
 	err = ckpt_guest_cloned(g);
-	if (!err)
-		err = ckpt_guest_enter(t, &cg);
-	if (err)
-		return err;
-	cg.regs = s->regs; /* leaving sets them, TLS base included */
-	err = restore_from_inside(&cg, s, name);
-	if (!err)
-		err = ckpt_set_xstate(t, s->xstate, s->xlen);
-	if (!err && ptrace(PTRACE_SETSIGMASK, t->tid, 8, &s->mask) < 0)
-		err = -ESRCH;
-	if (!err)
-		err = ckpt_guest_leave(&cg);
-	t->state = CKPT_EVENT;
-	memset(&t->stop, 0, sizeof(t->stop));
-	return err;
+	return err ? err : become(t, s, name);
 }
 
-int ckpt_threads_add(const struct ckpt_threads *s, struct ckpt_task *t,
-		     struct ckpt_task **tasks_ret)
+/* Adds all of s but number `but'. */
+static int add_all(const struct ckpt_threads *s, size_t but, struct ckpt_task *t,
+		   struct ckpt_task **tasks_ret)
 {
 	struct ckpt_guest g;
 	char name[16];
 	int err, err2;
 
-	memset(tasks_ret, 0, s->n * sizeof(*tasks_ret));
 	read_name(t, name);
 	err = ckpt_guest_enter(t, &g);
 	if (err)
 		return err;
 	for (size_t i = 0; !err && i < s->n; i++)
-		err = add_thread(&g, &s->threads[i], name, t->ops, &tasks_ret[i]);
+		if (i != but)
+			err = add_thread(&g, &s->threads[i], name, t->ops, &tasks_ret[i]);
 	err2 = ckpt_guest_leave(&g);
 	return err ? err : err2;
+}
+
+int ckpt_threads_add(const struct ckpt_threads *s, struct ckpt_task *t,
+		     struct ckpt_task **tasks_ret)
+{
+	memset(tasks_ret, 0, s->n * sizeof(*tasks_ret));
+	return add_all(s, s->n, t, tasks_ret);
+}
+
+uint64_t ckpt_thread_clear_tid(struct ckpt_task *t, uint64_t fs_base, pid_t vtid)
+{
+	int32_t tid;
+
+	return !ckpt_read(t, fs_base + GLIBC_TID, &tid, 4) && tid == vtid ? fs_base + GLIBC_TID : 0;
+}
+
+int ckpt_threads_rebuild(struct ckpt_threads *s, pid_t leader, struct ckpt_task *t,
+			 struct ckpt_task **tasks_ret)
+{
+	static const stack_t none = { .ss_flags = SS_DISABLE };
+	size_t first = 0;
+	char name[16];
+	long res;
+	int err;
+
+	memset(tasks_ret, 0, s->n * sizeof(*tasks_ret));
+	while (first < s->n && s->threads[first].vtid != leader)
+		first++;
+	if (first == s->n)
+		return -ENOENT;
+	tasks_ret[first] = t;
+	/* Nothing ends in a puppet, so its threads may have lost that. */
+	for (size_t i = 0; i < s->n; i++)
+		if (!s->threads[i].clear_tid)
+			s->threads[i].clear_tid = ckpt_thread_clear_tid(
+				t, s->threads[i].regs.fs_base, s->threads[i].vtid);
+	read_name(t, name);
+	/* A fork has inherited it. */
+	err = ckpt_write(t, ROOM_AT, &none, sizeof(none));
+	if (!err)
+		err = ckpt_inject(t, &res, SYS_sigaltstack, ROOM_AT, 0, 0, 0, 0, 0);
+	if (!err)
+		err = become(t, &s->threads[first], name);
+	return err ? err : add_all(s, first, t, tasks_ret);
 }
 
 int ckpt_thread_add(struct ckpt_task *t, const struct user_regs_struct *regs,

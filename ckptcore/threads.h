@@ -48,11 +48,23 @@ int ckpt_threads_add(const struct ckpt_threads *s, struct ckpt_task *t,
 		     struct ckpt_task **tasks_ret) __must_check;
 
 /*
+ * The same, but t, a fork of one of them, becomes the thread whose number is
+ * `leader', which as the program knows it leads the process. -ENOENT: it isn't
+ * there.
+ */
+int ckpt_threads_rebuild(struct ckpt_threads *s, pid_t leader, struct ckpt_task *t,
+			 struct ckpt_task **tasks_ret) __must_check;
+
+/*
  * Adds a thread that begins to run where t stands, with t's registers but for
  * those that *regs says, t's mask and extended state.
  */
 int ckpt_thread_add(struct ckpt_task *t, const struct user_regs_struct *regs,
 		    struct ckpt_task **ret) __must_check;
+
+/* Where the kernel writes 0 at the end of t's thread of that number and TLS base, as
+ * far as can be told from the C library's data; 0: unknown. */
+uint64_t ckpt_thread_clear_tid(struct ckpt_task *t, uint64_t fs_base, pid_t vtid);
 
 /* Kills a process, waits until it is gone and frees its n tasks, all it has. */
 void ckpt_threads_kill(struct ckpt_task **tasks, size_t n);

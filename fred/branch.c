@@ -7,6 +7,7 @@
 #include <sys/ptrace.h>
 
 #include "ckptcore/materialize.h"
+#include "ckptcore/threads.h"
 #include "fred/branch.h"
 #include "fred/checkpoint.h"
 #include "fred/reply.h"
@@ -209,14 +210,23 @@ static bool was_done_then(void)
 /* Whether the user has made a difference. */
 static bool is_changed(void)
 {
+	const struct ckpt_play *play = F.now->play;
 	struct ckpt_general then;
+	struct ckpt_task *t, *clean;
 	uint64_t where;
 
 	if (F.taint != FRED_CHANGED || !F.clean)
 		return false;
-	then = ckpt_general_of(ckpt_regs(F.clean));
-	return !ckpt_same_registers(F.now, F.clean, &then) ||
-	       !ckpt_same_memory(F.now, F.clean, &F.tl->overlay, &where);
+	for (size_t i = 0; i <= play->nothers; i++) {
+		t = i ? play->others[i - 1] : F.now;
+		clean = ckpt_puppet_thread(F.clean, t->vtid);
+		if (!clean)
+			continue;
+		then = ckpt_general_of(ckpt_regs(clean));
+		if (!ckpt_same_registers(t, clean, &then))
+			return true;
+	}
+	return !ckpt_same_memory(F.now, F.clean, &F.tl->overlay, &where);
 }
 
 static struct ckpt_sources sources(void)
@@ -239,8 +249,8 @@ static int outside(struct ckpt_outside **ret, char *named, size_t named_size, ch
 		snprintf(reason, reason_size, "it is inside a system call");
 		return -EPERM;
 	}
-	if (fred_threads_several()) {
-		snprintf(reason, reason_size, "it has several threads there");
+	if (!ckpt_puppet_thread(F.now, F.tid)) {
+		snprintf(reason, reason_size, "its main thread has ended there");
 		return -EPERM;
 	}
 	err = ckpt_outside_at(F.tl, F.now->play->interval, F.now->play->event, ret);
@@ -283,9 +293,41 @@ static struct ckpt_identity identity(const struct ckpt_task *live)
 	return id;
 }
 
+/* A process that is about to go on for real. */
+struct live {
+	struct ckpt_task **tasks; /* its threads */
+	size_t n;
+	struct ckpt_task *now; /* the one whose turn it is */
+};
+
+static void live_deinit(struct live *live, bool kill)
+{
+	if (kill && live->now && live->now->play)
+		ckpt_puppet_destroy(live->now);
+	else if (kill && live->now)
+		ckpt_threads_kill(live->tasks, live->n);
+	free(live->tasks);
+}
+
+static int live_init(struct live *live, struct ckpt_task *p)
+{
+	int err;
+
+	memset(live, 0, sizeof(*live));
+	live->n = p->play->nothers + 1;
+	live->tasks = calloc(live->n, sizeof(struct ckpt_task *));
+	if (!live->tasks)
+		return -ENOMEM;
+	err = ckpt_puppet_incarnate(p, F.tid, live->tasks);
+	for (size_t i = 0; i < live->n && !err; i++)
+		if (ckpt_vtid(live->tasks[i]) == p->vtid)
+			live->now = live->tasks[i];
+	return err;
+}
+
 /* The timeline of a branch that leaves this one where *before, the puppet as it
  * was, stands; `live' goes on from there. Uses *before up. */
-static int begin(struct ckpt_task *live, struct ckpt_task **before, struct ckpt_outside *o,
+static int begin(struct live *live, struct ckpt_task **before, struct ckpt_outside *o,
 		 struct ckpt_timeline **ret)
 {
 	size_t i = (*before)->play->interval;
@@ -304,11 +346,14 @@ static int begin(struct ckpt_task *live, struct ckpt_task **before, struct ckpt_
 		}
 		*before = NULL;
 	}
-	tl->self = identity(live);
-	tl->live = live;
+	tl->self = identity(live->now);
+	tl->live = live->now;
 	tl->outside = o;
-	live->timeline = tl;
+	live->now->timeline = tl;
 	err = ckpt_record_start(tl);
+	for (size_t k = 0; k < live->n && !err; k++)
+		if (live->tasks[k] != live->now)
+			err = ckpt_record_join(tl, live->tasks[k]);
 	if (err) {
 		tl->live = NULL;
 		tl->outside = NULL;
@@ -321,10 +366,11 @@ static int begin(struct ckpt_task *live, struct ckpt_task **before, struct ckpt_
 }
 
 /* Makes the branch; F.now is then its live process. */
-static int make(struct vpt_thread *vt, struct ckpt_outside *o, char *reason, size_t reason_size)
+static int make(struct ckpt_outside *o, char *reason, size_t reason_size)
 {
 	const struct ckpt_sources from = sources();
-	struct ckpt_task *live = NULL, *before = NULL, *at = NULL;
+	struct ckpt_task *before = NULL, *at = NULL;
+	struct live live = { 0 };
 	struct fred_branch *left = here(), *b = calloc(1, sizeof(*b));
 	struct ckpt_timeline *tl;
 	uint64_t event = F.now->play->event;
@@ -335,18 +381,18 @@ static int make(struct vpt_thread *vt, struct ckpt_outside *o, char *reason, siz
 	if (!err)
 		err = ckpt_puppet_clone(before, &at);
 	if (!err)
-		err = ckpt_puppet_clone(F.now, &live);
+		err = live_init(&live, F.now);
 	reason[0] = 0;
 	if (!err)
-		err = ckpt_materialize(live, o, &from, reason, reason_size);
+		err = ckpt_materialize(live.tasks, live.n, o, &from, reason, reason_size);
 	if (!err)
-		err = begin(live, &before, o, &tl);
+		err = begin(&live, &before, o, &tl);
 	ckpt_puppet_destroy(before);
+	live_deinit(&live, err);
 	if (err) {
 		if (!reason[0])
 			snprintf(reason, reason_size, "%s", strerror(-err));
 		ckpt_puppet_destroy(at);
-		ckpt_puppet_destroy(live);
 		ckpt_outside_free(o);
 		free(b);
 		return err;
@@ -358,7 +404,7 @@ static int make(struct vpt_thread *vt, struct ckpt_outside *o, char *reason, siz
 	b->event = event;
 	left->at = at;
 	enter(b);
-	fred_timeline_begin_branch(vt, live);
+	fred_timeline_begin_branch(tl->live);
 	return 0;
 }
 
@@ -386,7 +432,7 @@ bool fred_branch_resuming(struct vpt_thread *vt, int request, int sig)
 		return false;
 	}
 	if (outside(&o, named, sizeof(named), reason, sizeof(reason)) ||
-	    make(vt, o, reason, sizeof(reason))) {
+	    make(o, reason, sizeof(reason))) {
 		snprintf(text, sizeof(text), "no branch is possible: %s; the change is dropped",
 			 reason);
 		fred_say(text);
@@ -400,7 +446,7 @@ bool fred_branch_resuming(struct vpt_thread *vt, int request, int sig)
 			F.branch->name, F.branch->parent);
 		fred_say(text);
 	}
-	ckpt_target_resume(F.now, request, sig);
+	ckpt_target_resume(vt->task, request, sig);
 	return true;
 }
 
@@ -509,6 +555,7 @@ void fred_op_switch(json_object *in, json_object *out)
 		fred_timeline_unstage();
 		enter(b);
 		F.tl->overlay.n = 0;
+		F.met = FRED_ARRIVE_STEP;
 		put(out, "attach", "1");
 		put_number(out, "tid", (uint64_t)F.tid);
 	}

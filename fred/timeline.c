@@ -528,13 +528,14 @@ bool fred_timeline_resuming(struct vpt_thread *vt, int request, int sig)
 	return true;
 }
 
-void fred_timeline_begin_branch(struct vpt_thread *vt, struct ckpt_task *live)
+void fred_timeline_begin_branch(struct ckpt_task *live)
 {
 	struct ckpt_task *former = F.now;
 
 	forget_clean();
 	F.now = live;
-	vpt_set_player(vt, live);
+	F.going = false;
+	fred_threads_play(live);
 	ckpt_puppet_destroy(former);
 }
 
@@ -598,6 +599,8 @@ bool fred_timeline_signalled(struct vpt_thread *vt, int sig)
 		return false;
 	if (is_ours(vt) && sig == SIGKILL)
 		fred_branches_drop(false);
+	if (is_ours(vt) && !is_puppet(F.now) && sig == SIGSTOP && F.tl && stop_live(vt))
+		return true;
 	if (is_ours(vt) && !is_puppet(F.now) && vt->task->tid != vt->tid) {
 		/* A branch's process has another number. */
 		syscall(SYS_tgkill, vt->task->tgid, vt->task->tid, sig);
@@ -606,7 +609,7 @@ bool fred_timeline_signalled(struct vpt_thread *vt, int sig)
 	if (!is_ours(vt))
 		return false;
 	if (!is_puppet(F.now))
-		return sig == SIGSTOP && F.tl && stop_live(vt);
+		return false;
 	if (sig == SIGSTOP && vt->state == VPT_RUNNING && fred_threads_several())
 		return stop_virtually(vt);
 	if (sig == SIGKILL) {

@@ -92,7 +92,7 @@ void fred_timeline_drop_puppet(void);
 void fred_timeline_peek(bool in);
 
 /* A branch's live process plays instead of the changed puppet. */
-void fred_timeline_begin_branch(struct vpt_thread *vt, struct ckpt_task *live);
+void fred_timeline_begin_branch(struct ckpt_task *live);
 
 /* The puppet that plays is as it was: what a function called by the user left
  * goes without a word, a change by the user with one. */

@@ -125,7 +125,8 @@ class Switch(gdb.Command):
             with Mute(), Setting("confirm", "off"), Setting("exec-file-mismatch", "off"):
                 gdb.execute("attach %d" % r["tid"], to_string=True)
             refresh_libraries()
-            gdb.execute("frame")
+            if fred.ask("met")["status"] == "ok":       # the other threads, and the one in which the user was
+                land("step")
         else:
             land("step")
 

@@ -279,6 +279,58 @@ def lines(*numbers):
     return "".join("%07d\n" % n for n in numbers)
 
 
+def test_threads():
+    """each of them goes on where it was, also those that wait for another; numbers are the program's"""
+    with Backward("turns") as b:
+        b.only_fred()
+        b.cmd("break hit")
+        b.expect("run", r"hit \(id=0, i=0\)")
+        b.expect("continue 8", r"hit \(id=2, i=2\)")
+        for i in range(7, 3, -1):
+            b.expect("reverse-continue", r"hit \(id=%d, i=%d\)" % (i % 3, i // 3))
+        b.cmd("set var sum[0] = 1000")
+        b.cmd("delete")
+        b.cmd("break done")
+        b.expect("continue", r"^This is branch b1\.$", r"hit Breakpoint \d+, done \(\)")
+        b.check([b.value("sum[%d]" % i) for i in range(3)], [1009, 10, 10], "sums of the branch")
+        verified(b, "b1")
+        b.cmd("break hit if i == 3")
+        for id in (2, 1, 0):
+            b.expect("reverse-continue", r"hit \(id=%d, i=3\)" % id)
+        b.check(b.value("sum[0]"), 1003, "a sum amid the branch")
+        b.cmd("delete")
+        b.expect("continue", r"last 2004, sums 1009 10 10$", r"exited normally")
+        b.expect("fred-switch main", r"hit \(id=1, i=1\)")
+        b.check([b.value("sum[%d]" % i) for i in range(3)], [1, 0, 0], "sums on main")
+        b.check(len(re.findall(r"^[* ] \d", b.cmd("info threads"), re.M)), 4, "threads on main")
+        b.cmd("thread 1")
+        b.cmd("next")
+        b.expect("continue", r"last 2004, sums 10 10 10$", r"exited normally")
+        verified(b, "main")
+
+
+def test_register_of_another_thread():
+    with Backward("turns") as b:
+        b.only_fred()
+        b.cmd("break hit if i == 2")
+        b.expect("run", r"hit \(id=0, i=2\)")
+        b.expect("continue", r"hit \(id=1, i=2\)")
+        b.expect("reverse-continue", r"hit \(id=0, i=2\)")
+        b.cmd("thread 3")
+        b.cmd("set var $r15 = $r15 + 0")
+        b.cmd("thread 2")
+        out = b.cmd("stepi")
+        b.check("branch" in out, False, "the same again is no change")
+        b.cmd("thread 3")
+        b.cmd("set var $xmm9.v2_int64[0] = 77")
+        b.cmd("thread 2")
+        b.expect("next", r"This is branch b1")
+        b.cmd("thread 3")
+        b.check(b.value("$xmm9.v2_int64[0]"), 77, "its register")
+        b.cmd("delete")
+        b.expect("continue", r"last 2004, sums 10 10 10$", r"exited normally")
+
+
 def test_files():
     folder = folder_of_files()
     with world("files", folder) as b:
