@@ -409,8 +409,9 @@ static bool can_step(const struct probe_insn *i)
 
 	if (i->form == INSN_FIXED)
 		return false;
-	if (two) /* syscall, rdtsc and its like, sysenter, ud2 */
-		return op != 0x05 && op != 0x31 && op != 0x01 && op != 0x34 && op != 0x0b;
+	if (two) /* syscall, rdtsc and its like, sysenter, ud2, ud0 */
+		return op != 0x05 && op != 0x31 && op != 0x01 && op != 0x34 && op != 0x0b &&
+		       op != 0xff;
 	/* pushf, popf, int3, int n, iret, moves to ss, repeated strings */
 	return op != 0x9c && op != 0x9d && (op < 0xcc || op > 0xcf) && op != 0x8e && op != 0x17 &&
 	       !rep_length(i->bytes, i->len);

@@ -144,9 +144,4 @@ void ckpt_record_aligned(struct ckpt_timeline *tl);
 void ckpt_record_exec(struct ckpt_task *t);
 void ckpt_record_changed(struct ckpt_task *t);
 
-/* Emulates rdtsc or rdtscp at t's SIGSEGV stop: 0: it was none; else the
- * instruction's length. @value: the counter to give. */
-int ckpt_rdtsc_at(struct ckpt_task *t);
-void ckpt_rdtsc_give(struct ckpt_task *t, int len, uint64_t value);
-
 #endif

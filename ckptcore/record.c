@@ -15,8 +15,8 @@
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
-#include <x86intrin.h>
 
+#include "ckptcore/arch/x86_64/outer_insn.h"
 #include "ckptcore/materialize.h"
 #include "ckptcore/outside.h"
 #include "ckptcore/record.h"
@@ -408,6 +408,24 @@ static void at_barrier(struct ckpt_timeline *tl, struct ckpt_task *t)
 		ckpt_record_stop(tl, "out of memory");
 }
 
+/* One more byte of the newest event's, t's call. */
+static int note_byte(struct ckpt_task *t, uint64_t addr)
+{
+	return t->thread->barrier ? 0 : ckpt_log_data(t->timeline, t, addr, 1);
+}
+
+/* t has mapped code: it is part of the call that what gives random numbers there
+ * doesn't do so by itself. */
+static void trap_random(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t result)
+{
+	const struct ckpt_thread *th = t->thread;
+
+	if (th->nr == SYS_mmap && result > 0 && t->tsc_trapped && th->args[2] & PROT_EXEC &&
+	    !(th->args[3] & MAP_ANONYMOUS) &&
+	    ckpt_outer_insn_trap(t, (uint64_t)result, th->args[1], note_byte))
+		ckpt_record_stop(tl, "no memory for the log");
+}
+
 /* The end of t's call, which is recorded if it wasn't interrupted. */
 static void end_call(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t result)
 {
@@ -428,6 +446,7 @@ static void end_call(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t resu
 		th->barrier = false; /* unknown to the kernel, too: it did nothing */
 	if (!th->barrier)
 		record_call(tl, t, result);
+	trap_random(tl, t, result);
 	if (th->barrier)
 		at_barrier(tl, t);
 	if (th->births && result > 0)
@@ -472,48 +491,19 @@ void ckpt_record_cloned(struct ckpt_task *t)
 	t->thread->let = false;
 }
 
-/* ----------------------------------------------------------------- rdtsc */
+/* ------------------------------------------- rdtsc, rdrand and their like */
 
-int ckpt_rdtsc_at(struct ckpt_task *t)
+static enum ckpt_verdict outer_insn(struct ckpt_timeline *tl, struct ckpt_task *t,
+				    const struct ckpt_outer_insn *i)
 {
-	uint8_t insn[3] = { 0 };
-	siginfo_t si;
-
-	if (t->stop.sig != SIGSEGV || ptrace(PTRACE_GETSIGINFO, t->tid, 0, &si) < 0 ||
-	    si.si_code != SI_KERNEL)
-		return 0;
-	if (ckpt_read(t, ckpt_regs(t)->rip, insn, sizeof(insn)) &&
-	    ckpt_read(t, ckpt_regs(t)->rip, insn, 2))
-		return 0;
-	if (insn[0] == 0x0f && insn[1] == 0x31)
-		return 2;
-	if (insn[0] == 0x0f && insn[1] == 0x01 && insn[2] == 0xf9)
-		return 3;
-	return 0;
-}
-
-void ckpt_rdtsc_give(struct ckpt_task *t, int len, uint64_t value)
-{
-	struct user_regs_struct *r = ckpt_regs(t);
-
-	r->rax = (uint32_t)value;
-	r->rdx = value >> 32;
-	if (len == 3)
-		r->rcx = 0; /* rdtscp: processor 0 */
-	r->rip += (unsigned int)len;
-	ckpt_regs_dirty(t);
-}
-
-static enum ckpt_verdict rdtsc(struct ckpt_timeline *tl, struct ckpt_task *t, int len)
-{
-	struct ckpt_event ev = { .kind = CKPT_EV_RDTSC,
-				 .result = (int64_t)__rdtsc(),
+	struct ckpt_event ev = { .kind = CKPT_EV_INSN,
+				 .result = (int64_t)ckpt_outer_insn_value(i),
 				 .ip = ckpt_regs(t)->rip,
 				 .file = -1 };
 
 	if (ckpt_log_add(tl, &ev))
 		ckpt_record_stop(tl, "no memory for the log");
-	ckpt_rdtsc_give(t, len, (uint64_t)ev.result);
+	ckpt_outer_insn_give(t, i, (uint64_t)ev.result);
 	tl->record->aligned = true;
 	if (t->thread->request == PTRACE_SINGLESTEP) {
 		t->stop.sig = SIGTRAP; /* there was no fault, for whoever asks later */
@@ -530,8 +520,8 @@ static enum ckpt_verdict stopped(struct ckpt_timeline *tl, struct ckpt_task *t)
 {
 	struct ckpt_record *rec = tl->record;
 	struct ckpt_thread *th = t->thread;
+	struct ckpt_outer_insn insn;
 	bool preempt;
-	int len;
 
 	switch (t->state) {
 	case CKPT_DEAD:
@@ -558,9 +548,8 @@ static enum ckpt_verdict stopped(struct ckpt_timeline *tl, struct ckpt_task *t)
 			       t->stop.sig);
 			return CKPT_HANDLED;
 		}
-		len = ckpt_rdtsc_at(t);
-		if (len)
-			return rdtsc(tl, t, len);
+		if (ckpt_outer_insn_at(t, &insn))
+			return outer_insn(tl, t, &insn);
 		/* Injected calls make stops of their own later. */
 		memset(&th->siginfo, 0, sizeof(th->siginfo));
 		ptrace(PTRACE_GETSIGINFO, t->tid, 0, &th->siginfo);

@@ -16,6 +16,7 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 
+#include "ckptcore/arch/x86_64/outer_insn.h"
 #include "ckptcore/probe.h"
 #include "ckptcore/record.h"
 #include "ckptcore/threads.h"
@@ -443,36 +444,36 @@ static int at_call(struct ckpt_task *p, struct ckpt_run *run)
 	return run->calls ? CKPT_HALT_GOAL : after_event(p, run);
 }
 
-/* As ckpt_rdtsc_at(), below probes; *pc: where the program has it. */
-static int find_rdtsc(struct ckpt_task *p, uint64_t *pc)
+/* As ckpt_outer_insn_at(), below probes; *pc: where the program has it. */
+static bool find_outer_insn(struct ckpt_task *p, uint64_t *pc, struct ckpt_outer_insn *ret)
 {
 	struct probe_where w;
-	bool hidden;
-	int len;
+	bool hidden, found;
 
 	*pc = ckpt_regs(p)->rip;
 	if (!ckpt_probe_where(p, *pc, &w))
 		*pc = w.addr;
 	/* A probe may be its first byte. */
 	hidden = p->play->probes && !ckpt_probe_original(p, ckpt_regs(p)->rip, false);
-	len = ckpt_rdtsc_at(p);
+	found = ckpt_outer_insn_at(p, ret);
 	if (hidden && ckpt_probe_original(p, ckpt_regs(p)->rip, true))
-		return 0;
-	return len;
+		return false;
+	return found;
 }
 
-static int at_rdtsc(struct ckpt_task *p, struct ckpt_run *run, int len, uint64_t pc)
+static int at_outer_insn(struct ckpt_task *p, struct ckpt_run *run, const struct ckpt_outer_insn *i,
+			 uint64_t pc)
 {
 	struct ckpt_timeline *tl = p->timeline;
 	struct ckpt_event ev = { .kind = CKPT_EV_EXIT };
 
 	if (p->play->event < tl->nevents)
 		ev = ckpt_log_event(tl, p->play->event);
-	if (ev.kind != CKPT_EV_RDTSC || ev.ip != pc) {
-		diverged(p, run, "rdtsc");
+	if (ev.kind != CKPT_EV_INSN || ev.ip != pc) {
+		diverged(p, run, "rdtsc, rdrand or the like");
 		return CKPT_HALT_DIVERGED;
 	}
-	ckpt_rdtsc_give(p, len, (uint64_t)ev.result);
+	ckpt_outer_insn_give(p, i, (uint64_t)ev.result);
 	p->play->event++;
 	return after_event(p, run);
 }
@@ -618,8 +619,9 @@ static int run_once(struct ckpt_task *p, int request, int sig)
 static int at_signal(struct ckpt_task *p, struct ckpt_run *run, bool stepped_over, int *sig)
 {
 	siginfo_t *si = &p->play->stopped_by;
+	struct ckpt_outer_insn insn;
 	uint64_t pc;
-	int len, halt;
+	int halt;
 
 	if (p->play->sig && p->stop.sig == p->play->sig) {
 		ptrace(PTRACE_SETSIGINFO, p->tid, 0, &p->play->siginfo);
@@ -627,9 +629,8 @@ static int at_signal(struct ckpt_task *p, struct ckpt_run *run, bool stepped_ove
 		p->play->sig = 0;
 		return -1;
 	}
-	len = p->stop.sig == SIGSEGV ? find_rdtsc(p, &pc) : 0;
-	if (len)
-		return at_rdtsc(p, run, len, pc);
+	if ((p->stop.sig == SIGSEGV || p->stop.sig == SIGILL) && find_outer_insn(p, &pc, &insn))
+		return at_outer_insn(p, run, &insn, pc);
 	/* Injected calls, for the probes, make stops of their own. */
 	memset(si, 0, sizeof(*si));
 	ptrace(PTRACE_GETSIGINFO, p->tid, 0, si);
@@ -691,6 +692,7 @@ enum ckpt_halt ckpt_puppet_run(struct ckpt_task *p, struct ckpt_run *run)
 enum ckpt_halt ckpt_puppet_step(struct ckpt_task *p, struct ckpt_run *run)
 {
 	struct user_regs_struct before;
+	struct ckpt_outer_insn outer;
 	enum ckpt_state from;
 	uint8_t insn[2] = { 0 };
 	int sig = 0;
@@ -741,8 +743,8 @@ enum ckpt_halt ckpt_puppet_step(struct ckpt_task *p, struct ckpt_run *run)
 			p->play->sig = 0;
 			continue;
 		}
-		if (ckpt_rdtsc_at(p)) {
-			int halt = at_rdtsc(p, run, ckpt_rdtsc_at(p), ckpt_regs(p)->rip);
+		if (ckpt_outer_insn_at(p, &outer)) {
+			int halt = at_outer_insn(p, run, &outer, ckpt_regs(p)->rip);
 
 			return halt < 0 ? CKPT_HALT_STEP : (enum ckpt_halt)halt;
 		}

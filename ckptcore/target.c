@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/ptrace.h>
 
+#include "ckptcore/arch/x86_64/outer_insn.h"
 #include "ckptcore/internal.h"
 #include "ckptcore/plugin.h"
 #include "ckptcore/record.h"
@@ -25,10 +26,16 @@ void ckpt_target_resume(struct ckpt_task *t, int request, int sig)
 		ckpt_resume(t, request, sig);
 }
 
-bool ckpt_free_tsc(struct ckpt_task *t)
+bool ckpt_do_outer_insn(struct ckpt_task *t)
 {
-	return t->state == CKPT_SIGNAL && t->tsc_trapped && ckpt_rdtsc_at(t) &&
-	       !ckpt_trap_tsc(t, false);
+	struct ckpt_outer_insn i;
+
+	if (t->state != CKPT_SIGNAL || !ckpt_outer_insn_at(t, &i))
+		return false;
+	if (!i.random)
+		return t->tsc_trapped && !ckpt_trap_tsc(t, false);
+	ckpt_outer_insn_give(t, &i, ckpt_outer_insn_value(&i));
+	return true;
 }
 
 enum ckpt_verdict ckpt_target_stopped(struct ckpt_task *t)
@@ -42,7 +49,7 @@ enum ckpt_verdict ckpt_target_stopped(struct ckpt_task *t)
 		ckpt_resume(t, t->request ? t->request : PTRACE_CONT, 0);
 		return CKPT_HANDLED;
 	}
-	if (ckpt_free_tsc(t)) {
+	if (ckpt_do_outer_insn(t)) {
 		ckpt_resume(t, t->request, 0);
 		return CKPT_HANDLED;
 	}

@@ -29,8 +29,8 @@ void ckpt_target_changed(struct ckpt_task *t);
 /* Whether addr is in executable memory. */
 bool ckpt_target_executable(struct ckpt_task *t, uint64_t addr);
 
-/* The trap on rdtsc outlives the recording. If t stands at that: ends it, and
- * returns true; resumed without the signal, t executes the instruction. */
-bool ckpt_free_tsc(struct ckpt_task *t);
+/* The traps on rdtsc and rdrand outlive the recording, and children have them. If t
+ * stands at one: true; resumed without the signal it goes on. */
+bool ckpt_do_outer_insn(struct ckpt_task *t);
 
 #endif

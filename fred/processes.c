@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "ckptcore/arch/x86_64/outer_insn.h"
 #include "ckptcore/arch/x86_64/vdso.h"
 #include "fred/branch.h"
 #include "fred/checkpoint.h"
@@ -119,14 +120,17 @@ void fred_process_drop(void)
 	unlink_process();
 }
 
-/* Time becomes visible: vdso calls real ones, rdtsc a fault. */
+/* Time and chance become visible: vdso calls real ones, rdtsc and rdrand faults. */
 static int expose_time(struct ckpt_task *t, bool trap_tsc)
 {
 	int err = ckpt_vdso_patch(t);
 
 	if (err && err != -ENOENT)
 		return err;
-	return trap_tsc ? ckpt_trap_tsc(t, true) : 0;
+	if (!trap_tsc)
+		return 0;
+	err = ckpt_outer_insn_trap_all(t);
+	return err ? err : ckpt_trap_tsc(t, true);
 }
 
 /* Begins to record the process of vt, its leader, all of whose threads stand. */

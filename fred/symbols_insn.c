@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "ckptcore/arch/x86_64/outer_insn.h"
 #include "ckptcore/arch/x86_64/probe_code.h"
 #include "symbols_internal.h"
 
@@ -109,8 +110,10 @@ static struct fred_insn decode(struct fred_sym *sym, const uint8_t *p, size_t le
 	struct fred_insn insn = { .addr = addr, .size = 1, .kind = FRED_INSN_BAD };
 	const uint8_t *at = p;
 	uint64_t next = addr;
-	size_t known = probe_vector_length(p, len);
+	size_t known = ckpt_outer_insn_trapped(p, len);
 
+	if (!known)
+		known = probe_vector_length(p, len);
 	if (known) {
 		insn.size = known;
 		insn.kind = FRED_INSN_OTHER;

@@ -375,7 +375,7 @@ static void plain_stopped(struct ckpt_task *t, const struct ckpt_stop *stop)
 		plain_died(t, stop);
 		break;
 	case CKPT_SIGNAL:
-		ckpt_resume(t, PTRACE_CONT, ckpt_free_tsc(t) ? 0 : stop->sig);
+		ckpt_resume(t, PTRACE_CONT, ckpt_do_outer_insn(t) ? 0 : stop->sig);
 		break;
 	case CKPT_GROUP:
 		ckpt_resume(t, PTRACE_LISTEN, 0);

@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "outer_insn.h"
 #include "probe_internal.h"
 
 /** Opcode maps. */
@@ -311,6 +312,9 @@ void probe_insn_decode(csh cs, cs_insn *scratch, uint64_t addr, const uint8_t *b
 		ret->form = INSN_COPY;
 		return;
 	}
+	ret->len = (uint8_t)ckpt_outer_insn_trapped(bytes, len);
+	if (ret->len) /* stays where it is */
+		return;
 	ret->len = (uint8_t)probe_vector_length(bytes, len);
 	if (ret->len) {
 		classify(NULL, ret); /* none is privileged or a branch */
