@@ -493,7 +493,8 @@ void vpt_call_ptrace(struct ckpt_task *t, const struct ckpt_stop *stop)
 	if (!q.vt || q.vt->debugger->tgid != t->tgid)
 		res = -ESRCH;
 	else if (i < n && requests[i].how != ANYTIME &&
-		 (!q.vt->task || (q.vt->state != VPT_STOPPED && q.vt->state != VPT_PENDING)))
+		 ((!q.vt->task && q.nr != PTRACE_DETACH) || /* see req_detach() */
+		  (q.vt->state != VPT_STOPPED && q.vt->state != VPT_PENDING)))
 		res = -ESRCH;
 	else if (i < n)
 		res = requests[i].run(&q);
