@@ -139,6 +139,11 @@ def test_threads_and_much_memory():
         b.cmd("tbreak main")
         b.cmd("reverse-continue")
         b.at(first, "back in main")
+        for _ in range(2):
+            b.expect("continue", r"exited with code 03")
+            b.cmd("reverse-stepi")
+        b.expect("kill", r"killed")
+        b.start()
         b.expect("continue", r"exited with code 03")
         b.cmd("reverse-stepi")
 
