@@ -118,6 +118,21 @@ def test_execs():
     whole([target("execs")])
 
 
+def test_next_where_nothing_is_known():
+    """it fails and leaves breakpoints in libc behind, which isn't mapped at the program's first instruction"""
+    with Session(["-q", "-nx", "--args", "/usr/bin/sort", "--version"], fred(), cwd=tmp()) as s:
+        s.wait()
+        for line in ("set confirm off", "set breakpoint pending on", "starti", "break setlocale"):
+            s.cmd(line)
+        s.expect("continue", r"Breakpoint 1, ")
+        s.cmd("finish")
+        s.expect("next", r"Cannot find bounds of current function")
+        s.cmd("delete")
+        s.expect("reverse-continue", "^" + re.escape(END) + "$")
+        s.check("Cannot" in s.cmd("stepi"), False, "the next instruction")
+        s.expect("continue", r"exited normally")
+
+
 SQL = """
 pragma journal_mode = %s;
 create table t(a integer primary key, b, c);
