@@ -73,6 +73,27 @@ def test_maps():
     there_and_back("maps", count=6)
 
 
+def test_generated_code():
+    """what a probe replaced is the program's, also if the program has written there since"""
+    with Backward("jit", watch=["sum", "faults", "i"], cwd=tmp()) as b:
+        b.only_fred("faults")
+        b.cmd(QUIET)
+        b.start()
+        stops = [b.where()]
+        b.cmd("break %d" % b.mark("run"))
+        for _ in range(6):
+            b.cmd("continue")
+            stops.append(b.where())
+        b.expect("continue", r"exited normally")
+        b.cmd("reverse-continue")
+        b.at(stops[-1], "back from the end")
+        b.cmd("break main")
+        b.back("reverse-continue", stops)
+        b.again("continue", stops)
+        b.cmd("delete")
+        b.expect("continue", r"exited normally")
+
+
 def test_what_cannot_be_recorded_is_named():
     with Backward("strange", watch=["n", "results[0]", "results[1]", "results[3]"]) as b:
         b.only_fred("messages")
