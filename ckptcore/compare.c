@@ -19,6 +19,7 @@
 #include <unistd.h>
 #include <sys/syscall.h>
 
+#include "ckptcore/probe.h"
 #include "ckptcore/replay.h"
 #include "ckptcore/shared.h"
 
@@ -213,6 +214,7 @@ static bool same_bytes(struct pair *p, uint64_t at, size_t n, uint64_t *where)
 	}
 	if (la <= 0 || lb <= 0)
 		return true; /* neither is readable (a guard, a file's end) */
+	ckpt_probes_mask(p->a, at, ba, len);
 	ckpt_overlay_mask(p->overlay, at, ba, len);
 	ckpt_overlay_mask(p->overlay, at, bb, len);
 	la = la < lb ? la : lb;

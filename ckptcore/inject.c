@@ -349,33 +349,110 @@ static int enter_to_run(struct ckpt_task *t, struct ckpt_guest *g)
 	return err;
 }
 
-int ckpt_finish_rep(struct ckpt_task *t)
-{
-	uint64_t rip = ckpt_regs(t)->rip;
-	struct ckpt_guest g;
-	uint8_t insn[8];
-	ssize_t n;
-	int len, err;
+#define EFLAGS_RF 0x10000
 
-	if (!ckpt_regs(t)->rcx || (int64_t)ckpt_regs(t)->orig_rax >= 0)
-		return 0;
-	n = ckpt_read_some(t, rip, insn, sizeof(insn));
-	len = n > 0 ? rep_length(insn, (size_t)n) : 0;
-	if (!len || ckpt_fault_pending(t))
-		return 0;
-	err = enter_to_run(t, &g);
+/* A repeated string instruction. */
+struct rep {
+	uint8_t bytes[8];
+	int len; /* 0: it is none */
+};
+
+static struct rep rep_at(struct ckpt_task *t, uint64_t rip)
+{
+	struct rep rep = { .len = 0 };
+	ssize_t n = ckpt_read_some(t, rip, rep.bytes, sizeof(rep.bytes));
+
+	if (n <= 0)
+		return rep;
+	if (t->timeline)
+		ckpt_overlay_mask(&t->timeline->overlay, rip, rep.bytes, (size_t)n);
+	rep.len = rep_length(rep.bytes, (size_t)n);
+	return rep;
+}
+
+/* Whether it compares, and so may end before rcx is 0. */
+static bool compares(const struct rep *rep)
+{
+	uint8_t op = rep->bytes[rep->len - 1] & 0xfe;
+
+	return op == 0xa6 || op == 0xae;
+}
+
+/* Whether the comparison that it has just made, if it makes any, was its last. */
+static bool is_decided(const struct rep *rep, uint64_t eflags)
+{
+	bool until_equal = memchr(rep->bytes, 0xf2, (size_t)rep->len - 1);
+
+	return compares(rep) && until_equal == !!(eflags & 0x40);
+}
+
+/* Repeats it n times more. *sig: the signal of what ended that earlier (a fault,
+ * a debug register), or 0. */
+static int repeat(struct ckpt_task *t, const struct rep *rep, uint64_t n, int *sig)
+{
+	uint64_t rip = ckpt_regs(t)->rip, behind = rip + (unsigned int)rep->len;
+	uint64_t rest = ckpt_regs(t)->rcx - n;
+	struct ckpt_guest g;
+	int err = enter_to_run(t, &g);
+
 	if (err)
 		return err;
-	err = run_to_int3(&g, rip + (unsigned int)len);
+	ckpt_regs(t)->rcx = n;
+	ckpt_regs_dirty(t);
+	err = run_to_int3(&g, behind);
 	if (err == -ESRCH)
 		return err;
 	if (!err) {
 		g.regs = *ckpt_regs(t);
+		*sig = t->stop.sig;
 		/* Else it faults, and will again: only as far as it came. */
-		if (t->stop.sig == SIGTRAP && g.regs.rip == rip + (unsigned int)len + 1)
-			g.regs.rip--;
+		if (*sig == SIGTRAP && g.regs.rip == behind + 1) {
+			*sig = 0;
+			g.regs.rip = !rest || g.regs.rcx || is_decided(rep, g.regs.eflags) ?
+					     behind :
+					     rip;
+		}
+		g.regs.rcx += rest;
+		if (g.regs.rip == rip && !*sig)
+			g.regs.eflags |= EFLAGS_RF; /* as behind a single step amid it */
 	}
 	return ckpt_guest_leave(&g);
+}
+
+int ckpt_finish_rep(struct ckpt_task *t)
+{
+	struct rep rep;
+	int sig;
+
+	if (!ckpt_regs(t)->rcx || (int64_t)ckpt_regs(t)->orig_rax >= 0)
+		return 0;
+	rep = rep_at(t, ckpt_regs(t)->rip);
+	return rep.len && !ckpt_fault_pending(t) ? repeat(t, &rep, ckpt_regs(t)->rcx, &sig) : 0;
+}
+
+bool ckpt_is_rep(struct ckpt_task *t, uint64_t addr)
+{
+	return rep_at(t, addr).len;
+}
+
+int ckpt_repeat(struct ckpt_task *t, uint64_t left, int *sig)
+{
+	struct rep rep = rep_at(t, ckpt_regs(t)->rip);
+
+	*sig = 0;
+	if (!rep.len || ckpt_regs(t)->rcx <= left)
+		return 0;
+	return repeat(t, &rep, ckpt_regs(t)->rcx - left, sig);
+}
+
+int ckpt_hurry(struct ckpt_task *t, uint64_t left)
+{
+	struct rep rep = rep_at(t, ckpt_regs(t)->rip);
+	int sig;
+
+	if (!rep.len || compares(&rep) || ckpt_regs(t)->rcx <= left)
+		return 0;
+	return repeat(t, &rep, ckpt_regs(t)->rcx - left, &sig);
 }
 
 /* ----------------------------------------------------------- short instructions */

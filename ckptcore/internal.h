@@ -66,9 +66,17 @@ void ckpt_tell_later(struct ckpt_task *t);
 /*
  * inject.c: when t, stopped by something from outside, is amid a repeated
  * string instruction (at its page faults interrupts come in), finishes that:
- * there is no position inside of it, since probes see it once.
+ * a position inside of it is dear, since probes see it once.
  */
 int ckpt_finish_rep(struct ckpt_task *t) __must_check;
+/* Whether there is one at addr. */
+bool ckpt_is_rep(struct ckpt_task *t, uint64_t addr);
+/* Has the one at which t stands repeated until that many repetitions are left. *sig: the signal of what
+ * ended it earlier (a fault, a debug register), or 0. */
+int ckpt_repeat(struct ckpt_task *t, uint64_t left, int *sig) __must_check;
+/* The same for an impatient caller: only if it surely comes to that (comparisons may
+ * end earlier), else nothing is done. */
+int ckpt_hurry(struct ckpt_task *t, uint64_t left) __must_check;
 
 /*
  * inject.c: when t, stopped by the clock, stands at an instruction in whose place

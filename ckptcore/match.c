@@ -8,6 +8,9 @@
  * condition of the probe, so that a loop with equal registers costs one
  * comparison of memory and not one each time round. The first equal full state
  * is the moment, since equal states have equal futures.
+ *
+ * A moment amid a repeated string instruction, at which single steps stop, is
+ * reached from the instruction's arrival, by as many repetitions as rcx tells.
  */
 #include <assert.h>
 #include <errno.h>
@@ -40,6 +43,12 @@ static int install(struct ckpt_leg *leg)
 	return err;
 }
 
+/* Registers that a repeated string instruction changes. */
+static bool advances(int reg)
+{
+	return reg == PROBE_RCX || reg == PROBE_RSI || reg == PROBE_RDI;
+}
+
 int ckpt_leg_begin(struct ckpt_leg *leg, struct ckpt_task *p, const struct ckpt_goal *goal,
 		   const struct ckpt_rule *rules, size_t n)
 {
@@ -49,10 +58,12 @@ int ckpt_leg_begin(struct ckpt_leg *leg, struct ckpt_task *p, const struct ckpt_
 	leg->n = n;
 	leg->run.goal = goal;
 	if (goal->how == CKPT_END_MATCH) {
+		leg->amid = ckpt_is_rep(goal->ref, goal->regs.rip);
 		for (int i = 0; i < 16; i++)
-			leg->conds[leg->nconds++] =
-				(struct probe_cond){ .what = (enum probe_operand)i,
-						     .value = goal->regs.r[i] };
+			if (!leg->amid || !advances(i))
+				leg->conds[leg->nconds++] =
+					(struct probe_cond){ .what = (enum probe_operand)i,
+							     .value = goal->regs.r[i] };
 		leg->run.arm_event = goal->event;
 		leg->run.arm_cell = CKPT_CELL_END;
 		leg->run.arm_count = 1;
@@ -88,10 +99,48 @@ static int learn(struct ckpt_leg *leg, uint64_t where)
 	return install(leg);
 }
 
+/* The puppet has arrived at a repeated string instruction: repeats it until so many
+ * repetitions are left. *sig: what ended that earlier, see ckpt_repeat(). */
+static int repeat(struct ckpt_leg *leg, uint64_t left, int *sig)
+{
+	struct ckpt_task *p = leg->p;
+	uint64_t site = leg->run.goal->regs.rip, before = ckpt_regs(p)->rcx;
+	int err = ckpt_probe_original(p, site, false);
+
+	if (!err)
+		err = ckpt_repeat(p, left, sig);
+	if (!err)
+		err = ckpt_probe_original(p, site, true);
+	leg->steps += (uint32_t)(before - ckpt_regs(p)->rcx);
+	if (ckpt_regs(p)->rcx != before)
+		p->play->at_site = 0; /* another arrival follows, if it goes on amid it */
+	if (!err && *sig == SIGTRAP)
+		p->play->stopped_by = (siginfo_t){ .si_signo = SIGTRAP, .si_code = TRAP_HWBKPT };
+	return err;
+}
+
+/* An arrival wasn't the goal: on from there. -1, or a halt. */
+static int go_past(struct ckpt_leg *leg, uint64_t where)
+{
+	int sig = 0;
+
+	leg->differs = where ? where : leg->differs;
+	if (ckpt_cell_set(leg->p, CKPT_CELL_END, 1))
+		return CKPT_HALT_DEAD;
+	if (!leg->steps)
+		return learn(leg, where) ? CKPT_HALT_DEAD : -1;
+	/* Words may differ just because of the repetitions. */
+	leg->run.skip_rule = 0;
+	if (repeat(leg, 0, &sig))
+		return CKPT_HALT_DEAD;
+	return sig == SIGTRAP ? CKPT_HALT_TRAP : -1;
+}
+
 enum ckpt_halt ckpt_leg_run(struct ckpt_leg *leg)
 {
 	enum ckpt_halt halt;
 	uint64_t where;
+	int sig = 0, more;
 
 	if (leg->run.goal->how == CKPT_END_NOW)
 		return CKPT_HALT_GOAL;
@@ -106,15 +155,22 @@ enum ckpt_halt ckpt_leg_run(struct ckpt_leg *leg)
 			return halt;
 		if (halt != CKPT_HALT_PROBE && halt != CKPT_HALT_SIGNAL)
 			return halt;
+		leg->steps = 0;
+		if (leg->amid && halt == CKPT_HALT_PROBE) {
+			if (repeat(leg, leg->run.goal->regs.r[PROBE_RCX], &sig))
+				return CKPT_HALT_DEAD;
+			if (sig == SIGTRAP)
+				return CKPT_HALT_TRAP;
+		}
 		if (is_end(leg, &where)) {
 			leg->hits = CKPT_NEVER - ckpt_cell_get(leg->p, CKPT_CELL_HITS) + 1;
 			return CKPT_HALT_GOAL;
 		}
 		if (halt == CKPT_HALT_SIGNAL)
 			return halt;
-		leg->differs = where ? where : leg->differs;
-		if (ckpt_cell_set(leg->p, CKPT_CELL_END, 1) || learn(leg, where))
-			return CKPT_HALT_DEAD;
+		more = go_past(leg, where);
+		if (more >= 0)
+			return (enum ckpt_halt)more;
 	}
 }
 
@@ -151,7 +207,8 @@ int ckpt_locate(struct ckpt_timeline *tl, size_t interval, const struct ckpt_goa
 					  .event = goal->event,
 					  .known = true,
 					  .addr = goal->how == CKPT_END_MATCH ? goal->regs.rip : 0,
-					  .hits = goal->how == CKPT_END_MATCH ? leg.hits : 0 };
+					  .hits = goal->how == CKPT_END_MATCH ? leg.hits : 0,
+					  .steps = leg.steps };
 	ckpt_puppet_destroy(p);
 	return err;
 }

@@ -23,6 +23,7 @@ struct ckpt_probes {
 	struct probe_plan *plan; /* NULL: none of the sites is mapped */
 	struct ckpt_rule *rules; /* sorted by site, in given order */
 	size_t n;
+	bool generated; /* some are in memory into which the program may write code */
 };
 
 static uint64_t cell_addr(unsigned int cell)
@@ -137,12 +138,13 @@ static int by_site(const void *a, const void *b)
 	return x->order < y->order ? -1 : x->order > y->order;
 }
 
-static bool mapped(const struct ckpt_map *maps, size_t n, uint64_t site)
+/* What is mapped at site, if that is code; else NULL. */
+static const struct ckpt_map *code_at(const struct ckpt_map *maps, size_t n, uint64_t site)
 {
 	for (size_t i = 0; i < n; i++)
 		if (site >= maps[i].lo && site < maps[i].hi)
-			return maps[i].x;
-	return false;
+			return maps[i].x ? &maps[i] : NULL;
+	return NULL;
 }
 
 /* Adds the sites that are code at this time of the program. */
@@ -150,6 +152,7 @@ static int add_sites(struct ckpt_probes *ps, const struct ckpt_map *maps, size_t
 		     size_t *added)
 {
 	struct probe_rule rules[PROBE_MAX_RULES];
+	const struct ckpt_map *map;
 	size_t i = 0;
 
 	*added = 0;
@@ -164,7 +167,9 @@ static int add_sites(struct ckpt_probes *ps, const struct ckpt_map *maps, size_t
 			rules[k++] = (struct probe_rule){ r->conds, r->nconds, cell_addr(r->cell),
 							  r->cheap };
 		}
-		if (mapped(maps, nmaps, ps->rules[i].site)) {
+		map = code_at(maps, nmaps, ps->rules[i].site);
+		if (map) {
+			ps->generated |= map->w;
 			err = probe_plan_add(ps->plan, ps->rules[i].site, rules, k);
 			if (err)
 				return err;
@@ -270,6 +275,18 @@ static int plant(struct ckpt_task *p, struct ckpt_probes *ps)
 	return err;
 }
 
+static bool has_bytes(struct ckpt_task *p, const struct probe_patch *patch, const uint8_t *bytes)
+{
+	uint8_t now[sizeof(patch->new_bytes)];
+
+	return !ckpt_read(p, patch->addr, now, patch->len) && !memcmp(now, bytes, patch->len);
+}
+
+static bool is_planted(struct ckpt_task *p, const struct probe_patch *patch)
+{
+	return has_bytes(p, patch, patch->new_bytes);
+}
+
 static void uproot(struct ckpt_task *p, struct ckpt_probes *ps)
 {
 	const struct probe_area *areas;
@@ -280,9 +297,12 @@ static void uproot(struct ckpt_task *p, struct ckpt_probes *ps)
 	if (!ps->plan)
 		return;
 	patches = probe_plan_patches(ps->plan, &count);
-	for (size_t i = 0; p->state != CKPT_DEAD && i < count; i++)
+	for (size_t i = 0; p->state != CKPT_DEAD && i < count; i++) {
+		if (ps->generated && !is_planted(p, &patches[i]))
+			continue; /* the program has written other code there */
 		if (ckpt_write(p, patches[i].addr, patches[i].old_bytes, patches[i].len))
 			break; /* it is being killed */
+	}
 	areas = probe_plan_areas(ps->plan, &count);
 	for (size_t i = 0; p->state != CKPT_DEAD && i < count; i++)
 		if (ckpt_inject(p, &res, SYS_munmap, areas[i].addr, areas[i].len, 0, 0, 0, 0))
@@ -320,6 +340,23 @@ void ckpt_probes_remove(struct ckpt_task *p)
 	p->play->at_site = 0;
 	uproot(p, ps);
 	free_probes(ps);
+}
+
+int ckpt_probes_renew(struct ckpt_task *p)
+{
+	struct ckpt_probes *ps = p->play->probes;
+	const struct probe_patch *patches;
+	size_t n = 0, i = 0;
+
+	if (!ps || !ps->plan || !ps->generated)
+		return 0;
+	patches = probe_plan_patches(ps->plan, &n);
+	while (i < n && is_planted(p, &patches[i]))
+		i++;
+	if (i == n)
+		return 0;
+	uproot(p, ps);
+	return plant(p, ps);
 }
 
 /* The index of the first rule at or behind addr. */
@@ -464,17 +501,38 @@ bool ckpt_probe_is_site(struct ckpt_task *p, uint64_t addr)
 
 int ckpt_probe_original(struct ckpt_task *p, uint64_t site, bool in)
 {
+	const struct ckpt_probes *ps = p->play->probes;
 	const struct probe_patch *patches;
-	size_t n;
+	size_t n, i = 0;
 
-	if (!p->play->probes->plan)
+	if (!ps->plan)
 		return -ENOENT;
-	patches = probe_plan_patches(p->play->probes->plan, &n);
+	patches = probe_plan_patches(ps->plan, &n);
+	while (i < n && patches[i].addr != site)
+		i++;
+	if (i == n || (!in && ps->generated && !is_planted(p, &patches[i])))
+		return -ENOENT;
+	if (in && ps->generated && !has_bytes(p, &patches[i], patches[i].old_bytes))
+		return 0; /* the program's own code is there by now */
+	return ckpt_write(p, site, in ? patches[i].new_bytes : patches[i].old_bytes,
+			  patches[i].len);
+}
+
+void ckpt_probes_mask(const struct ckpt_task *p, uint64_t addr, uint8_t *buf, size_t len)
+{
+	const struct ckpt_probes *ps = p->play ? p->play->probes : NULL;
+	const struct probe_patch *patches;
+	size_t n = 0;
+
+	if (!ps || !ps->plan)
+		return;
+	patches = probe_plan_patches(ps->plan, &n);
 	for (size_t i = 0; i < n; i++)
-		if (patches[i].addr == site)
-			return ckpt_write(p, site, in ? patches[i].new_bytes : patches[i].old_bytes,
-					  patches[i].len);
-	return -ENOENT;
+		for (uint64_t k = 0, at; k < patches[i].len; k++) {
+			at = patches[i].addr + k - addr;
+			if (at < len && buf[at] == patches[i].new_bytes[k])
+				buf[at] = patches[i].old_bytes[k];
+		}
 }
 
 int ckpt_probe_where(struct ckpt_task *p, uint64_t pc, struct probe_where *ret)

@@ -22,6 +22,10 @@ bool ckpt_probe_resume(struct ckpt_task *p, uint64_t site, uint64_t *resume, uin
 bool ckpt_probe_is_site(struct ckpt_task *p, uint64_t addr);
 /* Puts a site's own bytes back, or the probe's in. */
 int ckpt_probe_original(struct ckpt_task *p, uint64_t site, bool in);
+/* Puts those in again over which the program has written code since. */
+int ckpt_probes_renew(struct ckpt_task *p) __must_check;
+/* Replaces the probes' bytes in what was read of p at addr by the program's. */
+void ckpt_probes_mask(const struct ckpt_task *p, uint64_t addr, uint8_t *buf, size_t len);
 /* As probe_plan_pc(). */
 int ckpt_probe_where(struct ckpt_task *p, uint64_t pc, struct probe_where *ret);
 

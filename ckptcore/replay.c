@@ -354,8 +354,11 @@ static int after_event(struct ckpt_task *p, struct ckpt_run *run)
 {
 	if (run->reset_n)
 		ckpt_cells_reset(p, run->reset_first, run->reset_n);
-	if (run->arm_count && p->play->event == run->arm_event)
+	if (run->arm_count && p->play->event == run->arm_event) {
+		if (ckpt_probes_renew(p))
+			return CKPT_HALT_DEAD;
 		ckpt_cell_set(p, run->arm_cell, run->arm_count);
+	}
 	if (run->goal && run->goal->how == CKPT_END_EVENT && p->play->event == run->goal->event)
 		return CKPT_HALT_GOAL;
 	if (run->stop_event && p->play->event == run->stop_event)

@@ -168,7 +168,9 @@ struct ckpt_leg {
 	struct ckpt_run run; /* run.site, run.cell: see HALT_PROBE */
 	struct probe_cond conds[PROBE_MAX_CONDS];
 	size_t nconds;
-	uint64_t hits;	  /* at the goal: its arrivals since the event */
+	bool amid;	  /* the goal is at a repeated string instruction, or amid it */
+	uint64_t hits;	  /* at the goal: its arrivals since the event ... */
+	uint32_t steps;	  /* ... and repetitions since the last */
 	uint64_t differs; /* a word of memory that differed where registers were equal */
 };
 

@@ -142,9 +142,10 @@ static void look(struct ckpt_shared *s, struct ckpt_task *t, bool forked, bool w
 		*r = (struct region){ .lo = m->lo, .hi = m->hi, .others = !is_anonymous(m) };
 		memcpy(r->name, m->name, sizeof(r->name));
 		/* What nobody writes (a cache of the C library's) is no news. */
-		if (!m->w && !written)
+		if (!m->w)
 			r->others = false;
-		keep(s, r);
+		if (!keep(s, r) && !m->w)
+			r->others = written && !is_anonymous(m);
 		r->others |= forked && m->w;
 		r->readable = !m->r || ckpt_read_some(t, m->lo, &byte, 1) == 1 ||
 			      strncmp(m->name, "/dev/", 5) || !strncmp(m->name, "/dev/shm/", 9);

@@ -163,7 +163,6 @@ static void report_halt(struct vpt_thread *vt, enum ckpt_halt halt, const struct
 		fred_timeline_announce(vt, FRED_ARRIVE_STEP);
 		break;
 	case CKPT_HALT_TRAP:
-	case CKPT_HALT_SIGNAL:
 		fred_timeline_tell(vt, ckpt_vtid(F.now), W_STOPCODE(F.now->stop.sig),
 				   &F.now->play->stopped_by);
 		break;
@@ -175,6 +174,9 @@ static void report_halt(struct vpt_thread *vt, enum ckpt_halt halt, const struct
 		memset(&si, 0, sizeof(si));
 		si.si_signo = SIGINT;
 		fred_timeline_tell(vt, ckpt_vtid(F.now), W_STOPCODE(SIGINT), &si);
+		break;
+	case CKPT_HALT_SIGNAL: /* a recorded one ends an interval */
+		lost(vt, run, "came to a signal that wasn't recorded");
 		break;
 	default:
 		lost(vt, run, halt == CKPT_HALT_DIVERGED ? "diverged" : "failed");

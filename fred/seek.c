@@ -537,6 +537,19 @@ static bool is_moment(struct ckpt_task *p, const struct fred_moment *m)
 	       ckpt_same_memory(p, m->goal.ref, &F.tl->overlay, &where);
 }
 
+/* Leaves out all but the last of many repetitions of one instruction between p
+ * and m. */
+static int leave_out(struct ckpt_task *p, const struct fred_moment *m)
+{
+	uint64_t rcx = ckpt_regs(p)->rcx, amid = m->goal.regs.r[PROBE_RCX], left = 1;
+
+	if (rcx <= MAX_WALK)
+		return 0;
+	if (m->goal.how == CKPT_END_MATCH && m->goal.regs.rip == ckpt_regs(p)->rip && amid < rcx)
+		left = amid + 1;
+	return ckpt_hurry(p, left);
+}
+
 /* Steps on from *at, at most MAX_WALK times. 1: that led to m, and *at is now
  * one step before it. 0: not yet; *at is replaced by where it led. */
 static int walk(struct ckpt_task **at, const struct fred_moment *m)
@@ -544,8 +557,10 @@ static int walk(struct ckpt_task **at, const struct fred_moment *m)
 	struct ckpt_run run = { .goal = &m->goal };
 	struct ckpt_task *ahead;
 	enum ckpt_halt halt = CKPT_HALT_STEP;
-	int steps = 0, err = ckpt_puppet_clone(*at, &ahead);
+	int steps = 0, err = leave_out(*at, m);
 
+	if (!err)
+		err = ckpt_puppet_clone(*at, &ahead);
 	if (err)
 		return err;
 	while (steps < MAX_WALK && halt == CKPT_HALT_STEP && (!steps || !is_moment(ahead, m))) {

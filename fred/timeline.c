@@ -620,8 +620,8 @@ bool fred_timeline_signalled(struct vpt_thread *vt, int sig)
 		if (live) {
 			kill(live->tgid, SIGKILL); /* its death is reported as usual */
 		} else {
-			vt->task = NULL;
-			vpt_report_exit(vt, SIGKILL);
+			F.vt->task = NULL;
+			vpt_report_exit(F.vt, SIGKILL);
 		}
 	}
 	return true; /* stops: a puppet never runs while the debugger does */

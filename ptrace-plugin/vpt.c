@@ -546,23 +546,6 @@ static void tracee_cloned(struct vpt_thread *vt)
 	tracee_event(vt, &event);
 }
 
-/* The last of the other threads has ended. A leader that had ended before is told
- * now: gdb, which has forgotten it, would take the program for lost in between. */
-static void await_leader(pid_t tgid)
-{
-	struct vpt_thread *leader = vpt_find(tgid);
-	struct ckpt_task *t = leader ? leader->task : NULL;
-
-	for (struct vpt_thread *vt = threads; vt; vt = vt->next)
-		if (vt != leader && vt->tgid == tgid && vt->state != VPT_EXITED)
-			return;
-	if (!t || t->tid != tgid || t->state != CKPT_RUNNING || ckpt_proc_state(tgid) != 'Z')
-		return;
-	while (ckpt_wait(t, NULL) == -EINTR)
-		;
-	t->ops->stopped(t, &t->stop);
-}
-
 static void tracee_died(struct ckpt_task *t, struct vpt_thread *vt, const struct ckpt_stop *stop)
 {
 	struct vpt_debugger *d;
@@ -580,12 +563,6 @@ static void tracee_died(struct ckpt_task *t, struct vpt_thread *vt, const struct
 		}
 	}
 	ckpt_forget(t);
-	if (vt && tid != tgid) {
-		vt->state = VPT_EXITED;
-		vt->status = status;
-		await_leader(tgid);
-		vt = vpt_find(tid); /* the debugger may have been told already */
-	}
 	if (vt)
 		vpt_report_exit(vt, status);
 }

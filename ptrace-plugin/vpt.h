@@ -63,6 +63,7 @@ struct vpt_debugger {
 	unsigned long wait_options, wait_status, wait_rusage;
 	pid_t zombies[VPT_MANY]; /* its dead children that it must reap for us */
 	int nzombies;
+	bool thread_ended; /* the newest that its wait was told: a thread, no leader */
 	struct vpt_mem {
 		int fd;	    /* its descriptor that means a target's memory */
 		pid_t tgid; /* whose: the virtual process */

@@ -49,6 +49,7 @@ static long take(struct ckpt_task *t, struct vpt_thread *vt, unsigned long statu
 		 unsigned long rusage)
 {
 	long tid = vt->tid;
+	pid_t tgid = vt->tgid;
 
 	if (status && ckpt_write(t, status, &vt->status, sizeof(vt->status)))
 		return -EFAULT;
@@ -62,6 +63,7 @@ static long take(struct ckpt_task *t, struct vpt_thread *vt, unsigned long statu
 	if (vt->state == VPT_EXITED) {
 		if (vt->tid == vt->tgid && vpt_control->target_gone)
 			vpt_control->target_gone(vt, true);
+		vt->debugger->thread_ended = tid != tgid;
 		vpt_thread_free(vt);
 	} else {
 		vt->state = VPT_STOPPED;
@@ -135,6 +137,30 @@ static bool is_hidden(pid_t pid)
 	return t && t->ops == &vpt_tracee_ops && !t->owner;
 }
 
+/*
+ * Once all the other threads' ends have been told, the kernel has its leader's, if
+ * that is a zombie; so debuggers expect it at their next wait. We may not have
+ * heard of it yet. False: the waiting t is gone.
+ */
+static bool hear_of_leader(struct ckpt_task *t, struct vpt_debugger *d)
+{
+	pid_t tid = t->tid;
+
+	if (!d->thread_ended)
+		return true;
+	d->thread_ended = false;
+	for (struct vpt_thread *vt = vpt_first(); vt; vt = vt->next) {
+		if (vt->debugger != d || vt->tid != vt->tgid || vt->state == VPT_EXITED ||
+		    !vt->task || vpt_count(vt->tgid) > 1 || ckpt_proc_state(vt->task->tid) != 'Z')
+			continue;
+		while (!ckpt_poll_any())
+			if (ckpt_find(tid) != t)
+				return false;
+		return true;
+	}
+	return true;
+}
+
 void vpt_call_wait4(struct ckpt_task *t, const struct ckpt_stop *stop)
 {
 	struct vpt_debugger *d = vpt_debugger_of(t->tgid, false);
@@ -159,6 +185,11 @@ void vpt_call_wait4(struct ckpt_task *t, const struct ckpt_stop *stop)
 	if (err)
 		return;
 	vt = pending(d, pid, options, &any);
+	if (!vt && any && d->thread_ended) {
+		if (!hear_of_leader(t, d))
+			return;
+		vt = pending(d, pid, options, &any);
+	}
 	if (!vt && any && vpt_control->idle) {
 		vpt_control->idle();
 		vt = pending(d, pid, options, &any);

@@ -202,6 +202,8 @@ def land(kind, code=True):
     code: other libraries may be mapped there."""
     clear_signal()
     hooks.make()
+    if code:
+        forget_longjmp()
     s = fred.ask("status")
     exe = s.get("exe")
     former = selected_tid()
@@ -232,6 +234,14 @@ def land(kind, code=True):
         flush_caches()  # the other threads weren't resumed, as far as gdb knows
     if code and not stay:
         refresh_libraries()
+
+
+def forget_longjmp():
+    """After a `next' that failed (in a function without line numbers) gdb keeps the breakpoints that it had for longjmp. Where
+    libc isn't mapped they can't be put in, and gdb would never go on; a step by no instruction takes them out."""
+    if re.search(r"^0 +longjmp ", gdb.execute("maintenance info breakpoints", to_string=True), re.M):
+        with Mute():
+            gdb.execute(direction.gdbs("nexti") + " 0", to_string=True)
 
 
 def meet_threads():

@@ -129,4 +129,23 @@ def test_quitting_in_the_past_of_an_ended_program():
         raise Failure("exit status %d: %s" % (r.returncode, r.stdout))
 
 
+def test_threads_and_much_memory():
+    """gdb sees a zombie long before the last thread's end, and expects the leader's straight after that"""
+    with Backward("bigexit", timeout=60) as b:
+        b.only_fred("threads")
+        b.start()
+        first = b.where()
+        b.expect("continue", r"exited with code 03")
+        b.cmd("tbreak main")
+        b.cmd("reverse-continue")
+        b.at(first, "back in main")
+        for _ in range(2):
+            b.expect("continue", r"exited with code 03")
+            b.cmd("reverse-stepi")
+        b.expect("kill", r"killed")
+        b.start()
+        b.expect("continue", r"exited with code 03")
+        b.cmd("reverse-stepi")
+
+
 run(globals())

@@ -73,6 +73,27 @@ def test_maps():
     there_and_back("maps", count=6)
 
 
+def test_generated_code():
+    """what a probe replaced is the program's, also if the program has written there since"""
+    with Backward("jit", watch=["sum", "faults", "i"], cwd=tmp()) as b:
+        b.only_fred("faults")
+        b.cmd(QUIET)
+        b.start()
+        stops = [b.where()]
+        b.cmd("break %d" % b.mark("run"))
+        for _ in range(6):
+            b.cmd("continue")
+            stops.append(b.where())
+        b.expect("continue", r"exited normally")
+        b.cmd("reverse-continue")
+        b.at(stops[-1], "back from the end")
+        b.cmd("break main")
+        b.back("reverse-continue", stops)
+        b.again("continue", stops)
+        b.cmd("delete")
+        b.expect("continue", r"exited normally")
+
+
 def test_what_cannot_be_recorded_is_named():
     with Backward("strange", watch=["n", "results[0]", "results[1]", "results[3]"]) as b:
         b.only_fred("messages")
@@ -117,6 +138,21 @@ def test_cc1():
 def test_execs():
     """what gdb reads memory through is closed there; the number means another file then"""
     whole([target("execs")])
+
+
+def test_next_where_nothing_is_known():
+    """it fails and leaves breakpoints in libc behind, which isn't mapped at the program's first instruction"""
+    with Session(["-q", "-nx", "--args", "/usr/bin/sort", "--version"], fred(), cwd=tmp()) as s:
+        s.wait()
+        for line in ("set confirm off", "set breakpoint pending on", "starti", "break setlocale"):
+            s.cmd(line)
+        s.expect("continue", r"Breakpoint 1, ")
+        s.cmd("finish")
+        s.expect("next", r"Cannot find bounds of current function")
+        s.cmd("delete")
+        s.expect("reverse-continue", "^" + re.escape(END) + "$")
+        s.check("Cannot" in s.cmd("stepi"), False, "the next instruction")
+        s.expect("continue", r"exited normally")
 
 
 SQL = """

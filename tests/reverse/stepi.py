@@ -66,6 +66,41 @@ def test_optimized():
         b.roundtrip("stepi", b.forward("stepi", 100))
 
 
+def test_repeated_strings():
+    with Backward("repeats", watch=["sum", "$rcx", "$rdi", "$eflags&0xfff"]) as b:
+        b.start("length")
+        b.cmd("tbreak fill")
+        b.cmd("continue")
+        stops = b.forward("stepi", 70)
+        b.roundtrip("stepi", stops)
+        amid = [i for i, stop in enumerate(stops) if stop.function == "copy" and "|3|" in stop.values][0]
+        b.cmd("stepi %d" % amid)
+        b.at(stops[amid], "amid it")
+        b.cmd("break fill")
+        b.cmd("reverse-continue")
+        b.at(stops[0], "back from amid it")
+
+
+def test_very_often_repeated_strings():
+    with Backward("repeats", watch=["sum", "$rcx"]) as b:
+        b.only_fred("a million steps")
+        b.start()
+        b.cmd("break %d" % b.mark("last"))
+        b.cmd("continue")
+        b.cmd("break %d" % b.mark("filled"))
+        b.cmd("reverse-continue")
+        behind, steps = b.where(), 0
+        while b.value("$rcx") == 0 and steps < 9:
+            b.cmd("reverse-stepi")
+            steps += 1
+        for left in 1, 2, 3:
+            b.check(b.value("$rcx"), left, "repetitions left")
+            b.cmd("reverse-stepi")
+            steps += 1
+        b.cmd("stepi %d" % steps)
+        b.at(behind, "behind the last repetition")
+
+
 def test_through_a_system_call():
     with Backward("static", watch=["n", "$rax", "$rcx"]) as b:
         b.start("write")
