@@ -18,6 +18,7 @@
 #include "fred/bisect.h"
 #include "fred/branch.h"
 #include "fred/checkpoint.h"
+#include "fred/condition.h"
 #include "fred/command.h"
 #include "fred/reply.h"
 #include "fred/reverse.h"
@@ -31,6 +32,7 @@
 /* The search that the last request began, to be gone on with. */
 static struct {
 	struct ckpt_rule stops[MAX_STOPS];
+	struct fred_condition *conditions[MAX_STOPS]; /* NULL: gdb judges */
 	size_t nstops;
 	struct fred_watch watches[4];
 	size_t nwatches;
@@ -128,14 +130,22 @@ static void drop_floor(void)
 	search.floor = NULL;
 }
 
+static void forget_stops(void)
+{
+	for (size_t i = 0; i < search.nstops; i++)
+		fred_condition_destroy(search.conditions[i]);
+	search.nstops = search.nwatches = 0;
+}
+
 static void read_stops(json_object *in)
 {
 	json_object *list, *item, *v;
 
-	search.nstops = search.nwatches = 0;
+	forget_stops();
 	if (json_object_object_get_ex(in, "stops", &list))
 		for (size_t i = 0; i < json_object_array_length(list) && i < MAX_STOPS; i++) {
 			item = json_object_array_get_idx(list, i);
+			search.conditions[i] = NULL;
 			search.stops[search.nstops++] =
 				(struct ckpt_rule){ .site = json_object_get_uint64(item) };
 		}
@@ -198,6 +208,22 @@ static void stage_begin(json_object *out)
 		stage(out, p, FRED_ARRIVE_STEP, 0, "begin");
 }
 
+static bool condition_holds(struct ckpt_task *p, size_t which)
+{
+	const struct fred_condition *c = search.conditions[which];
+
+	return !c || fred_condition_holds(c, p);
+}
+
+/* Who says which of the stops are good: nobody if there are no conditions. */
+static fred_seek_judge judge(void)
+{
+	for (size_t i = 0; i < search.nstops; i++)
+		if (search.conditions[i])
+			return condition_holds;
+	return NULL;
+}
+
 /* The last stop between the floor and m; where there is none, the floor, or
  * history's beginning. */
 static void stage_last_stop(const struct fred_moment *m, json_object *out)
@@ -210,8 +236,8 @@ static void stage_last_stop(const struct fred_moment *m, json_object *out)
 	any.thread = 0;
 	err = fred_seek_write(m, search.floor, search.watches, search.nwatches, &written, &slot);
 	if (err >= 0)
-		err = fred_seek_last(&any, written ? written : search.floor, search.stops,
-				     search.nstops, &hit, &which);
+		err = fred_seek_last_good(&any, written ? written : search.floor, search.stops,
+					  search.nstops, judge(), &hit, &which);
 	if (err > 0) {
 		stage(out, hit, FRED_ARRIVE_BREAKPOINT, 0, "breakpoint");
 		ckpt_puppet_destroy(written);
@@ -302,7 +328,7 @@ static int run_command(json_object *in, const struct fred_moment *m, struct ckpt
 	if (i == sizeof(hows) / sizeof(*hows))
 		return -EINVAL;
 	if (!hows[i].stops)
-		search.nstops = search.nwatches = 0;
+		forget_stops();
 	return hows[i].run(m, ret);
 }
 
@@ -358,13 +384,26 @@ static void op_reverse(json_object *in, json_object *out)
 	fred_moment_deinit(&m);
 }
 
+/* The condition of the breakpoint "at" is known now. */
+static void learn_condition(json_object *in)
+{
+	uint64_t at = get_number(in, "at", 0);
+	json_object *code;
+
+	if (!json_object_object_get_ex(in, "condition", &code))
+		return;
+	for (size_t i = 0; i < search.nstops; i++)
+		if (search.stops[i].site == at && !search.conditions[i])
+			search.conditions[i] = fred_condition_create(code);
+}
+
 /* The stop that was staged isn't one (its condition is false): the one before. */
 static void op_again(json_object *in, json_object *out)
 {
 	struct fred_moment m;
 	int err;
 
-	(void)in;
+	learn_condition(in);
 	fred_timeline_peek(false);
 	err = moment(&m, true);
 	if (err)

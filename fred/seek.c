@@ -7,13 +7,10 @@
 #include <sys/wait.h>
 
 #include "fred/seek.h"
-#include "fred/trail.h"
 
 #define F fred_tl
-#define MAX_STEPS 2000	  /* by hand, where nothing better is known */
-#define MAX_WALK 50	  /* steps that cost no more than a run with probes */
-#define MAX_FUNCTION 4000 /* instructions of a function that all get probes */
-#define MAX_TOLD 12	  /* frames in a message */
+#define MAX_TOLD 12   /* frames in a message */
+#define FIRST_PART 16 /* hits that are judged first */
 
 char fred_seek_error[1024];
 
@@ -36,33 +33,29 @@ void fred_moment_of(struct ckpt_task *p, struct fred_moment *ret)
 	ret->thread = p->vtid;
 }
 
-/* The number of the event that gave the turn in whose course m's interval has
- * come to m; false: it is the turn with which the interval began. */
-static bool turn_of(const struct fred_moment *m, uint64_t *ret)
+bool fred_moment_turn(const struct fred_moment *m, uint64_t *ret)
 {
 	return ckpt_log_last_turn(F.tl, m->goal.event, ret) &&
 	       *ret >= F.tl->snaps[m->interval]->event;
 }
 
-static pid_t thread_of(const struct fred_moment *m)
+pid_t fred_moment_thread(const struct fred_moment *m)
 {
 	const struct ckpt_snap *s = F.tl->snaps[m->interval];
 	uint64_t e;
 
-	if (turn_of(m, &e))
+	if (fred_moment_turn(m, &e))
 		return (pid_t)ckpt_log_event(F.tl, e).result;
 	return s->copy ? s->copy->vtid : 0;
 }
 
-/* Makes m the end of the turn before the one that m is in; false: there is none
- * in recorded history. */
-static bool turn_before(struct fred_moment *m)
+bool fred_moment_turn_before(struct fred_moment *m)
 {
 	uint64_t e;
 
 	m->owned = NULL;
-	if (turn_of(m, &e) && (e > F.tl->snaps[m->interval]->event ||
-			       ckpt_log_event(F.tl, e).turn == CKPT_TURN_AT_CALL)) {
+	if (fred_moment_turn(m, &e) && (e > F.tl->snaps[m->interval]->event ||
+					ckpt_log_event(F.tl, e).turn == CKPT_TURN_AT_CALL)) {
 		memset(&m->goal, 0, sizeof(m->goal));
 		m->goal.event = e;
 		m->goal.how = ckpt_log_event(F.tl, e).turn == CKPT_TURN_AT_CALL ? CKPT_END_CALL :
@@ -83,13 +76,13 @@ int fred_moment_in_thread(struct fred_moment *m, pid_t tid)
 	enum ckpt_halt halt;
 	int err;
 
-	if (!tid || thread_of(m) == tid)
+	if (!tid || fred_moment_thread(m) == tid)
 		return 1;
 	fred_moment_deinit(m);
 	do
-		if (!turn_before(m))
+		if (!fred_moment_turn_before(m))
 			return 0;
-	while (thread_of(m) != tid);
+	while (fred_moment_thread(m) != tid);
 	err = ckpt_puppet_create(F.tl, m->interval, &p);
 	if (err)
 		return err;
@@ -275,6 +268,23 @@ static int count(const struct span *at, struct ckpt_task *from, const struct ckp
 	return err;
 }
 
+/* The rule of the probe at a site. */
+static size_t rule_at(const struct ckpt_rule *rules, size_t n, uint64_t site)
+{
+	size_t i = 0;
+
+	while (i < n && rules[i].site != site)
+		i++;
+	return i < n ? i : 0;
+}
+
+static int otherwise(void)
+{
+	snprintf(fred_seek_error, sizeof(fred_seek_error),
+		 "a second replay went otherwise than the first");
+	return -EPROTO;
+}
+
 /* A puppet at the nth time that the rules hold. */
 static int stop_at(const struct span *at, struct ckpt_task *from, const struct ckpt_rule *rules,
 		   size_t n, uint64_t nth, struct ckpt_task **ret, size_t *which)
@@ -294,30 +304,82 @@ static int stop_at(const struct span *at, struct ckpt_task *from, const struct c
 		halt = ckpt_leg_run(&leg);
 		if (halt != CKPT_HALT_PROBE)
 			err = fred_seek_failure(halt, &leg);
-		if (!err && halt != CKPT_HALT_PROBE) {
-			snprintf(fred_seek_error, sizeof(fred_seek_error),
-				 "a second replay went otherwise than the first");
-			err = -EPROTO;
-		}
+		if (!err && halt != CKPT_HALT_PROBE)
+			err = otherwise();
 	}
 	if (err) {
 		ckpt_puppet_destroy(p);
 		return err;
 	}
-	*which = 0;
-	for (size_t i = 0; i < n; i++)
-		if (rules[i].site == leg.run.site) {
-			*which = i;
-			break;
-		}
+	*which = rule_at(rules, n, leg.run.site);
 	ckpt_leg_end(&leg);
 	ckpt_stats.probes++;
 	*ret = p;
 	return 1;
 }
 
+/* Has the puppet that p is run from one hit to the next, from number lo (0 is the
+ * first) up to hi, and sets *last to 1 more than the number of the last one which
+ * is good. */
+static int scan(const struct span *at, struct ckpt_task *from, const struct ckpt_rule *rules,
+		size_t n, uint64_t lo, uint64_t hi, fred_seek_judge good, uint64_t *last)
+{
+	enum ckpt_halt halt = CKPT_HALT_PROBE;
+	struct ckpt_leg leg;
+	struct ckpt_task *p;
+	int err = start(at->interval, from, &p);
+
+	if (err)
+		return err;
+	err = ckpt_leg_begin(&leg, p, &at->goal, rules, n);
+	leg.run.only = at->thread;
+	for (uint64_t i = lo; i < hi && !err; i++) {
+		if (ckpt_cell_set(p, CKPT_CELL_FREE, i == lo ? lo + 1 : 1))
+			err = -ESRCH;
+		else
+			halt = ckpt_leg_run(&leg);
+		if (!err && halt != CKPT_HALT_PROBE) {
+			err = fred_seek_failure(halt, &leg);
+			err = err ? err : otherwise();
+		}
+		if (!err && good(p, rule_at(rules, n, leg.run.site)))
+			*last = i + 1;
+	}
+	ckpt_puppet_destroy(p);
+	ckpt_stats.probes++;
+	return err;
+}
+
+/* The last of the hits in an interval that is good: the search goes back by parts,
+ * each larger than the one before. */
+static int last_good(const struct span *at, struct ckpt_task *from, const struct ckpt_rule *rules,
+		     size_t n, uint64_t hits, fred_seek_judge good, struct ckpt_task **ret,
+		     size_t *which)
+{
+	uint64_t part = FIRST_PART, last = 0;
+	int err = 0;
+
+	if (!good)
+		return hits ? stop_at(at, from, rules, n, hits, ret, which) : 0;
+	while (hits && !last && !err) {
+		uint64_t lo = hits > part ? hits - part : 0;
+
+		err = scan(at, from, rules, n, lo, hits, good, &last);
+		hits = lo;
+		part *= 8;
+	}
+	return err || !last ? err : stop_at(at, from, rules, n, last, ret, which);
+}
+
 int fred_seek_last(const struct fred_moment *m, struct ckpt_task *from,
 		   const struct ckpt_rule *rules, size_t n, struct ckpt_task **ret, size_t *which)
+{
+	return fred_seek_last_good(m, from, rules, n, NULL, ret, which);
+}
+
+int fred_seek_last_good(const struct fred_moment *m, struct ckpt_task *from,
+			const struct ckpt_rule *rules, size_t n, fred_seek_judge good,
+			struct ckpt_task **ret, size_t *which)
 {
 	struct span at = { m->interval, m->goal, m->thread };
 	size_t lowest = from ? from->play->interval : 0;
@@ -334,9 +396,9 @@ int fred_seek_last(const struct fred_moment *m, struct ckpt_task *from,
 		struct ckpt_task *begin = from && at.interval == lowest ? from : NULL;
 
 		err = count(&at, begin, r, n, &hits);
-		if (!err && hits)
-			err = stop_at(&at, begin, r, n, hits, ret, which);
-		if (err || hits || at.interval == lowest)
+		if (!err)
+			err = last_good(&at, begin, r, n, hits, good, ret, which);
+		if (err || at.interval == lowest)
 			break;
 		ckpt_goal_of(F.tl, at.interval - 1, &at.goal);
 	}
@@ -445,355 +507,4 @@ int fred_seek_end(struct ckpt_task **ret)
 int fred_seek_begin(struct ckpt_task **ret)
 {
 	return ckpt_puppet_create(F.tl, 0, ret);
-}
-
-/* ------------------------------------------------------------ instructions */
-
-/* Whether insns[i] is where straight code begins: behind a branch or a call, or
- * a branch's target (leads[i]). */
-static void find_leaders(const struct fred_insn *insns, size_t n, bool *leads)
-{
-	for (size_t i = 0; i < n; i++) {
-		size_t lo = 0, hi = n;
-
-		if (insns[i].kind == FRED_INSN_OTHER || insns[i].kind == FRED_INSN_BAD)
-			continue;
-		if (i + 1 < n)
-			leads[i + 1] = true;
-		while (lo < hi) {
-			size_t mid = lo + (hi - lo) / 2;
-
-			if (insns[mid].addr < insns[i].target)
-				lo = mid + 1;
-			else
-				hi = mid;
-		}
-		if (lo < n && insns[lo].addr == insns[i].target)
-			leads[lo] = true;
-	}
-}
-
-static int add_range(struct fred_insn *insns, size_t count, uint64_t pc, bool leaders,
-		     struct ckpt_rule **rules, size_t *n)
-{
-	struct ckpt_rule *more = realloc(*rules, (*n + count + 1) * sizeof(*more));
-	bool *leads = calloc(count + 1, sizeof(*leads));
-	size_t i = 0;
-
-	if (more)
-		*rules = more;
-	if (!more || !leads) {
-		free(leads);
-		return -ENOMEM;
-	}
-	if (leaders)
-		find_leaders(insns, count, leads);
-	else if (count > MAX_FUNCTION) /* what lies around pc */
-		while (i + MAX_FUNCTION < count && insns[i + MAX_FUNCTION / 2].addr < pc)
-			i++;
-	for (; i < count && *n < MAX_FUNCTION; i++)
-		if (insns[i].kind != FRED_INSN_BAD && (!leaders || leads[i]))
-			more[(*n)++] =
-				(struct ckpt_rule){ .site = insns[i].addr, .cheap = leaders };
-	free(leads);
-	return 0;
-}
-
-int fred_seek_function_rules(struct ckpt_task *t, uint64_t pc, bool leaders,
-			     struct ckpt_rule **rules, size_t *n)
-{
-	struct fred_sym *sym = fred_seek_symbols(t);
-	struct fred_sym_reader reader = fred_seek_reader(t);
-	struct fred_function f;
-	int err = 0;
-
-	*rules = NULL;
-	*n = 0;
-	if (!sym || fred_sym_function(sym, pc, &f)) {
-		/* Code without a name: what lies around. */
-		f.n_ranges = 1;
-		f.ranges[0].lo = pc;
-		f.ranges[0].hi = pc + 256;
-	}
-	for (size_t k = 0; !err && k < f.n_ranges; k++) {
-		struct fred_insn *insns;
-		size_t count_insns;
-
-		if (!sym || fred_sym_instructions(sym, &reader, f.ranges[k].lo, f.ranges[k].hi,
-						  &insns, &count_insns))
-			continue;
-		err = add_range(insns, count_insns, pc, leaders, rules, n);
-		free(insns);
-	}
-	return err;
-}
-
-static bool is_moment(struct ckpt_task *p, const struct fred_moment *m)
-{
-	uint64_t where;
-
-	return p->play->event == m->goal.event && m->goal.how == CKPT_END_MATCH &&
-	       ckpt_same_registers(p, m->goal.ref, &m->goal.regs) &&
-	       ckpt_same_memory(p, m->goal.ref, &F.tl->overlay, &where);
-}
-
-/* Leaves out all but the last of many repetitions of one instruction between p
- * and m. */
-static int leave_out(struct ckpt_task *p, const struct fred_moment *m)
-{
-	uint64_t rcx = ckpt_regs(p)->rcx, amid = m->goal.regs.r[PROBE_RCX], left = 1;
-
-	if (rcx <= MAX_WALK)
-		return 0;
-	if (m->goal.how == CKPT_END_MATCH && m->goal.regs.rip == ckpt_regs(p)->rip && amid < rcx)
-		left = amid + 1;
-	return ckpt_hurry(p, left);
-}
-
-/* Steps on from *at, at most MAX_WALK times. 1: that led to m, and *at is now
- * one step before it. 0: not yet; *at is replaced by where it led. */
-static int walk(struct ckpt_task **at, const struct fred_moment *m)
-{
-	struct ckpt_run run = { .goal = &m->goal };
-	struct ckpt_task *ahead;
-	enum ckpt_halt halt = CKPT_HALT_STEP;
-	int steps = 0, err = leave_out(*at, m);
-
-	if (!err)
-		err = ckpt_puppet_clone(*at, &ahead);
-	if (err)
-		return err;
-	while (steps < MAX_WALK && halt == CKPT_HALT_STEP && (!steps || !is_moment(ahead, m))) {
-		halt = ckpt_puppet_step(ahead, &run);
-		steps++;
-	}
-	if (steps == MAX_WALK && halt == CKPT_HALT_STEP && !is_moment(ahead, m)) {
-		ckpt_puppet_destroy(*at);
-		*at = ahead;
-		return 0;
-	}
-	ckpt_puppet_destroy(ahead);
-	/* An end by an event, a call or an exit comes in the last step. */
-	if (halt != CKPT_HALT_STEP && halt != CKPT_HALT_GOAL && halt != CKPT_HALT_EXIT &&
-	    halt != CKPT_HALT_SIGNAL)
-		return halt == CKPT_HALT_CANCELLED ? -EINTR : -EPROTO;
-	steps--;
-	if (steps > 1)
-		fred_trail_begin(*at);
-	for (int i = 0; i < steps; i++)
-		if (ckpt_puppet_step(*at, &run) != CKPT_HALT_STEP)
-			return -EPROTO;
-	if (steps > 1)
-		fred_trail_end(*at, (unsigned int)steps);
-	return 1;
-}
-
-/* Takes the last hit of the instructions of the function at pc in *at .. m;
- * replaces *at by it when there is one. */
-static int narrow(struct ckpt_task **at, const struct fred_moment *m, uint64_t pc, bool leaders)
-{
-	struct ckpt_rule *rules;
-	struct ckpt_task *p;
-	size_t n, which;
-	int err = fred_seek_function_rules(*at, pc, leaders, &rules, &n);
-
-	if (!err)
-		err = fred_seek_last(m, *at, rules, n, &p, &which);
-	free(rules);
-	if (err <= 0)
-		return err;
-	ckpt_puppet_destroy(*at);
-	*at = p;
-	return 1;
-}
-
-/*
- * The instruction before, in interval m->interval only: from *at on. Each round
- * goes to the last piece of straight code run in one function; from there a few
- * steps lead either to m or into the function to look at next. All instructions
- * are probed only where the beginnings of straight code tell nothing.
- */
-static int descend(struct ckpt_task **at, const struct fred_moment *m)
-{
-	uint64_t pc = m->goal.how == CKPT_END_MATCH ? m->goal.regs.rip : ckpt_regs(*at)->rip;
-	int err = 0;
-
-	for (int i = 0; i < MAX_STEPS; i++) {
-		err = narrow(at, m, pc, true);
-		if (err == 0)
-			err = narrow(at, m, pc, false);
-		if (err >= 0)
-			err = walk(at, m);
-		if (err)
-			return err;
-		pc = ckpt_regs(*at)->rip;
-	}
-	snprintf(fred_seek_error, sizeof(fred_seek_error), "the instruction before wasn't found");
-	return -EPROTO;
-}
-
-/* Brings *begin, a puppet from which m is reached, near to it: the last visit of
- * the moment's own address, which in a loop is one round ago. */
-static int near(const struct fred_moment *m, struct ckpt_task **begin)
-{
-	struct ckpt_rule rule = { .site = m->goal.regs.rip, .cheap = true };
-	struct ckpt_task *p;
-	size_t which;
-	int err;
-
-	if (m->goal.how != CKPT_END_MATCH)
-		return 0;
-	err = fred_seek_last(m, *begin, &rule, 1, &p, &which);
-	if (err > 0) {
-		ckpt_puppet_destroy(*begin);
-		*begin = p;
-	}
-	return err < 0 ? err : 0;
-}
-
-/* A puppet where the turn in which m lies begins. */
-static int begin_turn(const struct fred_moment *m, struct ckpt_task **ret)
-{
-	struct ckpt_run run = { 0 };
-	enum ckpt_halt halt;
-	uint64_t e;
-	int err = ckpt_puppet_create(F.tl, m->interval, ret);
-
-	if (err || !turn_of(m, &e))
-		return err;
-	run.stop_event = e + 1;
-	halt = ckpt_puppet_run(*ret, &run);
-	if (halt == CKPT_HALT_EVENT)
-		return 0;
-	ckpt_puppet_destroy(*ret);
-	snprintf(fred_seek_error, sizeof(fred_seek_error), "replay diverged at event %llu: %s",
-		 (unsigned long long)run.expected_event, run.seen);
-	return halt == CKPT_HALT_CANCELLED ? -EINTR : -EPROTO;
-}
-
-/* Whether m is where p, which stands at the beginning of its turn, is already:
- * its thread has done nothing in that turn. 1, 0 or an error. */
-static int is_idle(const struct fred_moment *m, struct ckpt_task *p)
-{
-	struct ckpt_leg leg;
-	struct ckpt_general g = ckpt_canonical(p);
-	struct ckpt_task *end;
-	bool same;
-	int err;
-
-	if (m->goal.event > p->play->event)
-		return 0;
-	if (m->goal.how == CKPT_END_EVENT)
-		return 1;
-	if (m->goal.how == CKPT_END_MATCH)
-		return is_moment(p, m);
-	/* The call at which its turn ended may be the one that it had begun with. */
-	err = ckpt_puppet_clone(p, &end);
-	if (err)
-		return err;
-	err = ckpt_leg_begin(&leg, end, &m->goal, NULL, 0);
-	if (!err) {
-		err = fred_seek_failure(ckpt_leg_run(&leg), &leg);
-		ckpt_leg_end(&leg);
-	}
-	same = !err && end->state == CKPT_ENTRY && ckpt_regs(end)->rip == g.rip + 2 &&
-	       ckpt_regs(end)->rsp == g.r[PROBE_RSP];
-	ckpt_puppet_destroy(end);
-	return err ? err : same;
-}
-
-/* Makes at a moment before which its thread has done something in the same
- * turn, and *ret a puppet where that turn begins. 0: there is none. */
-static int last_turn(struct fred_moment *at, struct ckpt_task **ret)
-{
-	uint64_t e;
-	int err;
-
-	for (;;) {
-		if (!at->thread || thread_of(at) == at->thread) {
-			if (turn_of(at, &e) || !fred_moment_begins(at)) {
-				err = begin_turn(at, ret);
-				if (err)
-					return err;
-				err = turn_of(at, &e) ? is_idle(at, *ret) : 0;
-				if (!err)
-					return 1;
-				ckpt_puppet_destroy(*ret);
-				if (err < 0)
-					return err;
-			}
-		}
-		if (!turn_before(at))
-			return 0;
-	}
-}
-
-/* The instruction before at, in the turn that p, which is used up, begins. */
-static int in_turn(const struct fred_moment *at, struct ckpt_task *p, struct ckpt_task **ret)
-{
-	int err = near(at, &p);
-
-	if (!err)
-		err = descend(&p, at);
-	if (err > 0) {
-		*ret = p;
-		return 1;
-	}
-	ckpt_puppet_destroy(p);
-	return err < 0 ? err : -EPROTO;
-}
-
-/* Replaces *q, which may stand before a call at which its turn had ended, as
- * that call is to be answered, by the moment at which it was made. */
-static int when_made(struct ckpt_task **q)
-{
-	struct fred_moment at;
-	struct ckpt_task *p, *made;
-	uint64_t e;
-	int err;
-
-	fred_moment_of(*q, &at);
-	if (at.goal.how != CKPT_END_MATCH || !turn_of(&at, &e))
-		return 1;
-	err = begin_turn(&at, &p);
-	if (err)
-		return err;
-	err = is_idle(&at, p);
-	ckpt_puppet_destroy(p);
-	if (err <= 0)
-		return err ? err : 1;
-	do
-		if (!turn_before(&at))
-			return 1;
-	while (thread_of(&at) != at.thread);
-	if (at.goal.how != CKPT_END_CALL)
-		return 1;
-	err = begin_turn(&at, &p);
-	if (!err)
-		err = in_turn(&at, p, &made);
-	if (err <= 0)
-		return err;
-	ckpt_puppet_destroy(*q);
-	*q = made;
-	return 1;
-}
-
-int fred_seek_instruction(const struct fred_moment *m, struct ckpt_task **ret)
-{
-	struct fred_moment at = *m;
-	struct ckpt_task *p;
-	int err;
-
-	if (fred_trail_leads_to(m))
-		return fred_trail_follow(m, ret);
-	err = last_turn(&at, &p);
-	if (err <= 0)
-		return err;
-	err = in_turn(&at, p, ret);
-	if (err <= 0)
-		return err;
-	err = when_made(ret);
-	if (err <= 0)
-		ckpt_puppet_destroy(*ret);
-	return err;
 }

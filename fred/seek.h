@@ -29,6 +29,14 @@ void fred_moment_of(struct ckpt_task *p, struct fred_moment *ret);
  */
 int fred_moment_in_thread(struct fred_moment *m, pid_t tid) __must_check;
 
+/* Whose turn it was at m. */
+pid_t fred_moment_thread(const struct fred_moment *m);
+/* The number of the event that gave the turn in whose course m's interval has come to
+ * m; false: it is the turn with which the interval began. */
+bool fred_moment_turn(const struct fred_moment *m, uint64_t *ret);
+/* Makes m the end of the turn before the one that m is in; false: there is none in
+ * recorded history. */
+bool fred_moment_turn_before(struct fred_moment *m);
 /* Whether m is where its interval begins. */
 bool fred_moment_begins(const struct fred_moment *m);
 
@@ -44,6 +52,13 @@ bool fred_moment_begins(const struct fred_moment *m);
 int fred_seek_last(const struct fred_moment *m, struct ckpt_task *from,
 		   const struct ckpt_rule *rules, size_t n, struct ckpt_task **ret,
 		   size_t *which) __must_check;
+
+/* Whether a rule's hit is one, where p stands. */
+typedef bool (*fred_seek_judge)(struct ckpt_task *p, size_t which);
+/* The same of hits that are good; NULL: all are. */
+int fred_seek_last_good(const struct fred_moment *m, struct ckpt_task *from,
+			const struct ckpt_rule *rules, size_t n, fred_seek_judge good,
+			struct ckpt_task **ret, size_t *which) __must_check;
 
 /* The nth point from where the puppet `from` stands (itself included) at which
  * a rule holds, before m; as fred_seek_last(). */

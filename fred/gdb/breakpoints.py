@@ -84,6 +84,20 @@ def watched(text):
     return list(dict.fromkeys(found))
 
 
+def compile_condition(text, pc):
+    """A condition as gdb compiles it for remote targets in the selected frame, which is at pc: [[offset, operation,
+    argument], ...]; None: it can't."""
+    try:
+        listing = gdb.execute("maintenance agent-eval " + text, to_string=True)
+    except gdb.error:
+        return None
+    scope = re.search(r"^Scope: (0x\w+)", listing, re.M)
+    code = re.findall(r"^ *(\d+)  (\w+)(?: (\d+))?$", listing, re.M)
+    if not scope or int(scope[1], 16) != pc:
+        return None
+    return [[int(at), op, int(arg or 0)] for at, op, arg in code] or None
+
+
 class Stops:
     """What gdb would stop at: its breakpoints' addresses and what its watchpoints watch."""
 
@@ -170,6 +184,15 @@ class Stops:
     def request(self):
         return {"stops": list(self.by_addr), "watches": self.watches, "scopes": self.scopes}
 
+    def condition_at(self, pc):
+        """What fred can judge itself of the breakpoint at pc, where the selected frame is: a condition's code, or None."""
+        here = self.by_addr[pc]
+        b = here[0]
+        if len(here) > 1 or b is None or not b.condition or b.thread is not None or self.ignore.get(b.number) \
+                or hasattr(b, "stop"):
+            return None
+        return compile_condition(b.condition, pc)
+
     def stops_here(self, pc):
         """Whether one of the breakpoints at pc would stop there; the staged point plays."""
         return any([b is None or self.would_stop(b) for b in self.by_addr.get(pc, [])])
@@ -224,6 +247,7 @@ def refresh(b):
 
 def settle(r, stops):
     """Goes further back until the staged point is one to stop at."""
+    learnt = set()
     while r["status"] == "found":
         if r["kind"] == "breakpoint":
             here = [b for b in stops.by_addr.get(r["pc"], []) if b]
@@ -234,10 +258,15 @@ def settle(r, stops):
         else:
             break
         if ask:
+            more = {}
             with Peek(in_its_thread=r["kind"] == "breakpoint"):
                 good = stops.stops_here(r["pc"]) if r["kind"] == "breakpoint" else stops.watch_stops(here[0])
+                if not good and r["kind"] == "breakpoint" and r["pc"] not in learnt:
+                    # From now on fred itself goes past the others where it doesn't hold.
+                    learnt.add(r["pc"])
+                    more = {"at": r["pc"], "condition": stops.condition_at(r["pc"])}
             if not good:
-                r = fred.ask("again")
+                r = fred.ask("again", **more)
                 continue
         break
     for b in gdb.breakpoints():
