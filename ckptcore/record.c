@@ -692,10 +692,17 @@ void ckpt_record_resume(struct ckpt_task *t, int request, int sig)
 		sig = 0;
 	if (sig && sig != th->siginfo.si_signo) /* the user's: `signal N' */
 		th->siginfo = (siginfo_t){ .si_signo = sig, .si_code = SI_USER };
-	if (rec->changed)
+	if (rec->changed) {
 		after_change(tl, sig);
-	else if (sig)
+	} else if (sig && ckpt_deliver_masked(t, sig, ckpt_record_where(tl))) {
+		if (t->state == CKPT_DEAD || request == PTRACE_SINGLESTEP)
+			t->ops->stopped(t, &t->stop);
+		else
+			run_on(t, PTRACE_SYSCALL, 0);
+		return;
+	} else if (sig) {
 		ckpt_snapshot(tl, ckpt_record_where(tl), false, sig, &th->siginfo);
+	}
 	/* Given elsewhere than at a signal's stop it will come as a new one,
 	 * from us. */
 	th->redeliver = t->state == CKPT_SIGNAL ? 0 : sig;

@@ -69,6 +69,39 @@ def test_coroutines_by_instruction():
             b.at(last, "there and back by %d instructions" % n)
 
 
+def test_waits_with_another_mask():
+    prints = subprocess.run([target("waits")], stdout=subprocess.PIPE, text=True).stdout.strip()
+    there_and_back("waits", count=12, says=r"exited normally", watch=("round_", "sum", "ticks"))
+    with Session(["-q", "-nx", target("waits")], fred()) as s:
+        s.wait()
+        s.expect("run", "^" + prints + "$")
+
+
+def test_signals_in_such_waits_stop():
+    with Backward("waits", watch=["round_", "sum", "ticks"], timeout=60) as b:
+        b.only_fred("signals")
+        b.start()
+        first = b.where()
+        b.cmd("handle SIGALRM stop print")
+        b.cmd("break mark")
+        stops = []
+        for i in range(8):
+            b.expect("continue", r"Program received signal SIGALRM")
+            b.cmd("checkpoint")     # by a call injected there
+            if i & 1:
+                b.expect("stepi", r"on_alarm")
+            b.expect("continue", r"Breakpoint 2, mark")
+            stops.append(b.where())
+        b.cmd("handle SIGALRM nostop noprint")
+        b.back("reverse-continue", stops)
+        b.cmd("delete")
+        b.cmd("reverse-continue")
+        b.cmd("tbreak main")
+        b.cmd("continue")
+        b.at(first, "in main")
+        b.expect("continue", r"exited normally")
+
+
 def test_maps():
     there_and_back("maps", count=6)
 
