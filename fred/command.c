@@ -23,6 +23,7 @@
 #include "fred/reply.h"
 #include "fred/reverse.h"
 #include "fred/threads.h"
+#include "fred/trail.h"
 #include "fred/undo.h"
 #include "fred/verify.h"
 
@@ -37,6 +38,7 @@ static struct {
 	struct fred_watch watches[4];
 	size_t nwatches;
 	struct ckpt_task *floor; /* where it ends if nothing stops it ... */
+	uint64_t steps;		 /* instructions that were gone back at once */
 	size_t scope;		 /* ... 1 more than the watchpoint that ends there, or 0 */
 } search;
 
@@ -307,12 +309,34 @@ static int run_continue(const struct fred_moment *m, struct ckpt_task **ret)
 static const struct {
 	const char *how;
 	int (*run)(const struct fred_moment *m, struct ckpt_task **ret);
-	bool stops; /* breakpoints on the way end it */
 } hows[] = {
-	{ "step", fred_reverse_step, true },	   { "next", fred_reverse_next, true },
-	{ "stepi", fred_seek_instruction, false }, { "nexti", fred_reverse_nexti, true },
-	{ "continue", run_continue, true },
+	{ "step", fred_reverse_step },
+	{ "next", fred_reverse_next },
+	{ "nexti", fred_reverse_nexti },
+	{ "continue", run_continue },
 };
+
+static bool stops_at(uint64_t pc)
+{
+	for (size_t i = 0; i < search.nstops; i++)
+		if (search.stops[i].site == pc)
+			return true;
+	return false;
+}
+
+/* `count' instructions, or as many as are found at once. At a breakpoint it ends,
+ * which the debugger has to judge. */
+static int back_by_instructions(const struct fred_moment *m, uint64_t count, struct ckpt_task **ret)
+{
+	int n = 1, err = fred_seek_instruction(m, ret);
+
+	while (err > 0 && n > 0 && search.steps < count && !stops_at(ckpt_regs(*ret)->rip)) {
+		n = fred_trail_skip(ret, (unsigned int)(count - search.steps), stops_at);
+		search.steps += n > 0 ? (uint64_t)n : 0;
+	}
+	forget_stops();
+	return err;
+}
 
 /* The point before m to which the command leads if nothing stops it on the way;
  * as fred_seek_last(). */
@@ -321,14 +345,15 @@ static int run_command(json_object *in, const struct fred_moment *m, struct ckpt
 	const char *how = get(in, "how", "");
 	size_t i = 0;
 
+	search.steps = 1;
+	if (!strcmp(how, "stepi"))
+		return back_by_instructions(m, get_number(in, "count", 1), ret);
 	if (!strcmp(how, "finish"))
 		return fred_reverse_finish(m, (unsigned int)get_number(in, "level", 0), ret);
 	while (i < sizeof(hows) / sizeof(*hows) && strcmp(hows[i].how, how))
 		i++;
 	if (i == sizeof(hows) / sizeof(*hows))
 		return -EINVAL;
-	if (!hows[i].stops)
-		forget_stops();
 	return hows[i].run(m, ret);
 }
 
@@ -380,6 +405,7 @@ static void op_reverse(json_object *in, json_object *out)
 	} else {
 		stage_last_stop(&m, out);
 	}
+	put_number(out, "steps", search.steps);
 	ckpt_stats.search_s += ckpt_now() - begin;
 	fred_moment_deinit(&m);
 }

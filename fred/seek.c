@@ -451,6 +451,22 @@ int fred_seek_nth(struct ckpt_task *from, const struct fred_moment *m,
 	return err;
 }
 
+int fred_seek_earlier(const struct fred_moment *m, struct ckpt_task *from,
+		      const struct ckpt_rule *rules, size_t n, uint64_t back,
+		      struct ckpt_task **ret)
+{
+	const struct span at = { m->interval, m->goal, m->thread };
+	struct ckpt_rule *r = with_cell(rules, n);
+	uint64_t hits = 0;
+	size_t which;
+	int err = r ? count(&at, from, r, n, &hits) : -ENOMEM;
+
+	if (!err && hits)
+		err = stop_at(&at, from, r, n, hits > back ? hits - back : 1, ret, &which);
+	free(r);
+	return err;
+}
+
 int fred_seek_count(struct ckpt_task *from, const struct fred_moment *m,
 		    const struct ckpt_rule *rules, size_t n, uint64_t *ret)
 {

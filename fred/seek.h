@@ -72,6 +72,12 @@ int fred_seek_nth(struct ckpt_task *from, const struct fred_moment *m,
 		  const struct ckpt_rule *rules, size_t n, uint64_t nth, struct ckpt_task **ret,
 		  size_t *which) __must_check;
 
+/* As fred_seek_last() in the interval of m, where `from' stands, but so many hits
+ * further back, or the first of them. */
+int fred_seek_earlier(const struct fred_moment *m, struct ckpt_task *from,
+		      const struct ckpt_rule *rules, size_t n, uint64_t back,
+		      struct ckpt_task **ret) __must_check;
+
 /* The point one instruction of m's thread before m; as fred_seek_last(). */
 int fred_seek_instruction(const struct fred_moment *m, struct ckpt_task **ret) __must_check;
 

@@ -6,7 +6,8 @@
 
 static struct {
 	struct ckpt_task *from;
-	unsigned int steps; /* from there to what was found, which is ... */
+	uint64_t pcs[FRED_TRAIL_MAX + 1]; /* before each step, and behind the last */
+	unsigned int steps;		  /* from there to what was found, which is ... */
 	struct ckpt_task *found;
 	pid_t tid; /* ... this task ... */
 	uint64_t moves;
@@ -19,13 +20,6 @@ void fred_trail_forget(void)
 	memset(&trail, 0, sizeof(trail));
 }
 
-void fred_trail_begin(struct ckpt_task *from)
-{
-	fred_trail_forget();
-	if (ckpt_puppet_clone(from, &trail.from))
-		trail.from = NULL; /* it is a matter of speed only */
-}
-
 static void note(struct ckpt_task *found, unsigned int steps)
 {
 	trail.steps = steps;
@@ -35,40 +29,88 @@ static void note(struct ckpt_task *found, unsigned int steps)
 	trail.regs = ckpt_canonical(found);
 }
 
-void fred_trail_end(struct ckpt_task *found, unsigned int steps)
+int fred_trail_walk(struct ckpt_task *p, unsigned int steps)
 {
+	struct ckpt_run run = { 0 };
+
+	fred_trail_forget();
+	if (steps > 1 && steps <= FRED_TRAIL_MAX && ckpt_puppet_clone(p, &trail.from))
+		trail.from = NULL; /* it is a matter of speed only */
+	for (unsigned int i = 0; i < steps; i++) {
+		if (trail.from)
+			trail.pcs[i] = ckpt_regs(p)->rip;
+		if (ckpt_puppet_step(p, &run) != CKPT_HALT_STEP)
+			return -EPROTO;
+	}
 	if (trail.from)
-		note(found, steps);
+		note(p, steps);
+	return 0;
+}
+
+/* At its beginning the copy may stand before a call that another turn made: it
+ * is no place to arrive at. */
+static bool knows_way_to(struct ckpt_task *t)
+{
+	struct ckpt_general regs;
+
+	if (!trail.from || trail.steps <= 1 || t != trail.found || t->tid != trail.tid ||
+	    !t->play || t->play->moves != trail.moves || t->timeline != trail.from->timeline)
+		return false;
+	regs = ckpt_canonical(t);
+	return !memcmp(&regs, &trail.regs, sizeof(regs));
 }
 
 bool fred_trail_leads_to(const struct fred_moment *m)
 {
-	struct ckpt_task *t = m->goal.ref;
-
-	/* At its beginning the copy may stand before a call that another turn made. */
-	return trail.from && trail.steps > 1 && m->goal.how == CKPT_END_MATCH && t == trail.found &&
-	       t->tid == trail.tid && t->play && t->play->moves == trail.moves &&
-	       t->timeline == trail.from->timeline && m->thread == trail.from->vtid &&
-	       m->goal.event == t->play->event &&
+	return m->goal.how == CKPT_END_MATCH && m->goal.ref && m->thread == m->goal.ref->vtid &&
+	       knows_way_to(m->goal.ref) && m->thread == trail.from->vtid &&
+	       m->goal.event == m->goal.ref->play->event &&
 	       !memcmp(&m->goal.regs, &trail.regs, sizeof(trail.regs));
+}
+
+/* A puppet so many steps along the way. */
+static int go(unsigned int steps, struct ckpt_task **ret)
+{
+	struct ckpt_run run = { 0 };
+	struct ckpt_task *p;
+	int err = ckpt_puppet_clone(trail.from, &p);
+
+	if (err)
+		return err;
+	for (unsigned int i = 0; i < steps; i++)
+		if (ckpt_puppet_step(p, &run) != CKPT_HALT_STEP) {
+			ckpt_puppet_destroy(p);
+			fred_trail_forget();
+			return -EPROTO;
+		}
+	note(p, steps);
+	*ret = p;
+	return 0;
 }
 
 int fred_trail_follow(const struct fred_moment *m, struct ckpt_task **ret)
 {
-	struct ckpt_run run = { .goal = &m->goal };
-	struct ckpt_task *p;
-	int err = ckpt_puppet_clone(trail.from, &p);
+	int err = go(trail.steps - 1, ret);
 
-	for (unsigned int i = 0; !err && i < trail.steps - 1; i++)
-		if (ckpt_puppet_step(p, &run) != CKPT_HALT_STEP)
-			err = -EPROTO;
-	if (err) {
-		if (err == -EPROTO)
-			ckpt_puppet_destroy(p);
-		fred_trail_forget();
+	(void)m;
+	return err ? err : 1;
+}
+
+int fred_trail_skip(struct ckpt_task **p, unsigned int n, bool (*stops)(uint64_t pc))
+{
+	unsigned int steps = trail.steps, to = steps;
+	struct ckpt_task *q;
+	int err;
+
+	if (!knows_way_to(*p))
+		return 0;
+	do
+		to--;
+	while (to > 1 && steps - to < n && !stops(trail.pcs[to]));
+	err = go(to, &q);
+	if (err)
 		return err;
-	}
-	note(p, trail.steps - 1);
-	*ret = p;
-	return 1;
+	ckpt_puppet_destroy(*p);
+	*p = q;
+	return (int)(steps - to);
 }

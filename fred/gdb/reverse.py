@@ -79,13 +79,14 @@ def go_back(how, count=1, to=(), **request):
     stops = Stops(how != "stepi")
     for addr in to:
         stops.by_addr.setdefault(addr, []).append(None)
-    r = None
-    for i in range(count):
-        more = dict(request, chain=1) if i else request
-        r = settle(fred.ask("reverse", how=how, thread=selected_tid(), **stops.request(), **more), stops)
+    r, done = None, 0
+    while done < count:
+        more = dict(request, chain=1) if done else request
+        r = settle(fred.ask("reverse", how=how, count=count - done, thread=selected_tid(), **stops.request(), **more), stops)
         if r["status"] != "found":
             fail(r)
-        if r["kind"] != "step" or (i + 1 < count and stops.at_staged(r)):
+        done += r.get("steps", 1)
+        if r["kind"] != "step" or (done < count and stops.at_staged(r)):
             break
     if r is None:
         return
