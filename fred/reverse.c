@@ -243,6 +243,8 @@ static int seek_line(const struct fred_moment *m, const struct spot *s, struct c
 	bool entry;
 	int err;
 
+	if (m->goal.how == CKPT_END_MATCH && s->regs.rip == s->f.entry)
+		return 2; /* what is before in such a frame was another call's */
 	frame_rules(s, NULL, true, &rs);
 	err = fred_seek_last(m, NULL, rs.r, rs.n, ret, &which);
 	entry = which + 1 == rs.n;

@@ -150,4 +150,33 @@ def test_judged_by_next():
         b.at(here, "next after reverse-next")
 
 
+def test_from_a_function_s_first_instruction():
+    """nothing of it was executed: back to the line of its call, also when the same frame was there before"""
+    for command in ("reverse-next", "reverse-step"):
+        with Backward("calls") as b:
+            b.cmd("break *fact")
+            b.expect("run", r"Breakpoint 1, ")
+            stops = [b.where()]
+            for _ in range(4):
+                b.cmd("continue")
+                stops.append(b.where())
+            b.cmd("delete")
+            for depth in range(4, 0, -1):
+                b.cmd(command)
+                now = b.where()
+                b.check((now.function, now.depth), ("fact", stops[depth].depth - 1), "out of the call number %d" % depth)
+                b.check(now.line, b.mark("base") + 1, "the line of the call")
+                b.cmd("reverse-stepi 100" if depth == 1 else "tbreak *fact")
+                if depth > 1:
+                    b.expect("reverse-continue", r"fact")
+        with Backward("calls") as b:
+            b.cmd("break *leaf")
+            b.expect("run", r"Breakpoint 1, ")
+            for _ in range(3):
+                b.cmd("continue")
+            b.cmd("delete")
+            b.cmd(command)
+            b.check((b.where().function, b.where().depth), ("mid", 2), "out of leaf's fourth call")
+
+
 run(globals())
