@@ -147,7 +147,7 @@ static void begin_inside(json_object *out)
 static void ask_mid(json_object *out)
 {
 	struct ckpt_task *p;
-	int err = ckpt_puppet_create(F.tl, b.mid, &p);
+	int err = fred_seek_start(b.mid, NULL, &p);
 
 	if (err)
 		give_up(out, err);

@@ -490,7 +490,7 @@ static int run_changes(size_t interval, struct ckpt_task *from, const struct ckp
 	struct ckpt_leg leg;
 	struct ckpt_task *p;
 	enum ckpt_halt halt;
-	int err = from ? ckpt_puppet_clone(from, &p) : ckpt_puppet_create(F.tl, interval, &p);
+	int err = fred_seek_start(interval, from, &p);
 
 	if (err)
 		return err;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "fred/progress.h"
 #include "fred/seek.h"
 #include "fred/trail.h"
 
@@ -232,8 +233,9 @@ static struct ckpt_rule *with_cell(const struct ckpt_rule *rules, size_t n)
 	return r;
 }
 
-static int start(size_t interval, struct ckpt_task *from, struct ckpt_task **ret)
+int fred_seek_start(size_t interval, struct ckpt_task *from, struct ckpt_task **ret)
 {
+	fred_progress_at("looking back: snapshot", interval + 1, F.tl->nsnaps);
 	return from ? ckpt_puppet_clone(from, ret) : ckpt_puppet_create(F.tl, interval, ret);
 }
 
@@ -252,7 +254,7 @@ static int count(const struct span *at, struct ckpt_task *from, const struct ckp
 	struct ckpt_leg leg;
 	struct ckpt_task *p;
 	enum ckpt_halt halt = CKPT_HALT_DEAD;
-	int err = start(at->interval, from, &p);
+	int err = fred_seek_start(at->interval, from, &p);
 
 	if (err)
 		return err;
@@ -282,7 +284,7 @@ static int stop_at(const struct span *at, struct ckpt_task *from, const struct c
 	struct ckpt_leg leg;
 	struct ckpt_task *p;
 	enum ckpt_halt halt = CKPT_HALT_DEAD;
-	int err = start(at->interval, from, &p);
+	int err = fred_seek_start(at->interval, from, &p);
 
 	if (err)
 		return err;

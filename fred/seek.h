@@ -32,6 +32,9 @@ int fred_moment_in_thread(struct fred_moment *m, pid_t tid) __must_check;
 /* Whether m is where its interval begins. */
 bool fred_moment_begins(const struct fred_moment *m);
 
+/* A puppet at the beginning of an interval, or where `from', if not NULL, stands. */
+int fred_seek_start(size_t interval, struct ckpt_task *from, struct ckpt_task **ret) __must_check;
+
 /*
  * The last point before m at which a rule held, in m's thread, as a puppet
  * standing there.

@@ -5,6 +5,7 @@ import ctypes
 import json
 import os
 import re
+import time
 
 import gdb
 
@@ -288,6 +289,23 @@ def refresh_libraries():
             gdb.execute("set solib-search-path " + (gdb.parameter("solib-search-path") or ""), to_string=True)
     except gdb.error:
         pass
+
+
+class Effort:
+    """What a search takes; `fred -v' says it."""
+
+    def __init__(self, status):
+        self.wanted = status["verbose"]
+        if self.wanted:
+            self.begin, self.before = time.monotonic(), fred.ask("stats")
+
+    def say(self):
+        if not self.wanted:
+            return
+        s, seconds = fred.ask("stats"), time.monotonic() - self.begin
+        n = {key: s[key] - self.before[key] for key in ("restarts", "search runs", "evaluations")}
+        gdb.write("fred: %.2f s: %d restarts of %d snapshots, %d runs, %d evaluations.\n" % (
+            seconds, n["restarts"], s["snapshots kept"], n["search runs"], n["evaluations"]))
 
 
 def fail(r):

@@ -71,6 +71,7 @@ def end_of_scope(b):
 def go_back(how, count=1, to=(), **request):
     """to: addresses at which it stops, too."""
     s = check_can_go_back()
+    effort = Effort(s)
     if s["state"] == "ended":
         reattach()
     if how == "continue" and count != 1:
@@ -91,6 +92,7 @@ def go_back(how, count=1, to=(), **request):
         return
     if r["kind"] == "breakpoint" and stops.by_addr.get(r["pc"]) == [None]:
         r["kind"] = "step"
+    effort.say()
     if r["kind"] == "begin":
         end_of_history()
     land("step" if r["kind"] in ("begin", "scope") else r["kind"], r.get("code", True))

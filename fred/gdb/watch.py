@@ -88,6 +88,7 @@ EXPR may be anything that gdb can evaluate, also calls of functions of the progr
         if not arg:
             raise gdb.GdbError("Argument required (expression to watch).")
         s = check_can_go_back()
+        effort = Effort(s)
         if s["state"] == "ended":
             reattach()
         with Setting("unwindonsignal", "on"), Setting("print thread-events", "off"):
@@ -101,6 +102,7 @@ EXPR may be anything that gdb can evaluate, also calls of functions of the progr
                 "%s is false" % arg if judge.truth else "%s has this value" % arg))
         if r["status"] != "found":
             fail(r)
+        effort.say()
         land("step")
 
     @staticmethod
