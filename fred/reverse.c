@@ -45,18 +45,6 @@ static void spot_deinit(struct spot *s)
 	s->stmts = NULL;
 }
 
-static int unwind(struct ckpt_task *t, struct fred_sym *sym, struct fred_frame *frames, size_t max,
-		  size_t *n)
-{
-	struct ckpt_general g = ckpt_canonical(t);
-	struct fred_sym_reader reader = fred_seek_reader(t);
-	uint64_t regs[FRED_NREGS];
-
-	memcpy(regs, g.r, sizeof(g.r));
-	regs[FRED_RIP] = g.rip;
-	return fred_sym_unwind(sym, regs, &reader, frames, max, n);
-}
-
 static int spot_init(struct spot *s, struct ckpt_task *t)
 {
 	size_t n;
@@ -70,7 +58,7 @@ static int spot_init(struct spot *s, struct ckpt_task *t)
 	if (!s->sym)
 		return -ENOENT;
 	s->has_function = !fred_sym_function(s->sym, s->regs.rip, &s->f);
-	err = unwind(t, s->sym, &s->frame, 1, &n);
+	err = fred_seek_unwind(t, s->sym, &s->frame, 1, &n);
 	if (err || n == 0)
 		return err ? err : -ENOENT;
 	if (s->has_function && s->f.has_lines &&
@@ -424,7 +412,7 @@ int fred_reverse_scope(const struct fred_moment *m, struct ckpt_task *from, unsi
 	int err = spot_init(&s, player_of(m));
 
 	if (!err)
-		err = unwind(s.t, s.sym, frames, MAX_FRAMES, &n);
+		err = fred_seek_unwind(s.t, s.sym, frames, MAX_FRAMES, &n);
 	if (!err && level >= n)
 		err = -ENOENT;
 	if (!err)

@@ -91,6 +91,9 @@ void fred_seek_tell_where(struct ckpt_task *p, char *text, size_t size);
 /* What is known of the program's code, for the copy t. */
 struct fred_sym *fred_seek_symbols(struct ckpt_task *t);
 struct fred_sym_reader fred_seek_reader(struct ckpt_task *t);
+/* The call stack of the thread t, frame 0 first; as fred_sym_unwind(). */
+int fred_seek_unwind(struct ckpt_task *t, struct fred_sym *sym, struct fred_frame *frames,
+		     size_t max, size_t *n) __must_check;
 /* The instructions of the function around pc; *rules is the caller's. @leaders:
  * only those where straight code begins, and cheap ones. */
 int fred_seek_function_rules(struct ckpt_task *t, uint64_t pc, bool leaders,

@@ -65,22 +65,25 @@ def flush_caches():
 
 class Peek:
     """The staged point plays, as long as the block lasts. In its thread: that is selected, or, if gdb doesn't know it, plays
-    the selected one."""
+    the selected one. Functions that are called run in that thread only: others may not be there."""
 
     def __init__(self, in_its_thread=False):
         self.selected = selected_tid() if in_its_thread else 0
 
     def __enter__(self):
+        self.alone = alone()
+        self.alone.__enter__()
         r = fred.ask("peek", on=1, **{"as": self.selected} if self.selected else {})
-        flush_caches()
-        if self.selected:
+        if self.selected:       # first of all: the other may not be there, and gdb reads its registers at each command
             select_thread(r["thread"])
+        flush_caches()
 
     def __exit__(self, *exc):
         fred.ask("peek", on=0)
-        flush_caches()
         if self.selected:
             select_thread(self.selected)
+        flush_caches()
+        self.alone.__exit__(None, None, None)
 
 
 # ---------------------------------------------------------------- settings

@@ -40,7 +40,8 @@ def check_search(b, command, line):
     before = shown(b, command, line)
     b.interrupt()
     b.wait()
-    want = (before.rstrip("\n") + " " + command + "\n^CQuit\n(gdb)").split("\n")
+    said = "\nContinuing." if command == "reverse-continue" else ""
+    want = (before.rstrip("\n") + " " + command + said + "\n^CQuit\n(gdb)").split("\n")
     b.check(screen(b).rstrip("\n").split("\n")[-6:], want[-6:], "the screen behind " + command)
     b.at(here, "^C in " + command)
 
@@ -64,8 +65,7 @@ def test_found():
         b.check([r for r in rows if "fred:" in r], [], "rows of progress")
         b.check(rows.count("(gdb) reverse-continue"), 1, "the command's row")
         at = rows.index("(gdb) reverse-continue")
-        b.check(rows[at + 1], "", "below the command")
-        b.check(rows[at + 2][:23], "Temporary breakpoint 3,", "below the command")
+        b.check(rows[at + 1:at + 3] + [rows[at + 3][:23]], ["Continuing.", "", "Temporary breakpoint 3,"], "below the command")
 
 
 def test_forward_in_the_past():
