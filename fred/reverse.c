@@ -17,7 +17,6 @@
 #include "fred/reverse.h"
 
 #define F fred_tl
-#define MAX_FRAMES 256
 
 /* Where a task stands, in terms of its program. */
 struct spot {
@@ -406,18 +405,22 @@ int fred_reverse_finish(const struct fred_moment *m, unsigned int level, struct 
 int fred_reverse_scope(const struct fred_moment *m, struct ckpt_task *from, unsigned int level,
 		       struct ckpt_task **ret)
 {
-	struct fred_frame frames[MAX_FRAMES];
+	struct fred_frame *frames = calloc(level + 1, sizeof(*frames));
 	struct spot s;
 	size_t n = 0;
-	int err = spot_init(&s, player_of(m));
+	int err;
 
+	if (!frames)
+		return -ENOMEM;
+	err = spot_init(&s, player_of(m));
 	if (!err)
-		err = fred_seek_unwind(s.t, s.sym, frames, MAX_FRAMES, &n);
+		err = fred_seek_unwind(s.t, s.sym, frames, level + 1, &n);
 	if (!err && level >= n)
 		err = -ENOENT;
 	if (!err)
 		err = seek_call(m, from, &s, &frames[level], ret);
 	spot_deinit(&s);
+	free(frames);
 	return err;
 }
 

@@ -95,9 +95,9 @@ def go_back(how, count=1, to=(), **request):
     effort.say()
     if r["kind"] == "begin":
         end_of_history()
-    land("step" if r["kind"] in ("begin", "scope") else r["kind"], r.get("code", True))
-    if r["kind"] == "scope":
+    elif r["kind"] == "scope":
         end_of_scope(stops.watch_of_scope[r["slot"]])
+    land("step" if r["kind"] in ("begin", "scope") else r["kind"], r.get("code", True))
 
 
 HELP = {
