@@ -256,6 +256,8 @@ int ckpt_proc_descriptor(pid_t pid, int fd, uint64_t *offset, uint32_t *flags) _
 /* The letter that says what a process or thread does: 'S' sleeps, 't' stopped, 'Z'
  * has ended ...; 'X': there is none. */
 char ckpt_proc_state(pid_t tid);
+/* Whether the process, or its main thread, has that signal still to get. */
+bool ckpt_signal_waits(pid_t pid, int sig);
 
 /* -------------------------------------------------------------- injection */
 
@@ -267,6 +269,13 @@ char ckpt_proc_state(pid_t tid);
  */
 int ckpt_inject(struct ckpt_task *t, long *ret, long nr, uint64_t a0, uint64_t a1, uint64_t a2,
 		uint64_t a3, uint64_t a4, uint64_t a5) __must_check;
+
+/* Whether a signal by a key, such as ^C, waits for t, which is stopped. */
+bool ckpt_key_waits(struct ckpt_task *t, int sig);
+
+/* Takes a signal that waits for t away, before the program gets it. -EBUSY: t
+ * isn't at a stop where that can be done. */
+int ckpt_swallow(struct ckpt_task *t, int sig) __must_check;
 
 /* Has rdtsc fault in this thread, or work. A stopped task as for
  * ckpt_inject(). What it forks starts with a working one. */

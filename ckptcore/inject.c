@@ -251,6 +251,26 @@ int ckpt_inject(struct ckpt_task *t, long *ret, long nr, uint64_t a0, uint64_t a
 	return err ? err : ckpt_guest_leave(&g);
 }
 
+/* Stops by signals on the way to a call of ours end without the signal. */
+int ckpt_swallow(struct ckpt_task *t, int sig)
+{
+	const uint64_t others = ~(1ull << (sig - 1));
+	struct ckpt_guest g;
+	long res;
+	int err;
+
+	if (t->state != CKPT_EXIT && t->state != CKPT_SIGNAL && t->state != CKPT_EVENT &&
+	    t->state != CKPT_GROUP)
+		return -EBUSY;
+	err = ckpt_guest_enter(t, &g);
+	if (err)
+		return err;
+	if (ptrace(PTRACE_SETSIGMASK, t->tid, 8, &others) < 0)
+		return -ESRCH;
+	err = ckpt_guest_call(&g, &res, SYS_getpid, 0, 0, 0, 0, 0, 0);
+	return err ? err : ckpt_guest_leave(&g);
+}
+
 int ckpt_trap_tsc(struct ckpt_task *t, bool trap)
 {
 	long res;

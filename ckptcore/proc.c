@@ -71,6 +71,16 @@ int ckpt_proc_descriptor(pid_t pid, int fd, uint64_t *offset, uint32_t *flags)
 	return 0;
 }
 
+bool ckpt_signal_waits(pid_t pid, int sig)
+{
+	char text[CKPT_PROC_SIZE];
+
+	ckpt_proc_read(pid, "status", text, sizeof(text));
+	return (ckpt_proc_field(text, "SigPnd", 16) | ckpt_proc_field(text, "ShdPnd", 16)) >>
+		       (sig - 1) &
+	       1;
+}
+
 char ckpt_proc_state(pid_t tid)
 {
 	char text[CKPT_PROC_SIZE], *p;

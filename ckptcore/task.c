@@ -270,6 +270,18 @@ bool ckpt_fault_pending(struct ckpt_task *t)
 	return false;
 }
 
+bool ckpt_key_waits(struct ckpt_task *t, int sig)
+{
+	struct __ptrace_peeksiginfo_args args = { .flags = PTRACE_PEEKSIGINFO_SHARED, .nr = 8 };
+	siginfo_t si[8];
+	long n = ptrace(PTRACE_PEEKSIGINFO, t->tid, &args, si);
+
+	for (long i = 0; i < n; i++)
+		if (si[i].si_signo == sig && si[i].si_code == SI_KERNEL)
+			return true;
+	return false;
+}
+
 int ckpt_interrupt(struct ckpt_task *t)
 {
 	check_thread();

@@ -4,7 +4,10 @@
  * first among the snapshots, then among the statement starts of the user's
  * code inside one interval, counted by probes. The debugger judges each staged
  * point; we keep the last good one as a puppet, so each further run is half as
- * long as the one before. After FReD (Arya et al., 2014).
+ * long as the one before. After FReD (Arya et al., 2014). Statements that would
+ * cost a stop at each arrival, such as the ends of short functions, wait until
+ * two neighbours among the others are good and bad. At last come the returns
+ * into statements that had called functions: `x = f()' is over only after them.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -14,6 +17,7 @@
 #include "fred/reply.h"
 
 #define F fred_tl
+#define MAX_FRAMES 64
 
 static struct {
 	struct fred_moment m;
@@ -23,14 +27,18 @@ static struct {
 	size_t lo, hi; /* snapshots: lo good, hi bad */
 	size_t mid;
 	struct ckpt_task *good; /* the last good point */
-	uint64_t count, tried;	/* statements from there to the bad one */
-	uint64_t own;		/* 1: the good point is itself at a statement */
+	struct ckpt_task *bad;	/* inside: the first bad one, unless that is the end */
+	/* What counts inside; the later ones up to `bad'. */
+	enum { CHEAP_STATEMENTS, ALL_STATEMENTS, RETURNS } points;
+	uint64_t count, tried; /* points from there to the bad one */
+	uint64_t own;	       /* 1: the good one is itself at such a point */
 	double asked;
 } b;
 
 static void finish(void)
 {
 	ckpt_puppet_destroy(b.good);
+	ckpt_puppet_destroy(b.bad);
 	fred_moment_deinit(&b.m);
 	free(b.rules);
 	memset(&b, 0, sizeof(b));
@@ -71,27 +79,100 @@ static int statement_rules(struct ckpt_task *t)
 	return b.rules ? 0 : -ENOMEM;
 }
 
-/* The end of the bad interval: the next snapshot, or the moment of the request. */
+/* The end of the bad interval: the next snapshot, or the moment of the request;
+ * or the point that is known to be bad. */
 static struct fred_moment bad_end(void)
 {
 	struct fred_moment m = b.m;
 
 	m.owned = NULL;
-	if (b.hi <= b.m.interval) {
+	if (b.points != CHEAP_STATEMENTS && b.bad) {
+		fred_moment_of(b.bad, &m);
+		m.thread = 0;
+	} else if (b.hi <= b.m.interval) {
 		m.interval = b.hi - 1;
 		ckpt_goal_of(F.tl, m.interval, &m.goal);
 	}
 	return m;
 }
 
-/* Asks about the statement in the middle, or is done. */
-static void ask_inside(json_object *out)
+static bool has_rule(uint64_t pc)
+{
+	for (size_t i = 0; i < b.nrules; i++)
+		if (b.rules[i].site == pc)
+			return true;
+	return false;
+}
+
+/* The places in the user's functions to which those on t's stack return,
+ * instead of the statements. */
+static int return_rules(struct ckpt_task *t)
+{
+	struct fred_sym *sym = fred_seek_symbols(t);
+	struct ckpt_rule *rules = calloc(MAX_FRAMES, sizeof(*rules));
+	struct fred_frame frames[MAX_FRAMES];
+	struct fred_function f;
+	size_t n = 0, count = 0;
+
+	if (!rules)
+		return -ENOMEM;
+	if (sym && !fred_seek_unwind(t, sym, frames, MAX_FRAMES, &n))
+		for (size_t i = 0; i < n; i++)
+			if (!frames[i].signal && frames[i].ret &&
+			    !fred_sym_function(sym, frames[i].ret, &f) && has_rule(f.entry))
+				rules[count++].site = frames[i].ret;
+	free(b.rules);
+	b.rules = rules;
+	b.nrules = count;
+	return 0;
+}
+
+/* Counts the points behind the good one. */
+static int count_points(void)
 {
 	struct fred_moment end = bad_end();
-	struct ckpt_task *p, *done;
-	size_t which;
 	int err;
 
+	/* The good point's own is to count in any case, or nobody knew whether it does. */
+	for (size_t i = 0; i < b.nrules; i++)
+		b.rules[i].cheap = b.points == CHEAP_STATEMENTS &&
+				   b.rules[i].site != ckpt_canonical(b.good).rip;
+	err = fred_seek_count(b.good, &end, b.rules, b.nrules, &b.count);
+	if (err)
+		return err;
+	b.own = b.count && has_rule(ckpt_canonical(b.good).rip);
+	b.count -= b.own;
+	return 0;
+}
+
+/* Between good and bad lies none of the points: the next kind. */
+static int count_finer(void)
+{
+	int err = 0;
+
+	while (!err && b.count == 0 && b.points != RETURNS) {
+		b.points++;
+		if (b.points == RETURNS)
+			err = return_rules(b.good);
+		if (!err)
+			err = count_points();
+	}
+	return err;
+}
+
+/* Asks about the point in the middle, or is done. */
+static void ask_inside(json_object *out)
+{
+	struct fred_moment end;
+	struct ckpt_task *p, *done;
+	size_t which;
+	int err = count_finer();
+
+	if (err) {
+		give_up(out, err);
+		return;
+	}
+	end = bad_end();
 	if (b.count == 0) {
 		/* Nothing lies between: the good point's own statement did it. */
 		done = b.good;
@@ -102,52 +183,34 @@ static void ask_inside(json_object *out)
 		return;
 	}
 	b.tried = (b.count + 1) / 2;
-	err = fred_seek_first(b.good, &end, b.rules, b.nrules, b.tried + b.own, &p, &which);
+	err = fred_seek_nth(b.good, &end, b.rules, b.nrules, b.tried + b.own, &p, &which);
 	if (err <= 0)
 		give_up(out, err < 0 ? err : -EPROTO);
 	else
 		ask(out, p);
 }
 
-static bool at_statement(struct ckpt_task *p)
-{
-	uint64_t pc = ckpt_canonical(p).rip;
-
-	for (size_t i = 0; i < b.nrules; i++)
-		if (b.rules[i].site == pc)
-			return true;
-	return false;
-}
-
 /* Snapshots lo good, hi bad are neighbours: on inside of the interval. */
 static void begin_inside(json_object *out)
 {
-	struct fred_moment end;
 	int err;
 
 	b.phase = IN_INTERVAL;
 	err = ckpt_puppet_create(F.tl, b.lo, &b.good);
 	if (!err)
 		err = statement_rules(b.good);
-	if (err) {
+	if (!err)
+		err = count_points();
+	if (err)
 		give_up(out, err);
-		return;
-	}
-	end = bad_end();
-	err = fred_seek_count(b.good, &end, b.rules, b.nrules, &b.count);
-	if (err) {
-		give_up(out, err);
-		return;
-	}
-	b.own = at_statement(b.good);
-	b.count -= b.own;
-	ask_inside(out);
+	else
+		ask_inside(out);
 }
 
 static void ask_mid(json_object *out)
 {
 	struct ckpt_task *p;
-	int err = ckpt_puppet_create(F.tl, b.mid, &p);
+	int err = fred_seek_start(b.mid, NULL, &p);
 
 	if (err)
 		give_up(out, err);
@@ -245,6 +308,9 @@ void fred_op_verdict(json_object *in, json_object *out)
 		b.own = 1; /* it stands at a statement */
 	} else {
 		b.count = b.tried - 1;
+		ckpt_puppet_destroy(b.bad);
+		b.bad = F.staged;
+		F.staged = NULL;
 	}
 	ask_inside(out);
 }

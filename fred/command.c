@@ -20,6 +20,7 @@
 #include "fred/checkpoint.h"
 #include "fred/condition.h"
 #include "fred/command.h"
+#include "fred/progress.h"
 #include "fred/reply.h"
 #include "fred/reverse.h"
 #include "fred/threads.h"
@@ -454,6 +455,7 @@ static void op_peek(json_object *in, json_object *out)
 /* The next resume arrives at the staged point. */
 static void op_land(json_object *in, json_object *out)
 {
+	fred_progress_end();
 	fred_timeline_restore();
 	if (!get_number(in, "stay", 0))
 		fred_timeline_peek(false);
@@ -489,6 +491,7 @@ static void op_met(json_object *in, json_object *out)
 static void op_drop(json_object *in, json_object *out)
 {
 	(void)in;
+	fred_progress_end();
 	fred_timeline_restore();
 	fred_timeline_unstage();
 	drop_floor();
@@ -522,6 +525,7 @@ static void op_reattach(json_object *in, json_object *out)
 
 static void op_prompt(json_object *in, json_object *out)
 {
+	fred_progress_end();
 	fred_op_prompt(ckpt_find(asking), in, out);
 }
 
@@ -575,13 +579,8 @@ static const struct {
  * anybody wait for the answer when it was killed: SIGKILL doesn't wait. */
 static bool given_up(void)
 {
-	char text[CKPT_PROC_SIZE];
-
-	if (strchr("ZX", ckpt_proc_state(asking)))
-		return true;
-	ckpt_proc_read(asking, "status", text, sizeof(text));
-	return (ckpt_proc_field(text, "SigPnd", 16) | ckpt_proc_field(text, "ShdPnd", 16)) &
-	       1ul << (SIGINT - 1);
+	fred_progress_tick();
+	return strchr("ZX", ckpt_proc_state(asking)) || ckpt_signal_waits(asking, SIGINT);
 }
 
 long fred_command(struct ckpt_task *t, const char *request, char *reply, size_t room)

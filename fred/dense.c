@@ -103,9 +103,7 @@ static int stack_rules(struct ckpt_task *t, add_fn add, struct ckpt_rule **rules
 {
 	struct fred_sym *sym = fred_seek_symbols(t);
 	struct fred_sym_reader reader = fred_seek_reader(t);
-	struct ckpt_general g = ckpt_canonical(t);
 	struct fred_frame frames[MAX_FRAMES];
-	uint64_t regs[FRED_NREGS];
 	size_t nframes = 0;
 	int err;
 
@@ -113,9 +111,7 @@ static int stack_rules(struct ckpt_task *t, add_fn add, struct ckpt_rule **rules
 	*n = 0;
 	if (!sym)
 		return -ENOENT;
-	memcpy(regs, g.r, sizeof(g.r));
-	regs[FRED_RIP] = g.rip;
-	err = fred_sym_unwind(sym, regs, &reader, frames, MAX_FRAMES, &nframes);
+	err = fred_seek_unwind(t, sym, frames, MAX_FRAMES, &nframes);
 	for (size_t i = 0; !err && i < nframes; i++)
 		err = add(sym, &reader, frames[i].pc, rules, n);
 	return err;

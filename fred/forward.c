@@ -13,6 +13,7 @@
 
 #include "ckptcore/target.h"
 #include "fred/forward.h"
+#include "fred/progress.h"
 #include "fred/seek.h"
 #include "fred/threads.h"
 
@@ -143,6 +144,33 @@ static void go_live(struct vpt_thread *vt, int request)
 	fred_forward_live(request);
 }
 
+/*
+ * ^C. The terminal's foreground is the live process, which waits elsewhere in
+ * time, or, where it has ended or was attached, the debugger. One that runs
+ * passes it on: F.interrupted.
+ */
+static bool interrupted(void)
+{
+	return F.interrupted || (F.tl->live && ckpt_key_waits(F.tl->live, SIGINT));
+}
+
+/* While the puppet runs, the debugger stands at the call that has resumed it. */
+static bool interrupted_amid(void)
+{
+	fred_progress_tick();
+	return interrupted() || ckpt_signal_waits(F.debugger->tgid, SIGINT);
+}
+
+static void report_interrupt(struct vpt_thread *vt)
+{
+	siginfo_t si = { .si_signo = SIGINT, .si_code = SI_KERNEL };
+
+	F.interrupted = false;
+	if (F.tl->live && ckpt_key_waits(F.tl->live, SIGINT) && ckpt_swallow(F.tl->live, SIGINT))
+		fred_say("^C will strike the program once more, at its newest point");
+	fred_timeline_tell(vt, ckpt_vtid(F.now), W_STOPCODE(SIGINT), &si);
+}
+
 /* What ended a puppet's run, for the debugger. */
 static void report_halt(struct vpt_thread *vt, enum ckpt_halt halt, const struct ckpt_run *run)
 {
@@ -171,9 +199,7 @@ static void report_halt(struct vpt_thread *vt, enum ckpt_halt halt, const struct
 		fred_timeline_tell(vt, ckpt_vtid(F.now), W_STOPCODE(SIGTRAP | 0x80), &si);
 		break;
 	case CKPT_HALT_CANCELLED:
-		memset(&si, 0, sizeof(si));
-		si.si_signo = SIGINT;
-		fred_timeline_tell(vt, ckpt_vtid(F.now), W_STOPCODE(SIGINT), &si);
+		report_interrupt(vt);
 		break;
 	case CKPT_HALT_SIGNAL: /* a recorded one ends an interval */
 		lost(vt, run, "came to a signal that wasn't recorded");
@@ -201,7 +227,7 @@ static enum ckpt_halt step_thread(const struct vpt_thread *vt, const struct ckpt
 	return halt == CKPT_HALT_TURN ? step_thread(vt, goal, ret) : halt;
 }
 
-void fred_forward(struct vpt_thread *vt, int request)
+static void forward(struct vpt_thread *vt, int request)
 {
 	struct ckpt_run run = { 0 };
 	struct ckpt_goal goal;
@@ -209,6 +235,8 @@ void fred_forward(struct vpt_thread *vt, int request)
 
 	ckpt_overlay_remove(&F.tl->overlay, F.now);
 	for (;;) {
+		fred_progress_at("going forward: snapshot", F.now->play->interval + 1,
+				 F.tl->nsnaps);
 		if (F.now->play->sig && !F.now->play->told) {
 			F.now->play->told = true;
 			ckpt_overlay_apply(&F.tl->overlay, F.now);
@@ -234,9 +262,21 @@ void fred_forward(struct vpt_thread *vt, int request)
 			return;
 		}
 		if (F.now == F.tl->live) {
+			fred_progress_end();
 			go_live(vt, request);
 			return;
 		}
 	}
 	report_halt(vt, halt, &run);
+}
+
+void fred_forward(struct vpt_thread *vt, int request)
+{
+	if (interrupted()) {
+		report_interrupt(vt);
+		return;
+	}
+	ckpt_cancelled = interrupted_amid;
+	forward(vt, request);
+	ckpt_cancelled = NULL;
 }

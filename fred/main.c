@@ -17,7 +17,7 @@ static const char help[] = "Usage: fred [OPTIONS] gdb [GDB-OPTIONS]\n"
 			   "       fred-gdb [--no-record] [GDB-OPTIONS]\n"
 			   "Runs gdb so that the program can also go back in time.\n"
 			   "\n"
-			   "  -v, --verbose   say what fred does\n"
+			   "  -v, --verbose   say what each search in the past took\n"
 			   "      --no-record do not record: forward debugging only\n"
 			   "      --version   print fred's version\n"
 			   "  -h, --help      print this\n"
@@ -93,6 +93,7 @@ int main(int argc, char **argv)
 	}
 	if (getenv("FRED_BUDGET") && ckpt_parse_size(getenv("FRED_BUDGET"), &budget))
 		return usage("FRED_BUDGET is no size such as 500M: ", getenv("FRED_BUDGET"));
+	options.no_progress = p->has_front_end(argv + i);
 	options.argv = debugger_argv(p, argv + i);
 	if (!options.argv) {
 		fprintf(stderr, "fred: out of memory\n");

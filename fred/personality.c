@@ -53,8 +53,37 @@ static char **gdb_arguments(void)
 	return a;
 }
 
+/* Whether arg is that option: one dash or two, shortened to `least' letters or
+ * more, or to one. *value: what stands behind its `=', or NULL. */
+static bool is_option(const char *arg, const char *name, size_t least, const char **value)
+{
+	const char *p = arg + strspn(arg, "-");
+	size_t len = strcspn(p, "=");
+
+	*value = p[len] ? p + len + 1 : NULL;
+	return *arg == '-' && (len == 1 || len >= least) && !strncmp(p, name, len);
+}
+
+static bool gdb_has_front_end(char **args)
+{
+	const char *value;
+
+	for (size_t i = 0; args[i] && strcmp(args[i], "--args"); i++) {
+		if (is_option(args[i], "interpreter", 3, &value)) {
+			if (!value)
+				value = args[i + 1];
+			if (value && !strncmp(value, "mi", 2))
+				return true;
+		}
+		if (is_option(args[i], "fullname", 2, &value) ||
+		    is_option(args[i], "annotate", 2, &value))
+			return true;
+	}
+	return false;
+}
+
 static const struct fred_personality personalities[] = {
-	{ "gdb", gdb_program, gdb_arguments },
+	{ "gdb", gdb_program, gdb_arguments, gdb_has_front_end },
 };
 
 const struct fred_personality *fred_personality_find(const char *name)

@@ -17,7 +17,6 @@
 #include "fred/reverse.h"
 
 #define F fred_tl
-#define MAX_FRAMES 256
 
 /* Where a task stands, in terms of its program. */
 struct spot {
@@ -45,18 +44,6 @@ static void spot_deinit(struct spot *s)
 	s->stmts = NULL;
 }
 
-static int unwind(struct ckpt_task *t, struct fred_sym *sym, struct fred_frame *frames, size_t max,
-		  size_t *n)
-{
-	struct ckpt_general g = ckpt_canonical(t);
-	struct fred_sym_reader reader = fred_seek_reader(t);
-	uint64_t regs[FRED_NREGS];
-
-	memcpy(regs, g.r, sizeof(g.r));
-	regs[FRED_RIP] = g.rip;
-	return fred_sym_unwind(sym, regs, &reader, frames, max, n);
-}
-
 static int spot_init(struct spot *s, struct ckpt_task *t)
 {
 	size_t n;
@@ -70,7 +57,7 @@ static int spot_init(struct spot *s, struct ckpt_task *t)
 	if (!s->sym)
 		return -ENOENT;
 	s->has_function = !fred_sym_function(s->sym, s->regs.rip, &s->f);
-	err = unwind(t, s->sym, &s->frame, 1, &n);
+	err = fred_seek_unwind(t, s->sym, &s->frame, 1, &n);
 	if (err || n == 0)
 		return err ? err : -ENOENT;
 	if (s->has_function && s->f.has_lines &&
@@ -420,18 +407,22 @@ int fred_reverse_finish(const struct fred_moment *m, unsigned int level, struct 
 int fred_reverse_scope(const struct fred_moment *m, struct ckpt_task *from, unsigned int level,
 		       struct ckpt_task **ret)
 {
-	struct fred_frame frames[MAX_FRAMES];
+	struct fred_frame *frames = calloc(level + 1, sizeof(*frames));
 	struct spot s;
 	size_t n = 0;
-	int err = spot_init(&s, player_of(m));
+	int err;
 
+	if (!frames)
+		return -ENOMEM;
+	err = spot_init(&s, player_of(m));
 	if (!err)
-		err = unwind(s.t, s.sym, frames, MAX_FRAMES, &n);
+		err = fred_seek_unwind(s.t, s.sym, frames, level + 1, &n);
 	if (!err && level >= n)
 		err = -ENOENT;
 	if (!err)
 		err = seek_call(m, from, &s, &frames[level], ret);
 	spot_deinit(&s);
+	free(frames);
 	return err;
 }
 
@@ -492,7 +483,7 @@ static int run_changes(size_t interval, struct ckpt_task *from, const struct ckp
 	struct ckpt_leg leg;
 	struct ckpt_task *p;
 	enum ckpt_halt halt;
-	int err = from ? ckpt_puppet_clone(from, &p) : ckpt_puppet_create(F.tl, interval, &p);
+	int err = fred_seek_start(interval, from, &p);
 
 	if (err)
 		return err;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "fred/progress.h"
 #include "fred/seek.h"
 
 #define F fred_tl
@@ -149,27 +150,31 @@ struct fred_sym *fred_seek_symbols(struct ckpt_task *t)
 	return sym;
 }
 
+int fred_seek_unwind(struct ckpt_task *t, struct fred_sym *sym, struct fred_frame *frames,
+		     size_t max, size_t *n)
+{
+	struct ckpt_general g = ckpt_canonical(t);
+	struct fred_sym_reader reader = fred_seek_reader(t);
+	uint64_t regs[FRED_NREGS];
+
+	memcpy(regs, g.r, sizeof(g.r));
+	regs[FRED_RIP] = g.rip;
+	return fred_sym_unwind(sym, regs, &reader, frames, max, n);
+}
+
 /* ------------------------------------------------------------ the primitive */
 
 void fred_seek_tell_where(struct ckpt_task *p, char *text, size_t size)
 {
 	struct fred_sym *sym = p->state != CKPT_DEAD ? fred_seek_symbols(p) : NULL;
-	struct fred_sym_reader reader = fred_seek_reader(p);
 	struct fred_frame frames[MAX_TOLD];
 	struct fred_function f;
-	struct ckpt_general g;
-	uint64_t regs[FRED_NREGS];
 	size_t n = 0, len = strlen(text);
 
 	if (p->play && p->play->nothers)
 		len += (size_t)snprintf(text + len, size - len, ", in thread (LWP %d)",
 					(int)ckpt_vtid(p));
-	if (!sym)
-		return;
-	g = ckpt_canonical(p);
-	memcpy(regs, g.r, sizeof(g.r));
-	regs[FRED_RIP] = g.rip;
-	if (fred_sym_unwind(sym, regs, &reader, frames, MAX_TOLD, &n))
+	if (!sym || fred_seek_unwind(p, sym, frames, MAX_TOLD, &n))
 		return;
 	for (size_t i = 0; i < n && len < size; i++) {
 		const char *name = fred_sym_function(sym, frames[i].pc, &f) ? "??" : f.name;
@@ -225,8 +230,9 @@ static struct ckpt_rule *with_cell(const struct ckpt_rule *rules, size_t n)
 	return r;
 }
 
-static int start(size_t interval, struct ckpt_task *from, struct ckpt_task **ret)
+int fred_seek_start(size_t interval, struct ckpt_task *from, struct ckpt_task **ret)
 {
+	fred_progress_at("looking back: snapshot", interval + 1, F.tl->nsnaps);
 	return from ? ckpt_puppet_clone(from, ret) : ckpt_puppet_create(F.tl, interval, ret);
 }
 
@@ -245,7 +251,7 @@ static int count(const struct span *at, struct ckpt_task *from, const struct ckp
 	struct ckpt_leg leg;
 	struct ckpt_task *p;
 	enum ckpt_halt halt = CKPT_HALT_DEAD;
-	int err = start(at->interval, from, &p);
+	int err = fred_seek_start(at->interval, from, &p);
 
 	if (err)
 		return err;
@@ -292,7 +298,7 @@ static int stop_at(const struct span *at, struct ckpt_task *from, const struct c
 	struct ckpt_leg leg;
 	struct ckpt_task *p;
 	enum ckpt_halt halt = CKPT_HALT_DEAD;
-	int err = start(at->interval, from, &p);
+	int err = fred_seek_start(at->interval, from, &p);
 
 	if (err)
 		return err;

@@ -40,6 +40,9 @@ bool fred_moment_turn_before(struct fred_moment *m);
 /* Whether m is where its interval begins. */
 bool fred_moment_begins(const struct fred_moment *m);
 
+/* A puppet at the beginning of an interval, or where `from', if not NULL, stands. */
+int fred_seek_start(size_t interval, struct ckpt_task *from, struct ckpt_task **ret) __must_check;
+
 /*
  * The last point before m at which a rule held, in m's thread, as a puppet
  * standing there.
@@ -109,6 +112,9 @@ void fred_seek_tell_where(struct ckpt_task *p, char *text, size_t size);
 /* What is known of the program's code, for the copy t. */
 struct fred_sym *fred_seek_symbols(struct ckpt_task *t);
 struct fred_sym_reader fred_seek_reader(struct ckpt_task *t);
+/* The call stack of the thread t, frame 0 first; as fred_sym_unwind(). */
+int fred_seek_unwind(struct ckpt_task *t, struct fred_sym *sym, struct fred_frame *frames,
+		     size_t max, size_t *n) __must_check;
 /* The instructions of the function around pc; *rules is the caller's. @leaders:
  * only those where straight code begins, and cheap ones. */
 int fred_seek_function_rules(struct ckpt_task *t, uint64_t pc, bool leaders,

@@ -18,6 +18,7 @@
 #include "ckptcore/plugin.h"
 #include "fred/branch.h"
 #include "fred/command.h"
+#include "fred/progress.h"
 #include "fred/session.h"
 #include "fred/timeline.h"
 #include "fred/undo.h"
@@ -260,6 +261,8 @@ int fred_session_run(const struct fred_options *o)
 	vpt_set_main(debugger);
 	if (pty)
 		err = pty_relay_start(pty);
+	if (!o->no_progress)
+		fred_progress_init(pty);
 	set_signals();
 	start_clock();
 	ckpt_affinity_init();

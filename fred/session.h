@@ -11,7 +11,8 @@
 struct fred_options {
 	bool verbose;
 	bool no_record;
-	char **argv; /* the debugger's, argv[0] its program */
+	bool no_progress; /* nobody who would see it */
+	char **argv;	  /* the debugger's, argv[0] its program */
 };
 
 /* Runs a session to its end; the exit status for fred itself. */

@@ -13,6 +13,7 @@
 #include "fred/branch.h"
 #include "fred/checkpoint.h"
 #include "fred/forward.h"
+#include "fred/progress.h"
 #include "fred/threads.h"
 #include "fred/timeline.h"
 #include "fred/trail.h"
@@ -136,6 +137,7 @@ static void tick_here(void *arg)
 void fred_timeline_tick(void)
 {
 	ticked = true;
+	fred_progress_tick();
 	fred_timeline_idle();
 	ticked = false;
 	fred_processes_each(tick_here, NULL);
@@ -283,7 +285,7 @@ static void land(struct vpt_thread *vt)
 	F.peeking = false;
 
 	F.staged = NULL;
-	F.landing = false;
+	F.landing = F.interrupted = false;
 	forget_clean();
 	forget_last();
 	fred_branch_follow(to, former);
@@ -624,6 +626,7 @@ bool fred_timeline_signalled(struct vpt_thread *vt, int sig)
 			vpt_report_exit(F.vt, SIGKILL);
 		}
 	}
+	F.interrupted |= sig == SIGINT;
 	return true; /* stops: a puppet never runs while the debugger does */
 }
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fred/progress.h"
 #include "fred/reply.h"
 #include "fred/verify.h"
 
@@ -117,11 +118,13 @@ void fred_op_verify(json_object *in, json_object *out)
 	if (F.tl)
 		ckpt_record_settle(F.tl);
 	while (F.tl && i < F.tl->nsnaps) {
+		fred_progress_at("comparing: snapshot", i + 1, F.tl->nsnaps);
 		err = verify(i, &d);
 		if (err)
 			break;
 		i++;
 	}
+	fred_progress_end();
 	put_number(out, "verified", i);
 	if (err) {
 		snprintf(text, sizeof(text), "the interval behind snapshot %zu (event %llu): %s", i,

@@ -2,6 +2,9 @@
 """What gdb would stop at, going back: breakpoints, watchpoints, their conditions. Read by fred.py."""
 
 
+# What gdb stops at by its address: breakpoints, and catchpoints of exceptions. (Others have no address.)
+PLACES = gdb.BP_BREAKPOINT, gdb.BP_HARDWARE_BREAKPOINT, getattr(gdb, "BP_CATCHPOINT", None)
+
 # How fred watches for each: 0 changes, 1 reads, 2 accesses.
 WATCH_TYPES = {gdb.BP_HARDWARE_WATCHPOINT: 0, gdb.BP_WATCHPOINT: 0, gdb.BP_READ_WATCHPOINT: 1,
                gdb.BP_ACCESS_WATCHPOINT: 2}
@@ -113,10 +116,12 @@ class Stops:
             if not b.is_valid() or not b.enabled or b.pending:
                 continue
             self.ignore[b.number] = b.ignore_count
-            if b.type in (gdb.BP_BREAKPOINT, gdb.BP_HARDWARE_BREAKPOINT):
+            if b.type in PLACES:
                 for loc in b.locations:
-                    if loc.enabled and loc.address is not None:
+                    if loc.enabled and loc.address:
                         self.by_addr.setdefault(loc.address, []).append(b)
+                    elif loc.enabled and b.type not in PLACES[:2]:
+                        say_once(b.number, "catchpoint %d doesn't stop the program going back" % b.number)
             elif b.type in WATCH_TYPES and watches:
                 self.add_watch(b)
 

@@ -5,6 +5,7 @@ import ctypes
 import json
 import os
 import re
+import time
 
 import gdb
 
@@ -64,22 +65,25 @@ def flush_caches():
 
 class Peek:
     """The staged point plays, as long as the block lasts. In its thread: that is selected, or, if gdb doesn't know it, plays
-    the selected one."""
+    the selected one. Functions that are called run in that thread only: others may not be there."""
 
     def __init__(self, in_its_thread=False):
         self.selected = selected_tid() if in_its_thread else 0
 
     def __enter__(self):
+        self.alone = alone()
+        self.alone.__enter__()
         r = fred.ask("peek", on=1, **{"as": self.selected} if self.selected else {})
-        flush_caches()
-        if self.selected:
+        if self.selected:       # first of all: the other may not be there, and gdb reads its registers at each command
             select_thread(r["thread"])
+        flush_caches()
 
     def __exit__(self, *exc):
         fred.ask("peek", on=0)
-        flush_caches()
         if self.selected:
             select_thread(self.selected)
+        flush_caches()
+        self.alone.__exit__(None, None, None)
 
 
 # ---------------------------------------------------------------- settings
@@ -298,6 +302,23 @@ def refresh_libraries():
             gdb.execute("set solib-search-path " + (gdb.parameter("solib-search-path") or ""), to_string=True)
     except gdb.error:
         pass
+
+
+class Effort:
+    """What a search takes; `fred -v' says it."""
+
+    def __init__(self, status):
+        self.wanted = status["verbose"]
+        if self.wanted:
+            self.begin, self.before = time.monotonic(), fred.ask("stats")
+
+    def say(self):
+        if not self.wanted:
+            return
+        s, seconds = fred.ask("stats"), time.monotonic() - self.begin
+        n = {key: s[key] - self.before[key] for key in ("restarts", "search runs", "evaluations")}
+        gdb.write("fred: %.2f s: %d restarts of %d snapshots, %d runs, %d evaluations.\n" % (
+            seconds, n["restarts"], s["snapshots kept"], n["search runs"], n["evaluations"]))
 
 
 def fail(r):

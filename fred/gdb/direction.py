@@ -159,6 +159,13 @@ class Direction:
 direction = Direction()
 
 
+def in_mi():
+    """Whether gdb was started for a front end that talks MI: its own commands can't be replaced."""
+    with open("/proc/self/cmdline", "rb") as f:
+        options = f.read().split(b"\0--args\0")[0]
+    return re.search(rb"\0--?i(nt\w*)?[=\0]mi", options) is not None
+
+
 class ExecDirection(gdb.Parameter):
     """Direction of execution: forward or reverse."""
 
@@ -177,6 +184,9 @@ class ExecDirection(gdb.Parameter):
             return ""
         if wanted == "reverse":
             check_can_go_back()
+            if in_mi():
+                raise gdb.GdbError("-exec-continue would go forward all the same; use -exec-step --reverse and so on, and "
+                                   "-interpreter-exec console \"reverse-continue\".")
         if not direction.set(wanted):
             raise gdb.GdbError("fred can't do this with this gdb; use reverse-step, reverse-next and so on.")
         self.value = wanted

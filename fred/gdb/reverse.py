@@ -46,16 +46,19 @@ def note_stop(event):
 gdb.events.stop.connect(note_stop)
 
 
-def ignore_crossings(count):
-    """`reverse-continue N': N - 1 crossings of the breakpoint at which the program is don't count."""
+def ignore_crossings(count, from_tty):
+    """`reverse-continue N': N - 1 crossings of the breakpoints at which the program is don't count."""
+    say = gdb.write if from_tty else lambda text: None
     here = [b for b in last_hit if b.is_valid()]
+    for b in here:
+        b.ignore_count = max(count - 1, 0)
+        if count < 2:
+            say("Will stop next time breakpoint %d is reached.  " % b.number)
+        else:
+            crossings = "crossing" if count == 2 else "%d crossings" % (count - 1)
+            say("Will ignore next %s of breakpoint %d.  " % (crossings, b.number))
     if not here:
-        gdb.write("Not stopped at any breakpoint; argument ignored.\n")
-        return
-    here[0].ignore_count = max(count - 1, 0)
-    if count > 1:
-        crossings = "crossing" if count == 2 else "%d crossings" % (count - 1)
-        gdb.write("Will ignore next %s of breakpoint %d.  Continuing.\n" % (crossings, here[0].number))
+        say("Not stopped at any breakpoint; argument ignored.\n")
 
 
 def end_of_history():
@@ -71,11 +74,9 @@ def end_of_scope(b):
 def go_back(how, count=1, to=(), **request):
     """to: addresses at which it stops, too."""
     s = check_can_go_back()
+    effort = Effort(s)
     if s["state"] == "ended":
         reattach()
-    if how == "continue" and count != 1:
-        ignore_crossings(count)
-        count = 1
     stops = Stops(how != "stepi")
     for addr in to:
         stops.by_addr.setdefault(addr, []).append(None)
@@ -92,11 +93,12 @@ def go_back(how, count=1, to=(), **request):
         return
     if r["kind"] == "breakpoint" and stops.by_addr.get(r["pc"]) == [None]:
         r["kind"] = "step"
+    effort.say()
     if r["kind"] == "begin":
         end_of_history()
-    land("step" if r["kind"] in ("begin", "scope") else r["kind"], r.get("code", True))
-    if r["kind"] == "scope":
+    elif r["kind"] == "scope":
         end_of_scope(stops.watch_of_scope[r["slot"]])
+    land("step" if r["kind"] in ("begin", "scope") else r["kind"], r.get("code", True))
 
 
 HELP = {
@@ -138,8 +140,19 @@ def run_reverse(how, arg, from_tty):
     with plain_errors():
         if how == "finish":
             finish(from_tty)
+        elif how == "continue":
+            continue_back(arg, from_tty)
         else:
             go_back(how, parse_count(arg))
+
+
+def continue_back(arg, from_tty):
+    check_can_go_back()
+    if arg:
+        ignore_crossings(parse_count(arg), from_tty)
+    if from_tty:
+        gdb.write("Continuing.\n")
+    go_back("continue")
 
 
 def finish(from_tty):
@@ -152,7 +165,8 @@ def finish(from_tty):
         raise gdb.GdbError("\"finish\" not meaningful in the outermost frame.")
     if from_tty:
         gdb.write("Run back to call of ")
-        gdb.execute("frame")
+        with Setting("print frame-info", "location"):
+            gdb.execute("frame")
     level = 0
     f = gdb.newest_frame()
     while f is not None and f != frame:

@@ -15,7 +15,8 @@ class Judge:
         frame = gdb.selected_frame()
         self.function = None
         if self.is_local(frame):
-            self.function, self.level_from_top = frame.function(), self.depth(frame)
+            self.function, self.level_from_top = self.function_of(frame), self.depth(frame)
+            self.thread = selected_tid()
         value = gdb.parse_and_eval(text)
         if value.type.strip_typedefs().code == gdb.TYPE_CODE_BOOL:
             self.truth = True
@@ -27,6 +28,11 @@ class Judge:
         while frame.older() is not None:
             frame, n = frame.older(), n + 1
         return n
+
+    @staticmethod
+    def function_of(frame):
+        f = frame.function()        # a new object each time
+        return f and (f.linkage_name, f.symtab.filename)
 
     def is_local(self, frame):
         try:
@@ -50,12 +56,13 @@ class Judge:
     def select(self):
         if self.function is None:
             return True
+        select_thread(self.thread)      # if it isn't there, gdb can't tell its frames
         frames, f = [], gdb.newest_frame()
         while f is not None:
             frames.append(f)
             f = f.older()
         for i, f in enumerate(reversed(frames)):
-            if i == self.level_from_top and f.function() == self.function:
+            if i == self.level_from_top and self.function_of(f) == self.function:
                 f.select()
                 return True
         return False
@@ -88,6 +95,7 @@ EXPR may be anything that gdb can evaluate, also calls of functions of the progr
         if not arg:
             raise gdb.GdbError("Argument required (expression to watch).")
         s = check_can_go_back()
+        effort = Effort(s)
         if s["state"] == "ended":
             reattach()
         with Setting("unwindonsignal", "on"), Setting("print thread-events", "off"):
@@ -101,6 +109,7 @@ EXPR may be anything that gdb can evaluate, also calls of functions of the progr
                 "%s is false" % arg if judge.truth else "%s has this value" % arg))
         if r["status"] != "found":
             fail(r)
+        effort.say()
         land("step")
 
     @staticmethod
@@ -108,7 +117,7 @@ EXPR may be anything that gdb can evaluate, also calls of functions of the progr
         with Setting("pagination", "off"):
             r = fred.ask("bisect")
             while r["status"] == "evaluate":
-                with Peek():
+                with Peek(in_its_thread=True):
                     good = judge.good()
                 r = fred.ask("verdict", good=good)
         return r

@@ -19,9 +19,16 @@ import time
 from targets import ROOT, gdb_preload, tmp
 
 ANSI = re.compile(rb"\x1b\[[0-9;?>]*[a-zA-Z]|\x1b\][^\x07]*\x07|\x1b[=>]|\x1b[()][0-9A-B]|[\x01\x02\x0f]")
+# A line of progress and how it goes: on a terminal with escapes the next one is written over it.
+PROGRESS = re.compile(rb"\rfred: [^\r\n\x08]*\x1b\[K|fred: [^\r\n\x08]*\x08+ +\x08+")
 # What else waits for the user: a query, the pager, the lines of a definition.
 ASKS = [rb"\((?:y or n|y or \[n\]|\[y\] or n)\) $", rb"--Type <RET> for more, q to quit, c to continue without paging--$",
         rb"\n\r* *>+$"]
+
+
+def readable(raw):
+    """what was printed, without terminal escapes and progress"""
+    return ANSI.sub(b"", PROGRESS.sub(b"", raw))
 
 
 class Failure(Exception):
@@ -128,13 +135,13 @@ class Session:
         return more
 
     def text(self, start=None):
-        """what was printed since the last thing typed, without terminal escapes"""
+        """what was printed since the last thing typed"""
         out = self.raw[self.since if start is None else start:]
-        return ANSI.sub(b"", out).decode(errors="replace").replace("\r", "")
+        return readable(out).decode(errors="replace").replace("\r", "")
 
     def _idle(self):
         """2: waits for the user for certain; 1: looks like it; 0: no"""
-        out = ANSI.sub(b"", self.raw[self.since:][-1000:])
+        out = readable(self.raw[self.since:][-1000:])
         prompt = re.escape(self.prompt.encode())
         start = rb"\n\r*" if self.terminal and self.typed else rb"(?:^|\n)\r*"
         if re.search(start + prompt + rb"$", out):

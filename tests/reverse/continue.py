@@ -1,4 +1,6 @@
 """reverse-continue: breakpoints of every kind, and the beginning of history."""
+import re
+
 from tests import *
 
 
@@ -167,6 +169,27 @@ def test_breakpoint_set_after_the_fact():
         b.cmd("reverse-continue")
         b.check(b.where().values, "0|7", "n and calls at the first")
         b.ends()
+
+
+def test_catchpoints():
+    """of exceptions; the others are named"""
+    with Backward("throws", watch=["depth", "caught"]) as b:
+        b.only_fred("plain gdb's record stops elsewhere in libstdc++")
+        b.start()
+        b.expect("catch throw", "Catchpoint")
+        seen = []
+        while "exited" not in b.cmd("continue"):
+            seen.append(b.where())
+        b.check(len(seen), 3, "exceptions")
+        b.cmd("catch syscall write")
+        said = r"^fred: catchpoint %s doesn't stop the program going back\.$" % b.value("$bpnum")
+        for i, want in enumerate(reversed(seen)):
+            out = b.expect("reverse-continue", r"Catchpoint 2 \(exception thrown\)")
+            b.check(len(re.findall(said, out, re.M)), not i, "said once")
+            b.at(want, "catch throw, back")
+        b.cmd("delete")
+        b.expect("catch catch", "Catchpoint")
+        b.expect("continue", r"Catchpoint 4 \(exception caught\)")
 
 
 run(globals())

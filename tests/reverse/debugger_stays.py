@@ -162,6 +162,12 @@ def test_mi():
         s.check('name="x",value="0"' in out, True, "stopped in leaf (x=0): %r" % out[-300:])
         s.type('-interpreter-exec console "reverse-stepi"')
         s.until(r"\*stopped(.*\n)*\(gdb\) $")
+        for command, line in (("-exec-next", 9), ("-exec-next", 10), ("-exec-next --reverse", 9), ("-exec-next", 10),
+                              ("-exec-step --reverse", 9), ("-exec-step-instruction --reverse", 8)):
+            s.type(command)
+            s.until(r"\*stopped,.*line=\"%d\"(.*\n)*\(gdb\) $" % line)
+        s.type("-gdb-set exec-direction reverse")
+        s.until(r"^\^error,msg=\"-exec-continue would go forward")
         s.type('-interpreter-exec console "delete"')
         s.until(r"\(gdb\) $")
         s.type('-interpreter-exec console "reverse-continue"')

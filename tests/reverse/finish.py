@@ -28,6 +28,23 @@ def test_from_deep_recursion():
         b.check(b.where().function, "main", "function")
 
 
+def test_from_thousands_of_frames():
+    with Backward("deep", watch=["n"]) as b:
+        b.only_fred("speed")
+        b.start()
+        b.expect("continue", r"SIGSEGV")
+        b.cmd("up")
+        first = b.value("n")
+        b.cmd("frame 4000")
+        b.expect("reverse-finish", r"^Run back to call of #4000 ")
+        b.check((b.where().function, b.value("n")), ("forever", first - 4000), "the caller of frame 4000")
+        b.on("deeper")
+        b.cmd("frame function main")
+        b.cmd("down")
+        b.cmd("reverse-finish")
+        b.on("call")
+
+
 def test_from_the_first_instruction():
     with Backward("calls", watch=["total"]) as b:
         b.start("*leaf")

@@ -25,6 +25,24 @@ def test_plain_value():
         b.check(b.value("level"), 6, "level after")
 
 
+def test_local_variable():
+    """of the frame in which the user asks; its statement goes on behind a call"""
+    with Backward("calls", watch=["sum"]) as b:
+        b.only_fred()
+        b.start_at("print")
+        b.cmd("reverse-watch sum < 10")
+        b.on("call")
+        b.check((b.value("sum"), b.value("i"), b.where().function), (8, 2, "main"), "sum, i")
+        b.cmd("next")
+        b.check(b.value("sum"), 28, "sum after")
+        b.cmd("tbreak leaf")
+        b.cmd("continue")
+        b.cmd("up")
+        b.check(b.value("x"), 3, "x of mid")
+        b.cmd("reverse-watch x != 3")
+        b.check((b.where().function, b.value("x")), ("mid", 2), "before the argument is there")
+
+
 def test_aliases_and_mistakes():
     with Backward("watch") as b:
         b.only_fred()

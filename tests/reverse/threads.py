@@ -95,6 +95,25 @@ def test_reverse_watch():
         b.check(b.value("sum[1] < 20000"), 0, "behind the change")
 
 
+def test_reverse_watch_in_a_thread():
+    """that isn't there at the beginning; also by calls of functions"""
+    with Backward("turns", "30") as b:
+        b.only_fred("threads")
+        b.expect("break hit if last == 1020", "Breakpoint")
+        b.expect("run", r"hit Breakpoint \d+, hit \(id=2, i=20\)")
+        here = b.where()
+        for expr in ("sum[1] < 50", "labs(sum[1]) < 50", "sum[2] < 50"):
+            b.cmd("reverse-watch " + expr)
+            b.check((b.value("id"), b.value("sum[%s]" % b.value("id"))), (2 if "2" in expr else 1, 45), expr)
+            b.cmd("delete")
+            b.cmd("break hit if last == 1020")
+            b.expect("continue", r"hit \(id=2, i=20\)")
+            b.at(here, "there again")
+        b.cmd("up")
+        b.cmd("reverse-watch i < 7")
+        b.check((b.value("id"), b.value("i")), (2, 6), "a local variable of the thread")
+
+
 def test_checkpoint_and_undo():
     with Backward("turns") as b:
         b.only_fred("threads")
