@@ -333,7 +333,7 @@ static int scan(const struct span *at, struct ckpt_task *from, const struct ckpt
 	enum ckpt_halt halt = CKPT_HALT_PROBE;
 	struct ckpt_leg leg;
 	struct ckpt_task *p;
-	int err = start(at->interval, from, &p);
+	int err = fred_seek_start(at->interval, from, &p);
 
 	if (err)
 		return err;
