@@ -159,6 +159,12 @@ class Stops:
             self.scopes.append(level - 1)
             self.watch_of_scope.append(b)
 
+    def find_scopes(self):
+        """The frames of watchpoints once more, where the program is now."""
+        found = [(self.level_of(b), b) for b in self.watch_of_scope]
+        self.scopes = [level - 1 for level, _ in found if level]
+        self.watch_of_scope = [b for level, b in found if level]
+
     @staticmethod
     def level_of(b):
         """0: not about a frame; 1 more than the level of its frame; None: that frame doesn't exist."""

@@ -83,6 +83,9 @@ def go_back(how, count=1, to=(), **request):
     r, done = None, 0
     while done < count:
         more = dict(request, chain=1) if done else request
+        if done and stops.scopes:   # frames have other levels there
+            with Peek():
+                stops.find_scopes()
         r = settle(fred.ask("reverse", how=how, count=count - done, thread=selected_tid(), **stops.request(), **more), stops)
         if r["status"] != "found":
             fail(r)

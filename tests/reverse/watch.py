@@ -121,4 +121,22 @@ def test_with_breakpoints():
         b.expect("reverse-continue", r"^Old value = 6$")
 
 
+def test_scope_over_several_lines():
+    """a caller's variable is watched, lines of what it has called are stepped back over"""
+    with Backward("calls") as b:
+        b.only_fred("record misses hardware watchpoints")
+        b.start_at("print")
+        b.expect("watch sum", r"atchpoint \d+: sum")
+        single = []
+        for _ in range(6):
+            b.cmd("reverse-step")
+            single.append(b.where())
+        b.cmd("tbreak calls.c:%d" % b.mark("print"))
+        b.expect("continue", r"main \(\)")
+        for n in (2, 4):
+            out = b.cmd("reverse-step %d" % n)
+            b.check("deleted" in out, False, "the watchpoint's frame is there yet")
+            b.at(single[n - 1] if n == 2 else single[5], "reverse-step %d" % n)
+
+
 run(globals())
