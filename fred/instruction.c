@@ -9,8 +9,9 @@
 #include "fred/trail.h"
 
 #define F fred_tl
-#define MAX_STEPS 2000	  /* by hand, where nothing better is known */
-#define MAX_WALK 50	  /* steps that cost no more than a run with probes */
+#define MAX_STEPS 2000 /* by hand, where nothing better is known */
+#define MAX_WALK 50    /* steps that cost no more than a run with probes */
+#define TOP_FRAMES 3
 #define PIECES 24	  /* of straight code ... */
 #define LONG_WALK 200	  /* ... that are some times as many steps: no more than */
 #define LONG_WALKS 8	  /* searches would cost */
@@ -20,6 +21,8 @@
  * a branch's target (leads[i]). */
 static void find_leaders(const struct fred_insn *insns, size_t n, bool *leads)
 {
+	if (n) /* it is called from elsewhere */
+		leads[0] = true;
 	for (size_t i = 0; i < n; i++) {
 		size_t lo = 0, hi = n;
 
@@ -288,9 +291,53 @@ static int last_turn(struct fred_moment *at, struct ckpt_task **ret)
 	}
 }
 
+static bool has_site(const struct ckpt_rule *rules, size_t n, uint64_t site)
+{
+	for (size_t i = 0; i < n; i++)
+		if (rules[i].site == site)
+			return true;
+	return false;
+}
+
+/* The straight pieces of the functions on top of the stack at a moment. */
+static int pieces(const struct fred_moment *at, struct ckpt_rule **rules, size_t *n)
+{
+	struct ckpt_task *t = at->goal.ref;
+	struct fred_sym *sym = fred_seek_symbols(t);
+	struct fred_sym_reader reader = fred_seek_reader(t);
+	struct fred_frame frames[TOP_FRAMES];
+	uint64_t regs[FRED_NREGS];
+	size_t nframes = 0, more;
+	struct ckpt_rule *some, *all;
+	int err = 0;
+
+	*rules = NULL;
+	*n = 0;
+	memcpy(regs, at->goal.regs.r, sizeof(at->goal.regs.r));
+	regs[FRED_RIP] = at->goal.regs.rip;
+	if (!sym || fred_sym_unwind(sym, regs, &reader, frames, TOP_FRAMES, &nframes))
+		return 0;
+	for (size_t i = 0; !err && i < nframes; i++) {
+		err = fred_seek_function_rules(t, frames[i].pc, true, &some, &more);
+		if (!err && more && has_site(*rules, *n, some[0].site))
+			more = 0; /* it has called itself */
+		all = err ? NULL : realloc(*rules, (*n + more + 1) * sizeof(*all));
+		if (all) {
+			if (more)
+				memcpy(all + *n, some, more * sizeof(*all));
+			*rules = all;
+			*n += more;
+		} else if (!err) {
+			err = -ENOMEM;
+		}
+		free(some);
+	}
+	return err;
+}
+
 /*
  * The instruction before at by way of a place some straight pieces of its function
- * earlier, if no long call lies between: found as fast as any other way, it leaves a
+ * or of its callers' earlier, if no long call lies between: found as fast as any other way, it leaves a
  * longer trail. 1: *ret is that; 0: another way has to be found.
  */
 static int by_pieces(const struct fred_moment *at, struct ckpt_task *p, struct ckpt_task **ret)
@@ -302,8 +349,8 @@ static int by_pieces(const struct fred_moment *at, struct ckpt_task *p, struct c
 
 	if (at->goal.how != CKPT_END_MATCH)
 		return 0;
-	err = fred_seek_function_rules(p, at->goal.regs.rip, true, &rules, &n);
-	if (!err)
+	err = pieces(at, &rules, &n);
+	if (!err && n)
 		err = fred_seek_earlier(at, p, rules, n, PIECES, &q);
 	free(rules);
 	if (err <= 0)
