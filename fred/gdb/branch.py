@@ -125,7 +125,7 @@ class Switch(gdb.Command):
             with Mute(), Setting("confirm", "off"), Setting("exec-file-mismatch", "off"):
                 gdb.execute("attach %d" % r["tid"], to_string=True)
             refresh_libraries()
-            gdb.execute("frame")
+            show("frame")
         else:
             land("step")
 

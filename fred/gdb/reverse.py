@@ -165,7 +165,7 @@ def finish(from_tty):
     if from_tty:
         gdb.write("Run back to call of ")
         with Setting("print frame-info", "location"):
-            gdb.execute("frame")
+            show("frame")
     level = 0
     f = gdb.newest_frame()
     while f is not None and f != frame:
