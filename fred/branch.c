@@ -163,6 +163,10 @@ static pid_t pgrp_here(pid_t pgrp)
 {
 	struct ckpt_task *t = F.tl ? F.tl->live : NULL;
 
+	/* Of a live process that waits at the beginning of a call ^C can't be taken
+	 * away again. So while it isn't the one that runs, the debugger gets it. */
+	if (t && F.vt && pgrp == F.vt->tgid && F.now != t && t->state == CKPT_ENTRY)
+		return getpgid(F.debugger->tgid);
 	if (!t || !F.branches)
 		return pgrp;
 	for (struct fred_branch *b = F.branches; b; b = b->next)

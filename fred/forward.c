@@ -131,6 +131,7 @@ static void go_live(struct vpt_thread *vt, int request)
 	int sig;
 
 	ckpt_overlay_apply(&F.tl->overlay, F.now);
+	F.key_stays = false;
 	/* It stopped by a signal that it hasn't got yet. */
 	sig = ckpt_record_signal(F.tl, &si);
 	if (sig) {
@@ -151,7 +152,7 @@ static void go_live(struct vpt_thread *vt, int request)
  */
 static bool interrupted(void)
 {
-	return F.interrupted || (F.tl->live && ckpt_key_waits(F.tl->live, SIGINT));
+	return F.interrupted || (F.tl->live && !F.key_stays && ckpt_key_waits(F.tl->live, SIGINT));
 }
 
 /* While the puppet runs, the debugger stands at the call that has resumed it. */
@@ -166,7 +167,9 @@ static void report_interrupt(struct vpt_thread *vt)
 	siginfo_t si = { .si_signo = SIGINT, .si_code = SI_KERNEL };
 
 	F.interrupted = false;
-	if (F.tl->live && ckpt_key_waits(F.tl->live, SIGINT) && ckpt_swallow(F.tl->live, SIGINT))
+	if (F.tl->live && ckpt_key_waits(F.tl->live, SIGINT))
+		F.key_stays = ckpt_swallow(F.tl->live, SIGINT);
+	if (F.key_stays)
 		fred_say("^C will strike the program once more, at its newest point");
 	fred_timeline_tell(vt, ckpt_vtid(F.now), W_STOPCODE(SIGINT), &si);
 }

@@ -399,7 +399,7 @@ void fred_timeline_restore(void)
 {
 	if (!F.vt || F.taint == FRED_CLEAN)
 		return;
-	if (F.taint == FRED_CHANGED)
+	if (F.taint == FRED_CHANGED && !F.peeking) /* else it is a copy of ours */
 		say_unchangeable();
 	take_clean();
 }

@@ -46,6 +46,7 @@ struct fred_timeline {
 	enum fred_taint taint;
 	struct ckpt_task *clean; /* unless CLEAN: the puppet as it was */
 	bool said_unchangeable;	 /* that the past can't be changed */
+	bool key_stays;		 /* ^C waits for the live process and couldn't be taken away */
 	bool interrupted;	 /* the debugger has passed ^C on to a puppet */
 	bool live_follows;	 /* the live process goes on when all its threads are known */
 	bool going; /* the debugger has resumed threads of a puppet, and may resume more */

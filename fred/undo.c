@@ -352,7 +352,9 @@ void fred_op_undo(struct ckpt_task *t, json_object *in, json_object *out)
 	if (json_object_object_get(in, "checkpoint")) {
 		to = of_checkpoint(get_number(in, "checkpoint", 0));
 		if (to == nprompts) {
-			refuse(out, "this checkpoint has no session");
+			refuse(out,
+			       "gdb as it was at this checkpoint is gone (undo or a restart of an older one ended it); "
+			       "without -session the program goes there");
 			return;
 		}
 	} else if (n == 0 || n + 1 > nprompts) {

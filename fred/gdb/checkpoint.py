@@ -45,7 +45,10 @@ The program is again as it was there; gdb stays as it is."""
     def invoke(self, arg, from_tty):
         self.dont_repeat()
         if arg and arg.startswith("-session"):
-            r = fred.ask("undo", checkpoint=checkpoint_id(arg[len("-session"):].strip(), "restart"))
+            n = checkpoint_id(arg[len("-session"):].strip(), "restart")
+            if not any(c["id"] == n for c in fred.ask("checkpoints")["list"]):
+                raise gdb.GdbError("Not found: checkpoint id %d" % n)
+            r = fred.ask("undo", checkpoint=n)
             if r["status"] != "ok":
                 fail(r)
             return

@@ -279,6 +279,14 @@ def arm_landing(**how):
         raise gdb.GdbError("fred can't arrive: %s." % r.get("message", "?"))
 
 
+def show(command):
+    """What a command of gdb's prints. In the TUI it would go past the windows, so it goes there without its colours."""
+    if "not active" in gdb.execute("info win", to_string=True):
+        gdb.execute(command)
+    else:
+        gdb.write(gdb.execute(command, to_string=True))
+
+
 def land_in_program(exe):
     """The point lies before or behind an exec: gdb is shown one, so that it reads the right symbols."""
     arm_landing(exec=1)
@@ -286,7 +294,7 @@ def land_in_program(exe):
         gdb.execute(direction.gdbs("continue"), to_string=True)
     clear_signal()
     gdb.write("The program is %s here.\n" % exe)
-    gdb.execute("frame")
+    show("frame")
 
 
 def refresh_libraries():

@@ -6,12 +6,16 @@ class plain_errors:
     """gdb's errors are said as gdb says them; whatever ends a command, nothing of its search stays."""
 
     def __enter__(self):
-        pass
+        try:
+            self.level = gdb.selected_frame().level()
+        except gdb.error:
+            self.level = 0
 
     def __exit__(self, kind, error, _):
         if kind is None:
             return
         end_search()
+        select_frame(self.level)
         if kind is gdb.error or (issubclass(kind, gdb.error) and kind is not gdb.GdbError):
             raise gdb.GdbError(str(error)) from None
 
@@ -25,6 +29,16 @@ def end_search():
             return
         except KeyboardInterrupt:       # gdb may ask for it twice
             pass
+
+
+def select_frame(level):
+    try:
+        frame = gdb.newest_frame()
+        for _ in range(level):
+            frame = frame.older()
+        frame.select()
+    except (gdb.error, AttributeError):
+        pass                            # there is none any more
 
 
 def parse_count(arg):
@@ -169,7 +183,7 @@ def finish(from_tty):
     if from_tty:
         gdb.write("Run back to call of ")
         with Setting("print frame-info", "location"):
-            gdb.execute("frame")
+            show("frame")
     level = 0
     f = gdb.newest_frame()
     while f is not None and f != frame:

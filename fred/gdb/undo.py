@@ -48,7 +48,7 @@ class Prompts:
         if "say" in r:
             gdb.write("fred: %s.\n" % r["say"])
         try:
-            gdb.execute("frame")
+            show("frame")
         except gdb.error:
             pass
 
@@ -109,7 +109,7 @@ class List(gdb.Command):
             branches = fred.ask("branches")["list"]
             for b in branches if len(branches) > 1 else ():
                 gdb.write(describe(b) + "\n")
-        gdb.execute("info checkpoints")
+        show("info checkpoints")
 
 
 class Help(gdb.Command):

@@ -1,6 +1,8 @@
 """What belongs to the user stays when time moves, and the commands work wherever gdb takes commands."""
 import os
+import re
 
+from screen import Screen
 from tests import *
 
 
@@ -174,6 +176,29 @@ def test_mi():
         s.until(r"No more reverse-execution history(.*\n)*.*\*stopped(.*\n)*\(gdb\) $")
     finally:
         s.kill()
+
+
+def test_tui():
+    """what is printed stands in its window, and the source window shows where the program is"""
+    with Backward("calls", env={"TERM": "xterm"}, size=(30, 90)) as b:
+        b.only_fred("the TUI")
+        b.start("leaf")
+        b.cmd("tui enable")
+        for command, said, line in (("reverse-finish", r"Run back to call of #0  leaf \(x=0\) at calls\.c:9\n0x\w+ in mid \(x=0\) at calls\.c:15", 15),
+                                    ("next", r"", 16), ("reverse-next", r"", 15),
+                                    ("reverse-finish", r"Run back to call of #0 .*\n0x\w+ in main \(\) at calls\.c:31", 31)):
+            b.keys(command + "\\r")
+            for _ in range(100):
+                s = Screen(30, 90)
+                s.feed(b.raw)
+                rows = s.text().split("\n")
+                marked = [int(m[1]) for m in (re.match(r"\|[B+ ]*> +(\d+) ", row) for row in rows) if m]
+                if marked == [line] and re.search(r"\(gdb\) " + command + "\n" + said, s.text()) and s.text().rstrip().endswith("\n(gdb)"):
+                    break
+                b.pause(0.05)
+            else:
+                b.fail("%s: the screen is\n%s" % (command, s.text()))
+        b.cmd("tui disable")
 
 
 def test_batch():

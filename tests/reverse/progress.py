@@ -101,6 +101,23 @@ def test_forward_after_the_end():
         b.expect("continue", "exited normally", timeout=60)
 
 
+def test_forward_while_a_call_waits():
+    """the live process stands at the beginning of a call, from where ^C can't be taken"""
+    with long_past() as b:
+        b.expect("catch syscall write", "Catchpoint")
+        b.expect("continue", r"call to syscall write")
+        b.cmd("tbreak main")
+        b.cmd("reverse-continue")
+        b.cmd(NEVER)
+        for _ in range(2):
+            shown(b, "continue", "fred: going forward: snapshot")
+            b.interrupt()
+            b.expect_stop()
+            b.check(b.where().function, "churn", "^C in the past")
+        b.cmd("delete")
+        b.expect("continue", "exited normally", timeout=60)
+
+
 def test_nowhere():
     """no terminal, MI, or a screen of somebody else's"""
     with long_past(terminal=False) as b:

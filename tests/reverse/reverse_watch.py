@@ -39,6 +39,8 @@ def test_local_variable():
         b.cmd("continue")
         b.cmd("up")
         b.check(b.value("x"), 3, "x of mid")
+        b.expect("reverse-watch nosuch", r'No symbol "nosuch"')
+        b.expect("frame", r"^#1 ")
         b.cmd("reverse-watch x != 3")
         b.check((b.where().function, b.value("x")), ("mid", 2), "before the argument is there")
 
