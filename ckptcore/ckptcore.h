@@ -331,7 +331,7 @@ enum ckpt_turn {
 	CKPT_TURN_AT_CALL, /* at its next call, which takes long */
 };
 
-/* One event. The log is append-only; an event's index is its name. */
+/* One event, unpacked. The log is append-only; an event's index is its name. */
 struct ckpt_event {
 	uint8_t kind;
 	uint8_t turn;	   /* TURN: enum ckpt_turn */
