@@ -262,9 +262,13 @@ void ckpt_record_write(struct ckpt_task *t)
 /* Lets t into the kernel for its call. */
 static void enter(struct ckpt_task *t, int sig)
 {
+	bool others = t->timeline->nthreads > 1;
+
 	t->timeline->record->aligned = false;
+	if (others)
+		t->thread->sleeps = ckpt_sleeps(t);
 	ckpt_resume(t, PTRACE_SYSCALL, sig);
-	if (t->timeline->nthreads > 1)
+	if (others)
 		ckpt_turns_called(t);
 	else
 		ckpt_expect(t, !(ckpt_call_flags(t->thread->call, t->thread->args) &
