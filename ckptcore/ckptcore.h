@@ -192,9 +192,10 @@ int ckpt_wait_any(void) __must_check;
  * t, running, will most likely be the next to stop: ckpt_wait_any() waits for it
  * alone, which costs the same however many copies there are, when nobody but t
  * and a debugger is there. Others are looked at every now and then. Holds until
- * somebody else stops or a signal comes.
+ * somebody else stops or a signal comes: the tracer has a clock. @soon: false: its
+ * call may sleep, and t is waited for only if for some time nobody but t has stopped.
  */
-void ckpt_expect(struct ckpt_task *t);
+void ckpt_expect(struct ckpt_task *t, bool soon);
 /* The same, without waiting: -EAGAIN when nothing has happened. */
 int ckpt_poll_any(void) __must_check;
 
@@ -340,7 +341,7 @@ enum ckpt_turn {
 	CKPT_TURN_AT_CALL, /* at its next call, which takes long */
 };
 
-/* One event. The log is append-only; an event's index is its name. */
+/* One event, unpacked. The log is append-only; an event's index is its name. */
 struct ckpt_event {
 	uint8_t kind;
 	uint8_t turn;	   /* TURN: enum ckpt_turn */

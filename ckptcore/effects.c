@@ -472,7 +472,8 @@ int ckpt_outside_record(struct ckpt_timeline *tl, struct ckpt_task *t)
 	if (err < 0)
 		return err;
 	tl->outside_stale |= err > 0;
-	ev = ckpt_log_event(tl, tl->nevents - 1);
+	if (e->note)
+		ev = ckpt_log_event(tl, tl->nevents - 1); /* with its note */
 	err2 = apply(tl, tl->outside, &ev);
 	return err2 ? err2 : err;
 }

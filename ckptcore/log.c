@@ -13,6 +13,66 @@
 #include "ckptcore/internal.h"
 #include "ckptcore/store.h"
 
+/*
+ * An event is kept as its kind and turn (a byte), its number (two), the lengths of its
+ * values (half a byte each), and these, each in as many bytes as it needs. Its outputs
+ * follow, up to where the next event starts.
+ */
+#define VALUES 9 /* result, ip, file, args */
+#define VALUES_AT 8
+#define PACKED_MAX (VALUES_AT + VALUES * 8)
+
+static size_t pack_value(uint64_t v, uint8_t *to)
+{
+	size_t n = v ? 8 - (size_t)__builtin_clzll(v) / 8 : 0;
+
+	memcpy(to, &v, n);
+	return n;
+}
+
+static size_t pack(const struct ckpt_event *ev, uint8_t to[PACKED_MAX])
+{
+	/* -1, too, is short: the sign comes last. */
+	uint64_t v[VALUES] = { (uint64_t)ev->result << 1 ^ (uint64_t)(ev->result >> 63), ev->ip,
+			       (uint64_t)(ev->file + 1) };
+	size_t len = VALUES_AT;
+
+	memcpy(v + 3, ev->args, sizeof(ev->args));
+	memset(to, 0, VALUES_AT);
+	to[0] = (uint8_t)(ev->kind | ev->turn << 4);
+	memcpy(to + 1, &ev->nr, 2);
+	for (size_t i = 0; i < VALUES; i++) {
+		size_t n = pack_value(v[i], to + len);
+
+		to[3 + i / 2] |= (uint8_t)(n << i % 2 * 4);
+		len += n;
+	}
+	return len;
+}
+
+/* Event i of a chunk. */
+static struct ckpt_event unpack(const struct ckpt_chunk *c, uint64_t i)
+{
+	const uint8_t *from = c->data + c->starts[i];
+	struct ckpt_event ev = { .kind = from[0] & 15, .turn = from[0] >> 4 };
+	uint64_t v[VALUES] = { 0 }, at = c->starts[i] + VALUES_AT;
+
+	memcpy(&ev.nr, from + 1, 2);
+	for (size_t k = 0; k < VALUES; k++) {
+		size_t n = from[3 + k / 2] >> k % 2 * 4 & 15;
+
+		memcpy(&v[k], c->data + at, n);
+		at += n;
+	}
+	ev.result = (int64_t)(v[0] >> 1 ^ -(v[0] & 1));
+	ev.ip = v[1];
+	ev.file = (int)v[2] - 1;
+	memcpy(ev.args, v + 3, sizeof(ev.args));
+	ev.data = c->data_first + at;
+	ev.data_len = (uint32_t)((i + 1 < c->n ? c->starts[i + 1] : c->data_len) - at);
+	return ev;
+}
+
 static bool changes_mappings(const struct ckpt_event *ev)
 {
 	return ev->kind == CKPT_EV_CALL && (ev->nr == SYS_brk || ev->nr == SYS_mmap ||
@@ -119,18 +179,19 @@ static struct ckpt_chunk *open_chunk(struct ckpt_timeline *tl)
 int ckpt_log_add(struct ckpt_timeline *tl, const struct ckpt_event *event)
 {
 	struct ckpt_chunk *c = open_chunk(tl);
-	struct ckpt_event *ev = c ? ckpt_chunk_event(c) : NULL;
 	struct ckpt_index *x = index_for(tl, event);
+	uint8_t packed[PACKED_MAX], *to;
+	size_t len = pack(event, packed);
 
-	if (!ev)
+	if (!c || ckpt_chunk_event(c))
 		return -ENOMEM;
-	*ev = *event;
-	ev->data = tl->data_len;
-	ev->data_len = 0;
-	if (x && index_add(x, tl->nevents)) {
-		ckpt_chunk_undo(c, c->data_len);
+	to = ckpt_chunk_data(c, len);
+	if (!to || (x && index_add(x, tl->nevents))) {
+		ckpt_chunk_undo(c);
 		return -ENOMEM;
 	}
+	memcpy(to, packed, len);
+	tl->data_len += len;
 	tl->nevents++;
 	ckpt_stats.events++;
 	return 0;
@@ -139,15 +200,17 @@ int ckpt_log_add(struct ckpt_timeline *tl, const struct ckpt_event *event)
 void ckpt_log_undo(struct ckpt_timeline *tl)
 {
 	struct ckpt_chunk *c = tl->chunks[tl->nchunks - 1];
+	struct ckpt_event ev;
 	struct ckpt_index *x;
 
 	assert(!c->closed && c->n);
-	x = index_for(tl, &c->events[c->n - 1]);
+	ev = unpack(c, c->n - 1);
+	x = index_for(tl, &ev);
 	if (x)
 		x->n--;
 	tl->nevents--;
-	tl->data_len = c->events[c->n - 1].data;
-	ckpt_chunk_undo(c, tl->data_len - c->data_first);
+	ckpt_chunk_undo(c);
+	tl->data_len = c->data_first + c->data_len;
 }
 
 static int add_bytes(struct ckpt_timeline *tl, uint64_t addr, const void *bytes,
@@ -172,7 +235,6 @@ static int add_bytes(struct ckpt_timeline *tl, uint64_t addr, const void *bytes,
 	memcpy(to, &addr, 8);
 	memcpy(to + 8, &len, 8);
 	tl->data_len += 16 + len;
-	c->events[c->n - 1].data_len += (uint32_t)(16 + len);
 	return 0;
 }
 
@@ -192,7 +254,7 @@ static uint64_t begin_of(const struct ckpt_chunk *c, bool data)
 	return data ? c->data_first : c->first;
 }
 
-/* The chunk with event number i / offset i of all outputs. */
+/* The chunk with event number i / offset i of all data. */
 static struct ckpt_chunk *find(const struct ckpt_timeline *tl, uint64_t i, bool data)
 {
 	size_t lo = 0, hi = tl->nchunks;
@@ -216,7 +278,7 @@ struct ckpt_event ckpt_log_event(struct ckpt_timeline *tl, uint64_t i)
 	c = find(tl, i, false);
 	if (ckpt_chunk_load(c))
 		return (struct ckpt_event){ .kind = CKPT_EV_LOST, .file = -1 };
-	return c->events[i - c->first];
+	return unpack(c, i - c->first);
 }
 
 const uint8_t *ckpt_log_outputs(struct ckpt_timeline *tl, const struct ckpt_event *ev)
@@ -251,7 +313,7 @@ int ckpt_log_share(struct ckpt_timeline *from, uint64_t event, struct ckpt_timel
 
 		if (ev.kind == CKPT_EV_LOST)
 			return -EIO;
-		to->data_len = ev.data;
+		to->data_len = ev.data; /* or less */
 	}
 	to->log_begin = from->log_begin;
 	to->nevents = event;

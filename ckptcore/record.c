@@ -262,12 +262,17 @@ void ckpt_record_write(struct ckpt_task *t)
 /* Lets t into the kernel for its call. */
 static void enter(struct ckpt_task *t, int sig)
 {
+	bool others = t->timeline->nthreads > 1;
+
 	t->timeline->record->aligned = false;
+	if (others)
+		t->thread->sleeps = ckpt_sleeps(t);
 	ckpt_resume(t, PTRACE_SYSCALL, sig);
-	if (t->timeline->nthreads > 1)
+	if (others)
 		ckpt_turns_called(t);
-	else if (!(ckpt_call_flags(t->thread->call, t->thread->args) & CKPT_CALL_BLOCKS))
-		ckpt_expect(t);
+	else
+		ckpt_expect(t, !(ckpt_call_flags(t->thread->call, t->thread->args) &
+				 CKPT_CALL_BLOCKS));
 }
 
 static enum ckpt_verdict at_entry(struct ckpt_timeline *tl, struct ckpt_task *t)
@@ -357,8 +362,10 @@ static double slice(const struct ckpt_timeline *tl)
 /* Whether t, behind a call, leaves the processor to another thread. */
 static bool yields(const struct ckpt_task *t)
 {
-	return t->timeline->record->preempt || t->thread->nr == SYS_sched_yield ||
-	       ckpt_now() - t->timeline->turn_began > SLICE_MIN;
+	const struct ckpt_timeline *tl = t->timeline;
+
+	return tl->nthreads > 1 && (tl->record->preempt || t->thread->nr == SYS_sched_yield ||
+				    ckpt_now() - tl->turn_began > SLICE_MIN);
 }
 
 /* t, which stands behind an event or at the clock's interrupt, goes on, or
@@ -375,7 +382,7 @@ static void go_on(struct ckpt_task *t, bool yield)
 	}
 	run_on(t, t->thread->request == PTRACE_SINGLESTEP ? PTRACE_SINGLESTEP : PTRACE_SYSCALL, 0);
 	if (tl->nthreads == 1)
-		ckpt_expect(t);
+		ckpt_expect(t, true);
 }
 
 /* What else is to be known of a call that was recorded. */

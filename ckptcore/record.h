@@ -5,7 +5,8 @@
 
 #include "ckptcore/internal.h"
 
-/* Begins to record tl->live, which stands at a stop outside of calls. */
+/* Begins to record tl->live, which stands at a stop outside of calls. The tracer has a
+ * clock whose signals end waits, some 100 times a second. */
 int ckpt_record_start(struct ckpt_timeline *tl) __must_check;
 /* t, stopped, is one more thread of the process whose recording has just begun. */
 int ckpt_record_join(struct ckpt_timeline *tl, struct ckpt_task *t) __must_check;

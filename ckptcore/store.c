@@ -32,7 +32,7 @@ static uint64_t memory_limit(void)
 
 static uint64_t size_of(const struct ckpt_chunk *c)
 {
-	return c->n * sizeof(*c->events) + c->data_len;
+	return c->n * sizeof(*c->starts) + c->data_len;
 }
 
 /* ---------------------------------------------------------------- the file */
@@ -209,7 +209,7 @@ static void append_chunk(struct ckpt_chunk *c)
 static int compress(ZSTD_CCtx *ctx, const struct ckpt_chunk *c, uint64_t at, uint64_t *ret)
 {
 	static uint8_t buf[128 << 10];
-	ZSTD_inBuffer in[2] = { { c->events, c->n * sizeof(*c->events), 0 },
+	ZSTD_inBuffer in[2] = { { c->starts, c->n * sizeof(*c->starts), 0 },
 				{ c->data, c->data_len, 0 } };
 	uint64_t done = 0;
 	int err = 0;
@@ -269,9 +269,9 @@ static void leave_memory(struct ckpt_chunk *c)
 {
 	unlink_chunk(c);
 	in_memory -= size_of(c);
-	free(c->events);
+	free(c->starts);
 	free(c->data);
-	c->events = NULL;
+	c->starts = NULL;
 	c->data = NULL;
 }
 
@@ -298,7 +298,7 @@ static int decompress(struct ckpt_chunk *c, const void *packed)
 {
 	static ZSTD_DCtx *ctx;
 	ZSTD_inBuffer in = { packed, c->packed_len, 0 };
-	ZSTD_outBuffer out[2] = { { c->events, c->n * sizeof(*c->events), 0 },
+	ZSTD_outBuffer out[2] = { { c->starts, c->n * sizeof(*c->starts), 0 },
 				  { c->data, c->data_len, 0 } };
 	size_t left = 1;
 
@@ -324,9 +324,9 @@ static int unpack(struct ckpt_chunk *c)
 	uint64_t done = 0;
 	int err = 0;
 
-	c->events = malloc(c->n * sizeof(*c->events));
+	c->starts = malloc(c->n * sizeof(*c->starts));
 	c->data = malloc(c->data_len + 1);
-	if (!packed || !c->events || !c->data)
+	if (!packed || !c->starts || !c->data)
 		err = -ENOMEM;
 	while (!err && done < c->packed_len) {
 		ssize_t n =
@@ -342,9 +342,9 @@ static int unpack(struct ckpt_chunk *c)
 		err = decompress(c, packed);
 	free(packed);
 	if (err) {
-		free(c->events);
+		free(c->starts);
 		free(c->data);
-		c->events = NULL;
+		c->starts = NULL;
 		c->data = NULL;
 	}
 	return err;
@@ -373,7 +373,7 @@ void ckpt_chunk_unref(struct ckpt_chunk *c)
 {
 	if (--c->refs)
 		return;
-	if (c->events || c->data || !c->closed) {
+	if (c->starts || c->data || !c->closed) {
 		in_memory -= size_of(c);
 		if (c->closed)
 			unlink_chunk(c);
@@ -382,24 +382,25 @@ void ckpt_chunk_unref(struct ckpt_chunk *c)
 		on_disk -= c->packed_len;
 		free_place(c->at, c->packed_len);
 	}
-	free(c->events);
+	free(c->starts);
 	free(c->data);
 	free(c);
 }
 
-struct ckpt_event *ckpt_chunk_event(struct ckpt_chunk *c)
+int ckpt_chunk_event(struct ckpt_chunk *c)
 {
 	if (c->n == c->room) {
 		uint64_t room = c->room ? c->room * 2 : 64;
-		struct ckpt_event *more = realloc(c->events, room * sizeof(*more));
+		uint32_t *more = realloc(c->starts, room * sizeof(*more));
 
 		if (!more)
-			return NULL;
-		c->events = more;
+			return -ENOMEM;
+		c->starts = more;
 		c->room = room;
 	}
-	in_memory += sizeof(*c->events);
-	return &c->events[c->n++];
+	in_memory += sizeof(*c->starts);
+	c->starts[c->n++] = (uint32_t)c->data_len; /* it isn't full yet */
+	return 0;
 }
 
 uint8_t *ckpt_chunk_data(struct ckpt_chunk *c, uint64_t len)
@@ -424,11 +425,10 @@ void ckpt_chunk_trim(struct ckpt_chunk *c, uint64_t data_len)
 	c->data_len = data_len;
 }
 
-void ckpt_chunk_undo(struct ckpt_chunk *c, uint64_t data_len)
+void ckpt_chunk_undo(struct ckpt_chunk *c)
 {
-	ckpt_chunk_trim(c, data_len);
-	c->n--;
-	in_memory -= sizeof(*c->events);
+	ckpt_chunk_trim(c, c->starts[--c->n]);
+	in_memory -= sizeof(*c->starts);
 }
 
 bool ckpt_chunk_full(const struct ckpt_chunk *c)
@@ -441,11 +441,11 @@ bool ckpt_chunk_full(const struct ckpt_chunk *c)
 
 void ckpt_chunk_close(struct ckpt_chunk *c)
 {
-	struct ckpt_event *events = realloc(c->events, (c->n + !c->n) * sizeof(*events));
+	uint32_t *starts = realloc(c->starts, (c->n + !c->n) * sizeof(*starts));
 	uint8_t *data = realloc(c->data, c->data_len + 1);
 
-	if (events)
-		c->events = events;
+	if (starts)
+		c->starts = starts;
 	if (data)
 		c->data = data;
 	c->closed = true;
@@ -457,7 +457,7 @@ int ckpt_chunk_load(struct ckpt_chunk *c)
 {
 	int err;
 
-	if (c->events)
+	if (c->starts)
 		return 0;
 	err = unpack(c);
 	if (err)

@@ -29,8 +29,9 @@ static struct ckpt_task *table[HASH_SIZE], *all;
 static pthread_t tracer;
 static unsigned int untold; /* tasks with untold set */
 static struct ckpt_task *expected;
-static bool counted;   /* nothing has come or gone since others were counted */
-static size_t members; /* processes that aren't copies, and the expected one's threads */
+static bool counted;	   /* nothing has come or gone since others were counted */
+static unsigned int alone; /* so many stops in a row were of one task, and no signal came */
+static size_t members;	   /* processes that aren't copies, and the expected one's threads */
 
 #define LOOK_AROUND 16 /* waits for the expected one between looks at the others */
 
@@ -447,9 +448,10 @@ static void tell(void)
 		t->ops->stopped(t, &t->stop);
 }
 
-void ckpt_expect(struct ckpt_task *t)
+void ckpt_expect(struct ckpt_task *t, bool soon)
 {
-	expected = t;
+	if (soon || alone > LOOK_AROUND)
+		expected = t;
 }
 
 static void count_member(struct ckpt_task *t, void *arg)
@@ -497,8 +499,10 @@ static int wait_any(int options)
 		tid = waitpid(options ? -1 : whom(), &status, __WALL | options);
 	if (tid <= 0) {
 		expected = NULL;
+		alone = 0;
 		return tid ? -errno : -EAGAIN;
 	}
+	alone = tid == last ? alone + 1 : 0;
 	last = tid;
 	t = ckpt_find(tid);
 	if (!t) {

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <linux/futex.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 
@@ -313,39 +312,25 @@ static void set_clock(long ns)
 /* Whether t, in the kernel, comes back soon; then it is at its stop. */
 static bool comes_back(struct ckpt_task *t)
 {
-	double end = ckpt_now() + GRACE_NS * 1e-9;
+	enum ckpt_sleeps sleeps = t->thread->sleeps;
+	double end;
 	int err;
 
+	t->thread->sleeps = CKPT_SLEEPS_YES; /* if it doesn't come */
+	if (sleeps == CKPT_SLEEPS_YES)
+		return false;
+	if (sleeps == CKPT_SLEEPS_NO) {
+		/* If it takes long all the same, the tracer's own clock says so. */
+		err = ckpt_wait(t, NULL);
+		return !err || !ckpt_wait(t, NULL);
+	}
+	end = ckpt_now() + GRACE_NS * 1e-9;
 	set_clock(GRACE_NS);
 	do
 		err = ckpt_wait(t, NULL);
 	while (err == -EINTR && ckpt_now() < end);
 	set_clock(0);
 	return !err;
-}
-
-/* Calls that wait, if they do anything. */
-static bool sleeps(const struct ckpt_thread *th)
-{
-	switch (th->nr) {
-	case SYS_futex:
-		switch (th->args[1] & FUTEX_CMD_MASK) {
-		case FUTEX_WAIT:
-		case FUTEX_WAIT_BITSET:
-		case FUTEX_LOCK_PI:
-		case FUTEX_LOCK_PI2:
-		case FUTEX_WAIT_REQUEUE_PI:
-			return true;
-		}
-		return false;
-	case SYS_nanosleep:
-	case SYS_clock_nanosleep:
-	case SYS_pause:
-	case SYS_rt_sigsuspend:
-		return true;
-	default:
-		return false;
-	}
 }
 
 void ckpt_turns_called(struct ckpt_task *t)
@@ -357,7 +342,7 @@ void ckpt_turns_called(struct ckpt_task *t)
 	if (!to || t->state != CKPT_RUNNING ||
 	    (t->thread->class != CKPT_CALL_ANSWER && t->thread->class != CKPT_CALL_RESTART))
 		return;
-	if (!sleeps(t->thread) && comes_back(t)) {
+	if (comes_back(t)) {
 		ckpt_dispatch(t);
 		return;
 	}

@@ -12,6 +12,9 @@
 
 #include "ckptcore/internal.h"
 
+/* Whether a call sleeps, as far as can be told before it is made. */
+enum ckpt_sleeps { CKPT_SLEEPS_MAYBE, CKPT_SLEEPS_NO, CKPT_SLEEPS_YES };
+
 /* What is known of one thread of the live target. */
 struct ckpt_thread {
 	bool let;	  /* the debugger lets it run */
@@ -38,6 +41,7 @@ struct ckpt_thread {
 	uint64_t args[6];
 	const struct ckpt_call *call;
 	enum ckpt_call_class class;
+	enum ckpt_sleeps sleeps;
 	struct ckpt_call_entry entry;
 };
 
@@ -57,6 +61,8 @@ void ckpt_turns_let(struct ckpt_task *t, int request, int sig);
 struct ckpt_task *ckpt_turns_next(const struct ckpt_timeline *tl);
 /* From now on it is to's turn. */
 void ckpt_turns_turn(struct ckpt_timeline *tl, struct ckpt_task *to);
+/* sleeps.c: of t's call, before which it stands. */
+enum ckpt_sleeps ckpt_sleeps(const struct ckpt_task *t);
 /* t has just been let into the kernel: when that takes long another's turn
  * comes; its stop, if it comes soon, is dealt with. */
 void ckpt_turns_called(struct ckpt_task *t);

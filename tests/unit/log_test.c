@@ -121,7 +121,7 @@ static off_t file_size(void)
 static void spots_come_back(void)
 {
 	struct ckpt_timeline *tl = history(100000);
-	uint64_t raw = tl->nevents * sizeof(struct ckpt_event) + tl->data_len;
+	uint64_t raw = tl->nevents * sizeof(uint32_t) + tl->data_len;
 
 	ok(ckpt_store_memory() <= LIMIT + (64 << 10) + 1000, "%llu bytes of %llu are in memory",
 	   (unsigned long long)ckpt_store_memory(), (unsigned long long)raw);
@@ -285,6 +285,68 @@ static void damage_is_noticed(void)
 	ok(lost > 1000, "%d of 7143 events are lost", lost);
 }
 
+/* Values of all lengths, each at each place. */
+static struct ckpt_event edge_event(size_t i)
+{
+	static const uint64_t edge[] = {
+		0,	   1,	       255,	  256, 0xffffffff, 0x7fffffffe4f0, (uint64_t)-512,
+		INT64_MAX, 1ull << 63, UINT64_MAX
+	};
+	const size_t n = sizeof(edge) / sizeof(*edge);
+	struct ckpt_event ev = { .kind = (uint8_t)(i % (CKPT_EV_TURN + 1)),
+				 .turn = i % 2,
+				 .nr = (int16_t)(i % 3 ? (int)i * 7 : -1),
+				 .result = (int64_t)edge[i % n],
+				 .ip = edge[(i + i / n) % n],
+				 .file = (int)(i % 5) * 1000 - 1 };
+
+	for (size_t k = 0; k < 6; k++)
+		ev.args[k] = edge[(i * (k + 2) + k) % n];
+	return ev;
+}
+
+static void values_stay_as_they_are(void)
+{
+	struct ckpt_timeline *tl = ckpt_timeline_create();
+
+	for (size_t i = 0; i < 100; i++) {
+		const struct ckpt_event ev = edge_event(i);
+
+		need(!ckpt_log_add(tl, &ev));
+		need(i % 4 || !ckpt_log_note(tl, "abc", 3));
+	}
+	for (size_t i = 0; i < 100; i++) {
+		const struct ckpt_event ev = edge_event(i), now = ckpt_log_event(tl, i);
+
+		need(now.kind == ev.kind && now.turn == ev.turn && now.nr == ev.nr);
+		need(now.result == ev.result && now.ip == ev.ip && now.file == ev.file);
+		need(!memcmp(now.args, ev.args, sizeof(ev.args)));
+		need(now.data_len == (i % 4 ? 0 : 16 + 3));
+	}
+	ok(true, "each value stays as it is");
+}
+
+/* As a small program's read(): registers that it doesn't use have other pointers. */
+static void a_call_is_small(void)
+{
+	const struct ckpt_event ev = { .kind = CKPT_EV_CALL,
+				       .nr = SYS_read,
+				       .result = 64,
+				       .args = { 3, 0x7fffffffe4f0, 64, 0x7ffff7de2b60,
+						 0x1999999999999999 },
+				       .ip = 0x7ffff7ecb2ad,
+				       .file = -1 };
+	struct ckpt_timeline *tl = ckpt_timeline_create();
+	uint64_t before, size;
+	uint8_t buf[64] = { 0 };
+
+	add(tl, 1, 1); /* the first makes the chunk */
+	before = ckpt_store_memory();
+	need(!ckpt_log_add(tl, &ev) && !ckpt_log_note(tl, buf, sizeof(buf)));
+	size = ckpt_store_memory() - before - sizeof(buf);
+	ok(size <= 64, "a call has %llu bytes beyond its data", (unsigned long long)size);
+}
+
 static void the_newest_is_taken_back(void)
 {
 	struct ckpt_timeline *tl = history(3000);
@@ -320,10 +382,10 @@ static void part(void (*test)(void))
 int main(void)
 {
 	static void (*const parts[])(void) = {
-		spots_come_back,	  nobody_else_sees_it,	what_is_forgotten_makes_room,
-		histories_share,	  file_size_is_limited, disk_is_full,
-		others_fill_the_disk,	  folder_cannot_be_had, damage_is_noticed,
-		the_newest_is_taken_back,
+		spots_come_back,	  nobody_else_sees_it,	   what_is_forgotten_makes_room,
+		histories_share,	  file_size_is_limited,	   disk_is_full,
+		others_fill_the_disk,	  folder_cannot_be_had,	   damage_is_noticed,
+		the_newest_is_taken_back, values_stay_as_they_are, a_call_is_small,
 	};
 	char command[80];
 

@@ -606,19 +606,29 @@ static const struct ckpt_task_ops live_ops = { .name = "live",
 					       .stopped = live_stopped,
 					       .forked = live_forked };
 
+static void on_tick(int sig)
+{
+	(void)sig;
+}
+
 /* To the next mark; false: it has ended. */
 static bool run_on(void)
 {
+	const struct itimerval tick = { { 0, 10000 }, { 0, 10000 } }, off = { 0 };
+
 	marked = false;
+	setitimer(ITIMER_REAL, &tick, NULL);
 	ckpt_target_resume(tl->live, PTRACE_CONT, 0);
 	while (tl->live && !marked)
 		if (ckpt_wait_any() == -ECHILD)
 			break;
+	setitimer(ITIMER_REAL, &off, NULL);
 	return tl->live && marked;
 }
 
 static void start(void)
 {
+	const struct sigaction ticks = { .sa_handler = on_tick };
 	int go[2];
 	char byte = 0;
 	pid_t pid;
@@ -635,6 +645,7 @@ static void start(void)
 		mark();
 		program();
 	}
+	sigaction(SIGALRM, &ticks, NULL);
 	need(!ckpt_seize(pid, pid, &live_ops, true, &tl->live));
 	need(write(go[1], &byte, 1) == 1);
 	close(go[0]);

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Whether a thread's call is going to sleep. To find out by waiting for it takes a clock,
+ * and to set one costs as much as a call. An answer that is wrong costs time, no more:
+ * whose turn is next is recorded.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "ckptcore/outside.h"
+#include "ckptcore/turns.h"
+
+/* A descriptor of ours for what is behind one of a process's, or -1. */
+static int borrow(pid_t pid, int fd)
+{
+	static pid_t of;
+	static int pidfd = -1;
+	int mine = of == pid ? (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0) : -1;
+
+	if (mine >= 0 || (of == pid && errno != ESRCH))
+		return mine;
+	if (pidfd >= 0)
+		close(pidfd);
+	of = pid;
+	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	return (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+}
+
+/* Whether nothing is to be had, or no room, behind t's descriptor. Only pipes and sockets
+ * are asked: to close a file can mean to wait for the program, if it serves it, and
+ * /proc/mounts tells of a change only once. */
+static bool is_stuck(const struct ckpt_task *t, int fd, short event)
+{
+	const struct ckpt_outside *o = t->timeline->outside;
+	const struct ckpt_file *f = o ? ckpt_outside_find(o, fd) : NULL;
+	struct pollfd p = { .fd = -1, .events = event };
+	bool stuck;
+
+	if (f && (S_ISFIFO(f->mode) || S_ISSOCK(f->mode)))
+		p.fd = borrow(t->tgid, fd);
+	if (p.fd < 0)
+		return false;
+	stuck = poll(&p, 1, 0) == 0 && !(fcntl(p.fd, F_GETFL) & O_NONBLOCK);
+	close(p.fd);
+	return stuck;
+}
+
+/* Whether the next thread is at the end of a call. One that computes would keep its
+ * turn for long, while what t waits for may be there at once. */
+static bool others_talk(const struct ckpt_task *t)
+{
+	const struct ckpt_task *next = ckpt_turns_next(t->timeline);
+
+	return next && next->in_call;
+}
+
+static enum ckpt_sleeps waits_for(const struct ckpt_task *t, short event, uint64_t flags)
+{
+	if (flags & MSG_DONTWAIT || !others_talk(t))
+		return CKPT_SLEEPS_MAYBE;
+	return is_stuck(t, (int)t->thread->args[0], event) ? CKPT_SLEEPS_YES : CKPT_SLEEPS_MAYBE;
+}
+
+enum ckpt_sleeps ckpt_sleeps(const struct ckpt_task *t)
+{
+	const struct ckpt_thread *th = t->thread;
+
+	if (!(ckpt_call_flags(th->call, th->args) & CKPT_CALL_BLOCKS))
+		return CKPT_SLEEPS_NO;
+	switch (th->nr) {
+	case SYS_futex: /* those that wait */
+	case SYS_nanosleep:
+	case SYS_clock_nanosleep:
+	case SYS_pause:
+	case SYS_rt_sigsuspend:
+		return CKPT_SLEEPS_YES;
+	case SYS_read:
+	case SYS_readv:
+	case SYS_accept:
+	case SYS_accept4:
+		return waits_for(t, POLLIN, 0);
+	case SYS_recvfrom:
+		return waits_for(t, POLLIN, th->args[3]);
+	case SYS_recvmsg:
+		return waits_for(t, POLLIN, th->args[2]);
+	case SYS_write:
+	case SYS_writev:
+		return waits_for(t, POLLOUT, 0);
+	case SYS_sendto:
+		return waits_for(t, POLLOUT, th->args[3]);
+	default:
+		return CKPT_SLEEPS_MAYBE;
+	}
+}
