@@ -230,9 +230,14 @@ static struct ckpt_rule *with_cell(const struct ckpt_rule *rules, size_t n)
 	return r;
 }
 
-int fred_seek_start(size_t interval, struct ckpt_task *from, struct ckpt_task **ret)
+static void tell_progress(size_t interval)
 {
 	fred_progress_at("looking back: snapshot", interval + 1, F.tl->nsnaps);
+}
+
+int fred_seek_start(size_t interval, struct ckpt_task *from, struct ckpt_task **ret)
+{
+	tell_progress(interval);
 	return from ? ckpt_puppet_clone(from, ret) : ckpt_puppet_create(F.tl, interval, ret);
 }
 
@@ -350,6 +355,10 @@ static int scan(const struct span *at, struct ckpt_task *from, const struct ckpt
 		}
 		if (!err && good(p, rule_at(rules, n, leg.run.site)))
 			*last = i + 1;
+		if (!err && ckpt_cancelled && ckpt_cancelled())
+			err = -EINTR;
+		if (i % 64 == 0)
+			tell_progress(at->interval);
 	}
 	ckpt_puppet_destroy(p);
 	ckpt_stats.probes++;
