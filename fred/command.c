@@ -488,6 +488,15 @@ static void op_met(json_object *in, json_object *out)
 	put(out, "status", F.now && F.vt ? "ok" : "error");
 }
 
+/* Whether ^C has ended the last function that the debugger called, in a copy. */
+static void op_interrupted(json_object *in, json_object *out)
+{
+	(void)in;
+	put_bool(out, "interrupted", F.call_interrupted);
+	F.call_interrupted = false;
+	put(out, "status", "ok");
+}
+
 static void op_drop(json_object *in, json_object *out)
 {
 	(void)in;
@@ -558,6 +567,7 @@ static const struct {
 	{ "met", op_met },
 	{ "drop", op_drop },
 	{ "reattach", op_reattach },
+	{ "interrupted", op_interrupted },
 	{ "checkpoint", fred_op_checkpoint },
 	{ "checkpoints", fred_op_checkpoints },
 	{ "restart", fred_op_restart },
@@ -580,7 +590,8 @@ static const struct {
 static bool given_up(void)
 {
 	fred_progress_tick();
-	return strchr("ZX", ckpt_proc_state(asking)) || ckpt_signal_waits(asking, SIGINT);
+	return strchr("ZX", ckpt_proc_state(asking)) || ckpt_signal_waits(asking, SIGINT) ||
+	       fred_forward_interrupted();
 }
 
 long fred_command(struct ckpt_task *t, const char *request, char *reply, size_t room)

@@ -162,15 +162,27 @@ static bool interrupted_amid(void)
 	return interrupted() || ckpt_signal_waits(F.debugger->tgid, SIGINT);
 }
 
-static void report_interrupt(struct vpt_thread *vt)
+bool fred_forward_interrupted(void)
 {
-	siginfo_t si = { .si_signo = SIGINT, .si_code = SI_KERNEL };
+	return F.tl && F.debugger && interrupted_amid();
+}
 
+void fred_forward_take_interrupt(void)
+{
+	if (!F.tl)
+		return;
 	F.interrupted = false;
 	if (F.tl->live && ckpt_key_waits(F.tl->live, SIGINT))
 		F.key_stays = ckpt_swallow(F.tl->live, SIGINT);
 	if (F.key_stays)
 		fred_say("^C will strike the program once more, at its newest point");
+}
+
+static void report_interrupt(struct vpt_thread *vt)
+{
+	siginfo_t si = { .si_signo = SIGINT, .si_code = SI_KERNEL };
+
+	fred_forward_take_interrupt();
 	fred_timeline_tell(vt, ckpt_vtid(F.now), W_STOPCODE(SIGINT), &si);
 }
 

@@ -26,4 +26,9 @@ void fred_timeline_announce_exec(struct vpt_thread *vt);
 /* The live process plays again, as far as it still exists. */
 void fred_timeline_drop_puppet(void);
 
+/* ^C was pressed while a puppet ran, or a search was made. */
+bool fred_forward_interrupted(void);
+/* It ends what it was meant for: nobody else gets it. */
+void fred_forward_take_interrupt(void);
+
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <json-c/json.h>
 
+#include "fred/forward.h"
 #include "fred/seek.h"
 
 static inline const char *get(json_object *in, const char *key, const char *fallback)
@@ -63,11 +64,13 @@ static inline void refuse(json_object *out, const char *why)
 /* The same. -EINTR: the user doesn't want it any more; -EPROTO: a search says why. */
 static inline void fail(json_object *out, int err)
 {
-	if (err == -EINTR)
-		put(out, "status", "interrupted");
-	else
+	if (err != -EINTR) {
 		refuse(out,
 		       err == -EPROTO && fred_seek_error[0] ? fred_seek_error : strerror(-err));
+		return;
+	}
+	fred_forward_take_interrupt();
+	put(out, "status", "interrupted");
 }
 
 #endif

@@ -337,12 +337,10 @@ static void take_clean(void)
 		ckpt_puppet_destroy(former);
 }
 
-/* A function called in the past runs: such a copy is on its own, and thrown
- * away when the registers come back. */
-static void forward_calling(struct vpt_thread *vt, int request)
+/* Runs it up to a stop, which is told. */
+static void call_in_copy(struct vpt_thread *vt, struct ckpt_task *t, int request)
 {
 	siginfo_t si = vpt_trap_info(SI_KERNEL);
-	struct ckpt_task *t = vt->task;
 
 	while (!ckpt_resume(
 		t, request == PTRACE_SINGLESTEP ? PTRACE_SYSEMU_SINGLESTEP : PTRACE_SYSEMU, 0)) {
@@ -356,6 +354,8 @@ static void forward_calling(struct vpt_thread *vt, int request)
 			continue;
 		}
 		if (t->state == CKPT_EVENT) {
+			F.call_interrupted = true;
+			fred_forward_take_interrupt();
 			memset(&si, 0, sizeof(si));
 			si.si_signo = SIGINT;
 			vpt_report(vt, W_STOPCODE(SIGINT), &si);
@@ -367,6 +367,15 @@ static void forward_calling(struct vpt_thread *vt, int request)
 	fred_say("the copy in which the function ran has died; the program is as before");
 	take_clean();
 	vpt_report(vt, W_STOPCODE(SIGTRAP), &si);
+}
+
+/* A function called in the past runs: such a copy is on its own, and thrown
+ * away when the registers come back. */
+static void forward_calling(struct vpt_thread *vt, int request)
+{
+	ckpt_cancelled = fred_forward_interrupted;
+	call_in_copy(vt, vt->task, request);
+	ckpt_cancelled = NULL;
 }
 
 static bool registers_are_back(const struct vpt_thread *vt)

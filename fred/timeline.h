@@ -44,6 +44,7 @@ struct fred_timeline {
 	bool peeking;		  /* the staged one plays, unannounced */
 	struct ckpt_task *origin; /* peeking: who played */
 	enum fred_taint taint;
+	bool call_interrupted;	 /* ^C has ended a function that the debugger had called */
 	struct ckpt_task *clean; /* unless CLEAN: the puppet as it was */
 	bool said_unchangeable;	 /* that the past can't be changed */
 	bool key_stays;		 /* ^C waits for the live process and couldn't be taken away */

@@ -237,6 +237,7 @@ class Stops:
                 if not gdb.parse_and_eval(b.condition):
                     return False
             except gdb.error:
+                quit_if_interrupted()
                 return True        # gdb stops there, too, and says why
         if hasattr(b, "stop") and not b.stop():
             return False

@@ -329,6 +329,12 @@ class Effort:
             seconds, n["restarts"], s["snapshots kept"], n["search runs"], n["evaluations"]))
 
 
+def quit_if_interrupted():
+    """A function that gdb called in the past was ended by ^C: gdb takes that for an error, the user means the command."""
+    if fred.ask("interrupted")["interrupted"]:
+        raise KeyboardInterrupt
+
+
 def fail(r):
     if r["status"] == "interrupted":
         raise KeyboardInterrupt

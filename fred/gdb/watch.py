@@ -74,6 +74,7 @@ class Judge:
                 return True
             v = self.plain(gdb.parse_and_eval(self.text))
         except gdb.error:
+            quit_if_interrupted()
             return True
         return bool(v) if self.truth else v != self.now
 
