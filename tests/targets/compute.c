@@ -12,16 +12,6 @@ static unsigned long churn(unsigned long x)
 	return x ^ x << 17;
 }
 
-/* For a debugger to call: 0, after a while. */
-int slow(void)
-{
-	volatile int k = 0;
-
-	while (k < 50000000)
-		k++;
-	return k - 50000000;
-}
-
 int tail(int x)
 {
 	int y = x + 1;		/* MARK tail */
@@ -39,4 +29,14 @@ int main(int argc, char **argv)
 	a += 3;			/* MARK plain */
 	printf("%lu %d\n", state, a);	/* MARK print */
 	return 0;
+}
+
+/* For a debugger to call: 0, after a while. */
+int slow(void)
+{
+	volatile int k = 0;
+
+	while (k < 50000000)
+		k++;
+	return k - 50000000;
 }
