@@ -427,7 +427,7 @@ int fred_seek_instruction(const struct fred_moment *m, struct ckpt_task **ret)
 	int err;
 
 	if (fred_trail_leads_to(m))
-		return fred_trail_follow(m, ret);
+		return fred_trail_follow(ret);
 	err = last_turn(&at, &p);
 	if (err <= 0)
 		return err;

@@ -88,11 +88,10 @@ static int go(unsigned int steps, struct ckpt_task **ret)
 	return 0;
 }
 
-int fred_trail_follow(const struct fred_moment *m, struct ckpt_task **ret)
+int fred_trail_follow(struct ckpt_task **ret)
 {
 	int err = go(trail.steps - 1, ret);
 
-	(void)m;
 	return err ? err : 1;
 }
 

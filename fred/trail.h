@@ -16,8 +16,9 @@
 int fred_trail_walk(struct ckpt_task *p, unsigned int steps) __must_check;
 /* Whether m is what was found last, and the way to it is known. */
 bool fred_trail_leads_to(const struct fred_moment *m);
-/* The point one instruction before such an m; as fred_seek_instruction(). */
-int fred_trail_follow(const struct fred_moment *m, struct ckpt_task **ret) __must_check;
+/* The point one instruction before the moment to which it leads; as
+ * fred_seek_instruction(). */
+int fred_trail_follow(struct ckpt_task **ret) __must_check;
 /*
  * Replaces *p, which was found last, by the point at most n instructions before, if
  * that is known: not past one at which `stops' is true. The number of instructions,

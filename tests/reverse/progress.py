@@ -72,16 +72,21 @@ def test_found():
         b.check(rows[at + 1:at + 3] + [rows[at + 3][:23]], ["Continuing.", "", "Temporary breakpoint 3,"], "below the command")
 
 
+def interrupted_twice(b):
+    """^C on the way forward from main"""
+    b.cmd("tbreak main")
+    b.cmd("reverse-continue")
+    b.cmd(NEVER)
+    for _ in range(2):
+        shown(b, "continue", "fred: going forward: snapshot")
+        b.interrupt()
+        b.expect_stop()
+        b.check(b.where().function, "churn", "^C in the past")
+
+
 def test_forward_in_the_past():
     with long_past() as b:
-        b.cmd("tbreak main")
-        b.cmd("reverse-continue")
-        b.cmd(NEVER)
-        for _ in range(2):
-            shown(b, "continue", "fred: going forward: snapshot")
-            b.interrupt()
-            b.expect_stop()
-            b.check(b.where().function, "churn", "^C in the past")
+        interrupted_twice(b)
         b.cmd("delete")
         b.cmd("reverse-stepi")
         b.cmd("stepi")
@@ -110,14 +115,7 @@ def test_forward_while_a_call_waits():
     with long_past() as b:
         b.expect("catch syscall write", "Catchpoint")
         b.expect("continue", r"call to syscall write")
-        b.cmd("tbreak main")
-        b.cmd("reverse-continue")
-        b.cmd(NEVER)
-        for _ in range(2):
-            shown(b, "continue", "fred: going forward: snapshot")
-            b.interrupt()
-            b.expect_stop()
-            b.check(b.where().function, "churn", "^C in the past")
+        interrupted_twice(b)
         b.cmd("delete")
         b.expect("continue", "exited normally", timeout=60)
 
