@@ -218,6 +218,12 @@ void ckpt_clock_called(struct ckpt_timeline *tl)
 
 /* -------------------------------------------------------------------- the code */
 
+bool ckpt_clock_covers(const struct ckpt_task *t, uint64_t addr)
+{
+	return t->clock_code &&
+	       addr - t->clock_code < (uint64_t)(ckpt_clock_code_real - ckpt_clock_code);
+}
+
 bool ckpt_clock_amid(struct ckpt_task *t)
 {
 	const struct user_regs_struct *r;
@@ -225,7 +231,7 @@ bool ckpt_clock_amid(struct ckpt_task *t)
 	if (!t->clock_code)
 		return false;
 	r = ckpt_regs(t);
-	if (r->rip - t->clock_code < (uint64_t)(ckpt_clock_code_real - ckpt_clock_code))
+	if (ckpt_clock_covers(t, r->rip))
 		return true;
 	return r->rip - CKPT_VSYSCALL < CKPT_PAGE_MIN && r->rsp - CKPT_RING < CKPT_RING_SIZE;
 }

@@ -42,6 +42,8 @@ void ckpt_clock_called(struct ckpt_timeline *tl);
 int ckpt_clock_stopped(struct ckpt_task *t) __must_check;
 /* It goes on with that signal. If it dies by it with a core file, that won't show us. */
 void ckpt_clock_signal(struct ckpt_task *t, int sig);
+/* Whether addr is of the code, but for its call: no place to stop at. */
+bool ckpt_clock_covers(const struct ckpt_task *t, uint64_t addr);
 /* Whether t is amid the code; has that finished, watchpoints may strike. */
 bool ckpt_clock_amid(struct ckpt_task *t);
 int ckpt_clock_finish(struct ckpt_task *t) __must_check;

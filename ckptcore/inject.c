@@ -362,10 +362,14 @@ static int enter_to_run(struct ckpt_task *t, struct ckpt_guest *g)
 	const uint64_t faults =
 		1ull << (SIGTRAP - 1) | 1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1);
 	const uint64_t others = ~faults;
-	int err = ckpt_guest_enter(t, g);
+	uint64_t mask;
+	int err = ptrace(PTRACE_GETSIGMASK, t->tid, 8, &mask) < 0 ? -ESRCH : 0;
 
+	if (!err)
+		err = ckpt_guest_enter(t, g);
 	if (!err && ptrace(PTRACE_SETSIGMASK, t->tid, 8, &others) < 0)
 		err = -ESRCH;
+	g->mask = mask; /* a copy's, too */
 	return err;
 }
 

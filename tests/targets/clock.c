@@ -1,5 +1,5 @@
 /*
- * Reads the clock in many ways, and keeps what it read. cc: -O1 -pthread
+ * Reads the clock in many ways, and keeps what it read. cc: -pthread
  */
 #include <pthread.h>
 #include <setjmp.h>
@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define N 12000		/* more than the ring has room for */
+#define N 4000		/* the last so many are kept */
 
 static long long seen[N], newest;
 static int count, backwards, child_status, faults, ticks;
@@ -146,7 +146,7 @@ static void with_ticks(void)
 
 int main(void)
 {
-	straight(9000);
+	straight(9000);	/* more than the ring has room for */
 	others();	/* MARK others */
 	bad();		/* MARK bad */
 	in_threads();	/* MARK threads */

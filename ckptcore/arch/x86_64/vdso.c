@@ -18,7 +18,7 @@
 #include "ckptcore/clock.h"
 
 #define INJECT_OFFSET 16 /* in __vdso_getcpu's room: syscall; int3 */
-#define CLOCK_OFFSET 16	 /* in __vdso_clock_gettime's: how all of them read it */
+#define CLOCK_OFFSET 10	 /* in __vdso_clock_gettime's, behind the jump there */
 #define CLOCK_FUNCTION "__vdso_clock_gettime"
 
 static const struct {
