@@ -293,6 +293,21 @@ static int into_callee(const struct fred_moment *m, struct ckpt_task **ret)
 	return err;
 }
 
+/* Whether p, which stands behind a call as rule says, is where `line' is: that call
+ * ended the line before. */
+static int is_at(struct ckpt_task *p, struct ckpt_task *line, const struct ckpt_rule *rule)
+{
+	struct fred_moment m;
+	uint64_t n;
+	int err;
+
+	if (ckpt_canonical(p).rip != ckpt_canonical(line).rip)
+		return 0;
+	fred_moment_of(p, &m);
+	err = fred_seek_count(line, &m, rule, 1, &n);
+	return err ? err : !n;
+}
+
 /* The last call between the line's beginning and m that went into a function
  * with lines. 0: none. */
 static int last_callee(const struct fred_moment *m, const struct spot *s, struct ckpt_task *line,
@@ -316,6 +331,11 @@ static int last_callee(const struct fred_moment *m, const struct spot *s, struct
 			break;
 		ckpt_puppet_destroy(at);
 		at = before;
+		err = is_at(at, line, &rs.r[which]);
+		if (err) {
+			err = err < 0 ? err : 0;
+			break;
+		}
 		fred_moment_of(at, &behind);
 		err = into_callee(&behind, ret);
 	}

@@ -20,6 +20,7 @@ int main(void)
 	n = 1;			/* MARK first */
 	inner();		/* MARK before */
 	outer();		/* MARK call */
+	n *= 2;			/* MARK behind */
 	printf("%d\n", n);	/* MARK print */
 	return 0;
 }
