@@ -695,13 +695,26 @@ void ckpt_record_resume(struct ckpt_task *t, int request, int sig)
 		enter(t, sig);
 		return;
 	}
+	if (th->held && !sig)
+		sig = th->sig;
 	if (sig && !has_effect(t, sig))
 		sig = 0;
+	if (sig && tl->nthreads > 1 && !th->held && ckpt_signal_kills(t, sig)) {
+		/* It kills: once the debugger has resumed the other threads, too. */
+		th->held = true;
+		th->sig = sig;
+		return;
+	}
+	if (th->held)
+		th->sig = 0;
+	th->held = false;
 	if (sig && sig != th->siginfo.si_signo) /* the user's: `signal N' */
 		th->siginfo = (siginfo_t){ .si_signo = sig, .si_code = SI_USER };
 	if (rec->changed) {
 		after_change(tl, sig);
 	} else if (sig && ckpt_deliver_masked(t, sig, ckpt_record_where(tl))) {
+		if (t->state == CKPT_RUNNING)
+			return;
 		if (t->state == CKPT_DEAD || request == PTRACE_SINGLESTEP)
 			t->ops->stopped(t, &t->stop);
 		else
@@ -723,9 +736,10 @@ void ckpt_record_resume(struct ckpt_task *t, int request, int sig)
 		run_on(t, PTRACE_SYSCALL, 0);
 		return;
 	}
-	/* A step is over at once: no need to go to sleep for it. */
+	/* A step is over at once: no need to go to sleep for it. But a leader that the signal
+	 * kills is told only behind its threads. */
 	run_on(t, PTRACE_SINGLESTEP, sig);
-	if (t->state != CKPT_RUNNING)
+	if (t->state != CKPT_RUNNING || (sig && tl->nthreads > 1))
 		return;
 	while (ckpt_wait(t, NULL) == -EINTR)
 		;

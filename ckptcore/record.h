@@ -43,7 +43,8 @@ void ckpt_record_tick(struct ckpt_timeline *tl);
 /*
  * sigmask.c: when t, at the stop of signal sig, is in a call that waits with
  * another signal mask: delivers it, and takes a snapshot behind that (@before: as
- * below). True: t stands at the handler's first instruction, or is dead.
+ * below). True: t stands at the handler's first instruction, is dead, or runs to its
+ * death.
  */
 bool ckpt_deliver_masked(struct ckpt_task *t, int sig, enum ckpt_end before);
 

@@ -152,6 +152,8 @@ enum ckpt_halt ckpt_puppet_run(struct ckpt_task *p, struct ckpt_run *run);
 
 /* One instruction, without probes. HALT_STEP, or what came instead. */
 enum ckpt_halt ckpt_puppet_step(struct ckpt_task *p, struct ckpt_run *run);
+/* Gives p what the kernel wrote for other threads next, before event number `until'. */
+int ckpt_puppet_take_writes(struct ckpt_task *p, uint64_t until) __must_check;
 
 /* The first cells are the legs' own. */
 enum { CKPT_CELL_END, CKPT_CELL_HITS, CKPT_CELL_FREE };

@@ -49,21 +49,47 @@ static int waits_with(struct ckpt_task *t, uint64_t *ret)
 	return at ? ckpt_read(t, at, ret, 8) : -ENOENT;
 }
 
+/* Whether t's program has a handler for sig. */
+static bool is_caught(const struct ckpt_task *t, int sig)
+{
+	char status[CKPT_PROC_SIZE];
+
+	ckpt_proc_read(t->tid, "status", status, sizeof(status));
+	return ckpt_proc_field(status, "SigCgt", 16) >> (sig - 1) & 1;
+}
+
+/* Signals that don't kill by themselves. */
+#define HARMLESS                                                                 \
+	(1ull << (SIGCHLD - 1) | 1ull << (SIGURG - 1) | 1ull << (SIGWINCH - 1) | \
+	 1ull << (SIGCONT - 1) | 1ull << (SIGSTOP - 1) | 1ull << (SIGTSTP - 1) | \
+	 1ull << (SIGTTIN - 1) | 1ull << (SIGTTOU - 1))
+
+bool ckpt_signal_kills(const struct ckpt_task *t, int sig)
+{
+	char status[CKPT_PROC_SIZE];
+
+	ckpt_proc_read(t->tid, "status", status, sizeof(status));
+	return !((ckpt_proc_field(status, "SigCgt", 16) | ckpt_proc_field(status, "SigIgn", 16) |
+		  HARMLESS) >>
+			 (sig - 1) &
+		 1);
+}
+
 bool ckpt_deliver_masked(struct ckpt_task *t, int sig, enum ckpt_end before)
 {
 	const struct user_regs_struct *r = ckpt_regs(t);
-	char status[CKPT_PROC_SIZE];
 	uint64_t mask, former;
+	bool dies = false;
 
 	if (t->state != CKPT_SIGNAL || t->stop.sig != sig || (long)r->orig_rax != t->thread->nr ||
 	    !(ckpt_interrupted((int64_t)r->rax) || (int64_t)r->rax == -EINTR) ||
 	    waits_with(t, &mask))
 		return false;
-	ckpt_proc_read(t->tid, "status", status, sizeof(status));
-	if (!(ckpt_proc_field(status, "SigCgt", 16) >> (sig - 1) & 1)) {
+	if (!is_caught(t, sig)) {
 		if (sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU)
 			return false; /* it stops, and the call goes on */
-		/* Its death. */
+		/* Its death, told behind its threads' if it leads some. */
+		dies = t->timeline->nthreads > 1;
 		ckpt_snapshot(t->timeline, before, false, sig, &t->thread->siginfo);
 	} else if (before != CKPT_END_CALL) {
 		/* epoll_pwait has ended, by EINTR, and that is recorded. */
@@ -74,9 +100,11 @@ bool ckpt_deliver_masked(struct ckpt_task *t, int sig, enum ckpt_end before)
 	if (ptrace(PTRACE_GETSIGMASK, t->tid, 8, &former) < 0 ||
 	    ptrace(PTRACE_SETSIGMASK, t->tid, 8, &mask) < 0)
 		return false;
-	/* To the handler's first instruction, or to its death. */
+	/* To the handler's first instruction, or its death. */
 	if (ckpt_resume(t, PTRACE_SINGLESTEP, sig))
 		return false;
+	if (dies)
+		return true;
 	while (ckpt_wait(t, NULL) == -EINTR)
 		;
 	if (t->state == CKPT_SIGNAL && t->stop.sig == SIGTRAP &&

@@ -363,6 +363,10 @@ void ckpt_record_idle(struct ckpt_timeline *tl)
 {
 	struct ckpt_task *t = tl->live, *to;
 
+	if (t && tl->recording && t->thread->held && t->thread->let) {
+		ckpt_record_resume(t, t->thread->request, 0);
+		return;
+	}
 	if (!t || !tl->recording || !(to = ckpt_turns_next(tl)))
 		return;
 	if (t->thread->let) {

@@ -30,6 +30,7 @@ struct ckpt_thread {
 	bool step_call;	    /* the debugger single-steps over its call */
 	bool barrier;	    /* nothing but a snapshot describes its call */
 	bool births;	    /* its call starts a thread */
+	bool held;	    /* the debugger gave it `sig', which it gets once that sleeps */
 	int request, sig;   /* how the debugger resumed it last */
 	siginfo_t siginfo;  /* at a signal's stop, as the kernel gave it ... */
 	uint64_t signal_ip; /* ... and where that was */
