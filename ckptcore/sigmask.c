@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Signals that come in calls which wait with another signal mask (sigsuspend,
- * ppoll and their like).
+ * What a signal does, and those that come in calls which wait with another signal
+ * mask (sigsuspend, ppoll and their like).
  *
  * The kernel keeps the former mask aside until the signal is delivered, and puts it
  * into the frame that sigreturn reads. A tracer is shown the former one, and once it
@@ -49,30 +49,34 @@ static int waits_with(struct ckpt_task *t, uint64_t *ret)
 	return at ? ckpt_read(t, at, ret, 8) : -ENOENT;
 }
 
-/* Whether t's program has a handler for sig. */
-static bool is_caught(const struct ckpt_task *t, int sig)
+#define BIT(sig) (1ull << ((sig)-1))
+/* Signals that do nothing by themselves, and those that only stop. */
+#define NOTHING (BIT(SIGCHLD) | BIT(SIGURG) | BIT(SIGWINCH) | BIT(SIGCONT))
+#define STOPS (BIT(SIGSTOP) | BIT(SIGTSTP) | BIT(SIGTTIN) | BIT(SIGTTOU))
+
+/* t's program's handlers, as a set of signals; what it ignores. */
+static uint64_t caught(const struct ckpt_task *t, uint64_t *ignored)
 {
 	char status[CKPT_PROC_SIZE];
 
 	ckpt_proc_read(t->tid, "status", status, sizeof(status));
-	return ckpt_proc_field(status, "SigCgt", 16) >> (sig - 1) & 1;
+	if (ignored)
+		*ignored = ckpt_proc_field(status, "SigIgn", 16);
+	return ckpt_proc_field(status, "SigCgt", 16);
 }
 
-/* Signals that don't kill by themselves. */
-#define HARMLESS                                                                 \
-	(1ull << (SIGCHLD - 1) | 1ull << (SIGURG - 1) | 1ull << (SIGWINCH - 1) | \
-	 1ull << (SIGCONT - 1) | 1ull << (SIGSTOP - 1) | 1ull << (SIGTSTP - 1) | \
-	 1ull << (SIGTTIN - 1) | 1ull << (SIGTTOU - 1))
+bool ckpt_signal_has_effect(const struct ckpt_task *t, int sig)
+{
+	uint64_t ignored, by_handler = caught(t, &ignored);
+
+	return BIT(sig) & (by_handler | ~(ignored | NOTHING));
+}
 
 bool ckpt_signal_kills(const struct ckpt_task *t, int sig)
 {
-	char status[CKPT_PROC_SIZE];
+	uint64_t ignored, by_handler = caught(t, &ignored);
 
-	ckpt_proc_read(t->tid, "status", status, sizeof(status));
-	return !((ckpt_proc_field(status, "SigCgt", 16) | ckpt_proc_field(status, "SigIgn", 16) |
-		  HARMLESS) >>
-			 (sig - 1) &
-		 1);
+	return !(BIT(sig) & (by_handler | ignored | NOTHING | STOPS));
 }
 
 bool ckpt_deliver_masked(struct ckpt_task *t, int sig, enum ckpt_end before)
@@ -85,7 +89,7 @@ bool ckpt_deliver_masked(struct ckpt_task *t, int sig, enum ckpt_end before)
 	    !(ckpt_interrupted((int64_t)r->rax) || (int64_t)r->rax == -EINTR) ||
 	    waits_with(t, &mask))
 		return false;
-	if (!is_caught(t, sig)) {
+	if (!(caught(t, NULL) & BIT(sig))) {
 		if (sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU)
 			return false; /* it stops, and the call goes on */
 		/* Its death, told behind its threads' if it leads some. */

@@ -70,6 +70,11 @@ void ckpt_turns_called(struct ckpt_task *t);
 /* t, whose turn it is, is at the entry of its exit, and others live on. */
 void ckpt_turns_exit(struct ckpt_task *t);
 
+/* sharer.c: t's call, which has ended so, may have made a child that shares its memory. */
+void ckpt_sharer_note(struct ckpt_task *t, int64_t result);
+/* Whether such a child lived when t's call began. */
+bool ckpt_sharer_any(struct ckpt_task *t);
+
 /* Makes the call of t again, at whose end it stands, interrupted. The kernel
  * would do so itself, had no call been injected meanwhile. */
 void ckpt_turns_again(struct ckpt_task *t);
