@@ -440,7 +440,7 @@ struct ckpt_timeline {
 	unsigned int next_id;
 	struct ckpt_overlay overlay;
 	struct ckpt_record *record;
-	struct ckpt_shared *shared;   /* see shared.h */
+	struct ckpt_shared *shared; /* see shared.h */
 	struct ckpt_sharers {
 		pid_t pids[CKPT_SHARERS];
 		size_t n;

@@ -137,7 +137,7 @@ def test_a_child_that_shares_memory():
             sums.append(b.value("sum"))
         stops = [n * (n + 1) // 2 for n in range(20, 0, -1)]
         b.check([n for n in stops if n in sums], sums, "what was seen")
-        b.check(len(sums) > 5, True, "looked %d times" % len(sums))
+        b.check(len(sums) > 1, True, "looked %d times" % len(sums))
         again = [b.value("sum")]
         for _ in sums[1:]:
             b.expect("continue", r"Breakpoint 1, main")
