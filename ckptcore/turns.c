@@ -359,11 +359,16 @@ static void reconsider(struct ckpt_timeline *tl)
 	ckpt_turns_called(t);
 }
 
+bool ckpt_record_kills(const struct ckpt_timeline *tl)
+{
+	return tl->live && tl->recording && tl->live->thread->held;
+}
+
 void ckpt_record_idle(struct ckpt_timeline *tl)
 {
 	struct ckpt_task *t = tl->live, *to;
 
-	if (t && tl->recording && t->thread->held && t->thread->let) {
+	if (ckpt_record_kills(tl) && t->thread->let) {
 		ckpt_record_resume(t, t->thread->request, 0);
 		return;
 	}

@@ -52,6 +52,20 @@ def test_the_leader_waits_with_another_mask():
         play(how, "suspend")
 
 
+def test_the_leader_is_killed_while_it_waits():
+    with Backward("lethal", "main", "suspend", watch=["sum"], timeout=10) as b:
+        b.only_fred("threads")
+        b.expect("run", r"Thread 1 \S+ received signal SIGTERM")
+        struck = b.where()
+        for forward in ("stepi", "continue", "stepi"):
+            b.expect(forward, r"Program terminated with signal SIGTERM")
+            b.cmd("reverse-stepi")
+            before = b.where()
+            b.check((before.pc, before.sp), (struck.pc - 2, struck.sp), "before the call")
+            b.expect("stepi", r"Thread 1 \S+ received signal SIGTERM")
+            b.at(struck, "told again")
+
+
 def test_an_exit_by_another_thread():
     with Backward("lethal", "exit", "thread", watch=["sum"]) as b:
         b.only_fred("threads")

@@ -7,6 +7,7 @@
 
 static int sum;
 static int *volatile nothing;
+static pthread_t leader;
 
 static void *sleeper(void *arg)
 {
@@ -24,7 +25,10 @@ static void die(const char *how)
 		*nothing = sum; /* MARK fault */
 	if (!strcmp(how, "kill"))
 		kill(getpid(), SIGTERM); /* MARK kill */
-	_exit(3);
+	if (!strcmp(how, "main"))
+		pthread_kill(leader, SIGTERM); /* MARK main */
+	else
+		_exit(3);
 }
 
 static void *killer(void *how)
@@ -39,6 +43,7 @@ int main(int argc, char **argv)
 	pthread_t t[3];
 	sigset_t none;
 
+	leader = pthread_self();
 	pthread_create(&t[0], NULL, sleeper, NULL);
 	pthread_create(&t[1], NULL, sleeper, NULL);
 	for (volatile int i = 0; i < 100000; i++)
