@@ -39,6 +39,7 @@ struct ckpt_play {
 	bool ended;	 /* the thread has; the next event is a turn */
 	size_t interval; /* index of its snapshot */
 	uint64_t event;	 /* events it has been given */
+	bool reads;	 /* ... among them reads of the clock, since its last call */
 	uint64_t moves;	 /* how often it was run or stepped */
 	int sig;	 /* to be delivered when it goes on */
 	siginfo_t siginfo;
@@ -152,8 +153,9 @@ enum ckpt_halt ckpt_puppet_run(struct ckpt_task *p, struct ckpt_run *run);
 
 /* One instruction, without probes. HALT_STEP, or what came instead. */
 enum ckpt_halt ckpt_puppet_step(struct ckpt_task *p, struct ckpt_run *run);
-/* Gives p what the kernel wrote for other threads next, before event number `until'. */
-int ckpt_puppet_take_writes(struct ckpt_task *p, uint64_t until) __must_check;
+/* Gives p the events that come next and may be given early (what the kernel wrote for other
+ * threads, the time), before event number `until'. */
+int ckpt_puppet_take_early(struct ckpt_task *p, uint64_t until) __must_check;
 
 /* The first cells are the legs' own. */
 enum { CKPT_CELL_END, CKPT_CELL_HITS, CKPT_CELL_FREE };
