@@ -424,6 +424,8 @@ struct ckpt_index {
 	size_t n, room;
 };
 
+#define CKPT_SHARERS 8 /* see sharer.c */
+
 struct ckpt_timeline {
 	/* The live target: the thread whose turn it is, NULL once it is gone ... */
 	struct ckpt_task *live;
@@ -444,8 +446,12 @@ struct ckpt_timeline {
 	unsigned int next_id;
 	struct ckpt_overlay overlay;
 	struct ckpt_record *record;
-	struct ckpt_clock *clock;     /* see clock.h, or NULL */
-	struct ckpt_shared *shared;   /* see shared.h */
+	struct ckpt_clock *clock;   /* see clock.h, or NULL */
+	struct ckpt_shared *shared; /* see shared.h */
+	struct ckpt_sharers {
+		pid_t pids[CKPT_SHARERS];
+		size_t n;
+	} sharers;		      /* children that share its memory */
 	struct ckpt_outside *outside; /* the live process's now, or NULL */
 	bool outside_stale;	      /* the next snapshot has to look anew */
 	struct ckpt_identity {

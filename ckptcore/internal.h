@@ -61,6 +61,10 @@ struct ckpt_task *ckpt_task_new(pid_t tid, pid_t tgid, const struct ckpt_task_op
 /* Whether an interrupt came between a fault (or an int3, a step) of t and its
  * signal's stop, which is then the next one. */
 bool ckpt_fault_pending(struct ckpt_task *t);
+/* sigmask.c: whether sig, delivered to t, does anything: a handler, a stop, a death ... */
+bool ckpt_signal_has_effect(const struct ckpt_task *t, int sig);
+/* ... and whether that kills its process. */
+bool ckpt_signal_kills(const struct ckpt_task *t, int sig);
 
 /* Hands the stop at which t is, found by ckpt_wait(), to its ops. */
 void ckpt_dispatch(struct ckpt_task *t);

@@ -42,6 +42,9 @@ int ckpt_play_add(struct ckpt_play *play, struct ckpt_task *t) __must_check;
 /* The i-th of them has ended. Its task stays, stopped: a process can't be read
  * by the number of a leader that is gone. */
 int ckpt_play_retire(struct ckpt_play *play, size_t i) __must_check;
+/* The process dies; a leader's end is told only behind those of its threads, which
+ * are waited for here. */
+void ckpt_play_reap(struct ckpt_play *play);
 
 /* Frees what is known of the probes in a puppet that is thrown away. */
 void ckpt_probes_forget(struct ckpt_task *p);

@@ -459,6 +459,8 @@ static void end_call(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t resu
 	note_effects(tl, t, result);
 	if (th->class == CKPT_CALL_BARRIER && (result == -ENOSYS || result == -ENOTTY))
 		th->barrier = false; /* unknown to the kernel, too: it did nothing */
+	th->barrier |= tl->sharers.n && ckpt_sharer_any(t);
+	ckpt_sharer_note(t, t->stop.rval);
 	if (!th->barrier)
 		record_call(tl, t, result);
 	trap_random(tl, t, result);
@@ -613,22 +615,6 @@ enum ckpt_verdict ckpt_record_stopped(struct ckpt_task *t)
 	return verdict;
 }
 
-/* Whether delivering sig does anything: a handler, a death, a stop. */
-static bool has_effect(struct ckpt_task *t, int sig)
-{
-	char text[CKPT_PROC_SIZE];
-	uint64_t caught, ignored;
-
-	ckpt_proc_read(t->tid, "status", text, sizeof(text));
-	caught = ckpt_proc_field(text, "SigCgt", 16);
-	ignored = ckpt_proc_field(text, "SigIgn", 16);
-	if (caught >> (sig - 1) & 1)
-		return true;
-	if (ignored >> (sig - 1) & 1)
-		return false;
-	return sig != SIGCHLD && sig != SIGURG && sig != SIGWINCH && sig != SIGCONT;
-}
-
 /* The first bytes of the instruction that comes next, zeros if there is none. */
 static void next_insn(struct ckpt_task *t, uint8_t insn[2])
 {
@@ -705,13 +691,26 @@ void ckpt_record_resume(struct ckpt_task *t, int request, int sig)
 		enter(t, sig);
 		return;
 	}
-	if (sig && !has_effect(t, sig))
+	if (th->held && !sig)
+		sig = th->sig;
+	if (sig && !ckpt_signal_has_effect(t, sig))
 		sig = 0;
+	if (sig && tl->nthreads > 1 && !th->held && ckpt_signal_kills(t, sig)) {
+		/* It kills: once the debugger has resumed the other threads, too. */
+		th->held = true;
+		th->sig = sig;
+		return;
+	}
+	if (th->held)
+		th->sig = 0;
+	th->held = false;
 	if (sig && sig != th->siginfo.si_signo) /* the user's: `signal N' */
 		th->siginfo = (siginfo_t){ .si_signo = sig, .si_code = SI_USER };
 	if (rec->changed) {
 		after_change(tl, sig);
 	} else if (sig && ckpt_deliver_masked(t, sig, ckpt_record_where(tl))) {
+		if (t->state == CKPT_RUNNING)
+			return;
 		if (t->state == CKPT_DEAD || request == PTRACE_SINGLESTEP)
 			t->ops->stopped(t, &t->stop);
 		else
@@ -735,9 +734,10 @@ void ckpt_record_resume(struct ckpt_task *t, int request, int sig)
 		run_on(t, PTRACE_SYSCALL, 0);
 		return;
 	}
-	/* A step is over at once: no need to go to sleep for it. */
+	/* A step is over at once: no need to go to sleep for it. But a leader that the signal
+	 * kills is told only behind its threads. */
 	run_on(t, PTRACE_SINGLESTEP, sig);
-	if (t->state != CKPT_RUNNING)
+	if (t->state != CKPT_RUNNING || (sig && tl->nthreads > 1))
 		return;
 	while (ckpt_wait(t, NULL) == -EINTR)
 		;

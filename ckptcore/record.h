@@ -26,6 +26,8 @@ int ckpt_record_signal(const struct ckpt_timeline *tl, siginfo_t *ret);
 /* The debugger has resumed whom it wants to, and waits: if the thread whose
  * turn it is isn't among them, another one's comes. */
 void ckpt_record_idle(struct ckpt_timeline *tl);
+/* Whether that will give the live target a signal that kills it. */
+bool ckpt_record_kills(const struct ckpt_timeline *tl);
 /* The debugger stops a thread t whose turn it isn't, wherever it is. -EBUSY: it
  * can't be stopped now. -ESRCH: it died. */
 int ckpt_record_hold(struct ckpt_task *t) __must_check;
@@ -49,7 +51,8 @@ void ckpt_record_tick(struct ckpt_timeline *tl);
 /*
  * sigmask.c: when t, at the stop of signal sig, is in a call that waits with
  * another signal mask: delivers it, and takes a snapshot behind that (@before: as
- * below). True: t stands at the handler's first instruction, or is dead.
+ * below). True: t stands at the handler's first instruction, is dead, or runs to its
+ * death.
  */
 bool ckpt_deliver_masked(struct ckpt_task *t, int sig, enum ckpt_end before);
 

@@ -397,6 +397,16 @@ static int take_early(struct ckpt_task *p, struct ckpt_run *run)
 	return 0;
 }
 
+/* All such before event `until'. */
+static int take_all_early(struct ckpt_task *p, struct ckpt_run *run, uint64_t until)
+{
+	int err = 0;
+
+	while (!err && p->play->event < until && is_early(p))
+		err = take_early(p, run);
+	return err;
+}
+
 /* Events that come before p runs any further: turns, other threads' writes. */
 static int events_here(struct ckpt_task *p, struct ckpt_run *run)
 {
@@ -422,9 +432,8 @@ static int at_call(struct ckpt_task *p, struct ckpt_run *run)
 	const struct ckpt_goal *goal = run->goal;
 	uint64_t at;
 
-	while (is_early(p) && !(goal && p->play->event >= goal->event))
-		if (take_early(p, run))
-			return CKPT_HALT_DIVERGED;
+	if (take_all_early(p, run, goal ? goal->event : UINT64_MAX))
+		return CKPT_HALT_DIVERGED;
 	at = p->play->event;
 	if (at < tl->nevents && ckpt_log_event(tl, at).kind == CKPT_EV_EXIT)
 		return CKPT_HALT_EXIT;
@@ -604,7 +613,7 @@ static void block_trap(struct ckpt_task *p)
 static int run_once(struct ckpt_task *p, int request, int sig)
 {
 	uint64_t over = p->play->sig ? 0 : p->play->step_over;
-	bool asked = false;
+	bool asked = false, dies = sig && p->tid == p->tgid && ckpt_signal_kills(p, sig);
 
 	if (p->play->sig)
 		queue_signal(p);
@@ -615,6 +624,8 @@ static int run_once(struct ckpt_task *p, int request, int sig)
 	}
 	if (ckpt_resume(p, request, sig))
 		return -ESRCH;
+	if (dies)
+		ckpt_play_reap(p->play);
 	while (ckpt_wait(p, NULL) == -EINTR)
 		if (!asked && ckpt_cancelled && ckpt_cancelled()) {
 			ckpt_interrupt(p);
@@ -706,7 +717,7 @@ enum ckpt_halt ckpt_puppet_run(struct ckpt_task *p, struct ckpt_run *run)
 	return (enum ckpt_halt)halt;
 }
 
-enum ckpt_halt ckpt_puppet_step(struct ckpt_task *p, struct ckpt_run *run)
+static enum ckpt_halt step(struct ckpt_task *p, struct ckpt_run *run)
 {
 	struct user_regs_struct before;
 	struct ckpt_outer_insn outer;
@@ -771,24 +782,19 @@ enum ckpt_halt ckpt_puppet_step(struct ckpt_task *p, struct ckpt_run *run)
 	}
 }
 
-/* ------------------------------------------------- calls outside the record */
-
-void ckpt_foreign_call(struct ckpt_task *p)
+enum ckpt_halt ckpt_puppet_step(struct ckpt_task *p, struct ckpt_run *run)
 {
-	const struct ckpt_stop stop = p->stop;
-	const struct ckpt_call *call = ckpt_call_find(stop.nr);
-	enum ckpt_call_class class = ckpt_call_class(call, stop.args);
-	long res = -EPERM;
+	enum ckpt_halt halt = step(p, run);
 
-	p->state = CKPT_EXIT;
-	if (class == CKPT_CALL_REDO || (class == CKPT_CALL_MMAP && stop.args[3] & MAP_ANONYMOUS)) {
-		if (ckpt_inject(p, &res, stop.nr, stop.args[0], stop.args[1], stop.args[2],
-				stop.args[3], stop.args[4], stop.args[5]))
-			return;
-	} else if (stop.nr == SYS_write) {
-		res = (long)stop.args[2];
-	} else if (stop.nr == SYS_getpid || stop.nr == SYS_gettid) {
-		res = p->timeline->live ? p->timeline->live->tgid : p->tgid;
-	}
-	ckpt_set_result(p, res);
+	/* The goal may be straight behind a call, and such events. */
+	if (halt == CKPT_HALT_STEP && run->goal && take_all_early(p, run, run->goal->event))
+		halt = CKPT_HALT_DIVERGED;
+	return halt;
+}
+
+int ckpt_puppet_take_early(struct ckpt_task *p, uint64_t until)
+{
+	struct ckpt_run run = { 0 };
+
+	return take_all_early(p, &run, until);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Signals that come in calls which wait with another signal mask (sigsuspend,
- * ppoll and their like).
+ * What a signal does, and those that come in calls which wait with another signal
+ * mask (sigsuspend, ppoll and their like).
  *
  * The kernel keeps the former mask aside until the signal is delivered, and puts it
  * into the frame that sigreturn reads. A tracer is shown the former one, and once it
@@ -49,21 +49,51 @@ static int waits_with(struct ckpt_task *t, uint64_t *ret)
 	return at ? ckpt_read(t, at, ret, 8) : -ENOENT;
 }
 
+#define BIT(sig) (1ull << ((sig)-1))
+/* Signals that do nothing by themselves, and those that only stop. */
+#define NOTHING (BIT(SIGCHLD) | BIT(SIGURG) | BIT(SIGWINCH) | BIT(SIGCONT))
+#define STOPS (BIT(SIGSTOP) | BIT(SIGTSTP) | BIT(SIGTTIN) | BIT(SIGTTOU))
+
+/* t's program's handlers, as a set of signals; what it ignores. */
+static uint64_t caught(const struct ckpt_task *t, uint64_t *ignored)
+{
+	char status[CKPT_PROC_SIZE];
+
+	ckpt_proc_read(t->tid, "status", status, sizeof(status));
+	if (ignored)
+		*ignored = ckpt_proc_field(status, "SigIgn", 16);
+	return ckpt_proc_field(status, "SigCgt", 16);
+}
+
+bool ckpt_signal_has_effect(const struct ckpt_task *t, int sig)
+{
+	uint64_t ignored, by_handler = caught(t, &ignored);
+
+	return BIT(sig) & (by_handler | ~(ignored | NOTHING));
+}
+
+bool ckpt_signal_kills(const struct ckpt_task *t, int sig)
+{
+	uint64_t ignored, by_handler = caught(t, &ignored);
+
+	return !(BIT(sig) & (by_handler | ignored | NOTHING | STOPS));
+}
+
 bool ckpt_deliver_masked(struct ckpt_task *t, int sig, enum ckpt_end before)
 {
 	const struct user_regs_struct *r = ckpt_regs(t);
-	char status[CKPT_PROC_SIZE];
 	uint64_t mask, former;
+	bool dies = false;
 
 	if (t->state != CKPT_SIGNAL || t->stop.sig != sig || (long)r->orig_rax != t->thread->nr ||
 	    !(ckpt_interrupted((int64_t)r->rax) || (int64_t)r->rax == -EINTR) ||
 	    waits_with(t, &mask))
 		return false;
-	ckpt_proc_read(t->tid, "status", status, sizeof(status));
-	if (!(ckpt_proc_field(status, "SigCgt", 16) >> (sig - 1) & 1)) {
+	if (!(caught(t, NULL) & BIT(sig))) {
 		if (sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU)
 			return false; /* it stops, and the call goes on */
-		/* Its death. */
+		/* Its death, told behind its threads' if it leads some. */
+		dies = t->timeline->nthreads > 1;
 		ckpt_snapshot(t->timeline, before, false, sig, &t->thread->siginfo);
 	} else if (before != CKPT_END_CALL) {
 		/* epoll_pwait has ended, by EINTR, and that is recorded. */
@@ -74,9 +104,11 @@ bool ckpt_deliver_masked(struct ckpt_task *t, int sig, enum ckpt_end before)
 	if (ptrace(PTRACE_GETSIGMASK, t->tid, 8, &former) < 0 ||
 	    ptrace(PTRACE_SETSIGMASK, t->tid, 8, &mask) < 0)
 		return false;
-	/* To the handler's first instruction, or to its death. */
+	/* To the handler's first instruction, or its death. */
 	if (ckpt_resume(t, PTRACE_SINGLESTEP, sig))
 		return false;
+	if (dies)
+		return true;
 	while (ckpt_wait(t, NULL) == -EINTR)
 		;
 	if (t->state == CKPT_SIGNAL && t->stop.sig == SIGTRAP &&

@@ -359,10 +359,19 @@ static void reconsider(struct ckpt_timeline *tl)
 	ckpt_turns_called(t);
 }
 
+bool ckpt_record_kills(const struct ckpt_timeline *tl)
+{
+	return tl->live && tl->recording && tl->live->thread->held;
+}
+
 void ckpt_record_idle(struct ckpt_timeline *tl)
 {
 	struct ckpt_task *t = tl->live, *to;
 
+	if (ckpt_record_kills(tl) && t->thread->let) {
+		ckpt_record_resume(t, t->thread->request, 0);
+		return;
+	}
 	if (!t || !tl->recording || !(to = ckpt_turns_next(tl)))
 		return;
 	if (t->thread->let) {

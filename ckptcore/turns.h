@@ -30,6 +30,7 @@ struct ckpt_thread {
 	bool step_call;	    /* the debugger single-steps over its call */
 	bool barrier;	    /* nothing but a snapshot describes its call */
 	bool births;	    /* its call starts a thread */
+	bool held;	    /* the debugger gave it `sig', which it gets once that sleeps */
 	int request, sig;   /* how the debugger resumed it last */
 	siginfo_t siginfo;  /* at a signal's stop, as the kernel gave it ... */
 	uint64_t signal_ip; /* ... and where that was */
@@ -68,6 +69,11 @@ enum ckpt_sleeps ckpt_sleeps(const struct ckpt_task *t);
 void ckpt_turns_called(struct ckpt_task *t);
 /* t, whose turn it is, is at the entry of its exit, and others live on. */
 void ckpt_turns_exit(struct ckpt_task *t);
+
+/* sharer.c: t's call, which has ended so, may have made a child that shares its memory. */
+void ckpt_sharer_note(struct ckpt_task *t, int64_t result);
+/* Whether such a child lived when t's call began. */
+bool ckpt_sharer_any(struct ckpt_task *t);
 
 /* Makes the call of t again, at whose end it stands, interrupted. The kernel
  * would do so itself, had no call been injected meanwhile. */

@@ -530,6 +530,7 @@ static void op_reattach(json_object *in, json_object *out)
 	fred_timeline_stage(p, FRED_ARRIVE_STEP);
 	put(out, "status", "ok");
 	put_number(out, "tid", (uint64_t)F.tid);
+	put_number(out, "thread", (uint64_t)ckpt_vtid(p)); /* in which it ended */
 }
 
 static void op_prompt(json_object *in, json_object *out)

@@ -65,7 +65,8 @@ static bool at_goal(const struct ckpt_goal *goal)
 
 	if (goal->how == CKPT_END_NOW)
 		return true;
-	if (p->play->event != goal->event)
+	/* Without running any further. */
+	if (ckpt_puppet_take_early(p, goal->event) || p->play->event != goal->event)
 		return false;
 	if (goal->how == CKPT_END_EVENT)
 		return p->state == CKPT_EXIT;

@@ -149,7 +149,7 @@ static int walk(struct ckpt_task **at, const struct fred_moment *m, int most)
 	if (halt != CKPT_HALT_STEP && halt != CKPT_HALT_GOAL && halt != CKPT_HALT_EXIT &&
 	    halt != CKPT_HALT_SIGNAL)
 		return halt == CKPT_HALT_CANCELLED ? -EINTR : -EPROTO;
-	err = fred_trail_walk(*at, (unsigned int)steps - 1);
+	err = fred_trail_walk(*at, &m->goal, (unsigned int)steps - 1);
 	return err ? err : 1;
 }
 
@@ -246,8 +246,9 @@ static int is_idle(const struct fred_moment *m, struct ckpt_task *p)
 	bool same;
 	int err;
 
-	if (m->goal.event > p->play->event)
-		return 0;
+	err = ckpt_puppet_take_early(p, m->goal.event);
+	if (err || m->goal.event > p->play->event)
+		return err;
 	if (m->goal.how == CKPT_END_EVENT)
 		return 1;
 	if (m->goal.how == CKPT_END_MATCH)
@@ -280,7 +281,9 @@ static int last_turn(struct fred_moment *at, struct ckpt_task **ret)
 				err = begin_turn(at, ret);
 				if (err)
 					return err;
-				err = fred_moment_turn(at, &e) ? is_idle(at, *ret) : 0;
+				err = fred_moment_turn(at, &e) || at->goal.how == CKPT_END_MATCH ?
+					      is_idle(at, *ret) :
+					      0;
 				if (!err)
 					return 1;
 				ckpt_puppet_destroy(*ret);

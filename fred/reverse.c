@@ -166,25 +166,7 @@ static int seek_call(const struct fred_moment *m, struct ckpt_task *from, const 
 	return err;
 }
 
-/* ------------------------------------------------------------ reverse-next */
-
-typedef int (*command_fn)(const struct fred_moment *m, struct ckpt_task **ret);
-
-/* Out of the frame: to the call, and from there, amid a line, once more. */
-static int out_and_again(const struct fred_moment *m, const struct spot *s, command_fn again,
-			 struct ckpt_task **ret)
-{
-	struct fred_moment at_call;
-	struct ckpt_task *call;
-	int err = seek_call(m, NULL, s, &s->frame, &call);
-
-	if (err <= 0)
-		return err;
-	fred_moment_of(call, &at_call);
-	err = again(&at_call, ret);
-	ckpt_puppet_destroy(call);
-	return err;
-}
+/* ---------------------------------------------------- reverse-next, -step */
 
 /* h stands at a statement of the line; the line's beginning is the first one
  * behind the last statement of another line. Replaces *h. */
@@ -222,49 +204,51 @@ static struct ckpt_task *player_of(const struct fred_moment *m)
 	return m->goal.ref ? m->goal.ref : F.now;
 }
 
-/* 1: *ret is the line's beginning; 2: there was none in this frame. */
-static int seek_line(const struct fred_moment *m, const struct spot *s, struct ckpt_task **ret)
+/* What seek_line() found. */
+enum {
+	NO_HISTORY,
+	LINE_BEFORE,
+	NOT_IN_FRAME, /* but the frame's call may have one */
+	LINE_OF_CALL, /* m itself */
+};
+
+/* The beginning of the line before m. @call: a player that stands at m, a call from
+ * which it came out; then m counts, too, since a call may be all of a line. */
+static int seek_line(const struct fred_moment *m, const struct spot *s, struct ckpt_task *call,
+		     struct ckpt_task **ret)
 {
+	struct ckpt_task *at = NULL;
 	struct rules rs;
 	size_t which;
 	bool entry;
 	int err;
 
 	if (m->goal.how == CKPT_END_MATCH && s->regs.rip == s->f.entry)
-		return 2; /* what is before in such a frame was another call's */
-	frame_rules(s, NULL, true, &rs);
-	err = fred_seek_last(m, NULL, rs.r, rs.n, ret, &which);
-	entry = which + 1 == rs.n;
-	rules_deinit(&rs);
-	if (err <= 0)
-		return err;
-	if (entry) {
-		ckpt_puppet_destroy(*ret);
-		return 2;
+		return NOT_IN_FRAME; /* what is before in such a frame was another call's */
+	if (call && statement_at(s, s->regs.rip)) {
+		err = ckpt_puppet_clone(call, &at);
+		if (err)
+			return err;
+		*ret = at;
+	} else {
+		frame_rules(s, NULL, true, &rs);
+		err = fred_seek_last(m, NULL, rs.r, rs.n, ret, &which);
+		entry = which + 1 == rs.n;
+		rules_deinit(&rs);
+		if (err <= 0)
+			return err;
+		if (entry) {
+			ckpt_puppet_destroy(*ret);
+			return NOT_IN_FRAME;
+		}
 	}
 	err = line_begin(s, ret);
-	if (err < 0)
+	if (err < 0) {
 		ckpt_puppet_destroy(*ret);
-	return err;
-}
-
-int fred_reverse_next(const struct fred_moment *m, struct ckpt_task **ret)
-{
-	struct spot s;
-	int err = spot_init(&s, player_of(m));
-
-	if (!err && !s.nstmts)
-		err = out_and_again(m, &s, fred_reverse_next, ret);
-	else if (!err) {
-		err = seek_line(m, &s, ret);
-		if (err == 2)
-			err = out_and_again(m, &s, fred_reverse_next, ret);
+		return err;
 	}
-	spot_deinit(&s);
-	return err;
+	return *ret == at ? LINE_OF_CALL : LINE_BEFORE;
 }
-
-/* ------------------------------------------------------------ reverse-step */
 
 /* The places behind the calls of the frame's function. */
 static int return_rules(const struct spot *s, struct rules *rs)
@@ -300,13 +284,28 @@ static int into_callee(const struct fred_moment *m, struct ckpt_task **ret)
 	/* Deeper in the stack, else it wasn't a return. */
 	if (!err && s.nstmts && s.regs.r[PROBE_RSP] < m->goal.regs.r[PROBE_RSP]) {
 		fred_moment_of(p, &inside);
-		err = seek_line(&inside, &s, ret);
-		if (err == 2)
+		err = seek_line(&inside, &s, NULL, ret);
+		if (err == NOT_IN_FRAME)
 			err = 0;
 	}
 	spot_deinit(&s);
 	ckpt_puppet_destroy(p);
 	return err;
+}
+
+/* Whether p, which stands behind a call as rule says, is where `line' is: that call
+ * ended the line before. */
+static int is_at(struct ckpt_task *p, struct ckpt_task *line, const struct ckpt_rule *rule)
+{
+	struct fred_moment m;
+	uint64_t n;
+	int err;
+
+	if (ckpt_canonical(p).rip != ckpt_canonical(line).rip)
+		return 0;
+	fred_moment_of(p, &m);
+	err = fred_seek_count(line, &m, rule, 1, &n);
+	return err ? err : !n;
 }
 
 /* The last call between the line's beginning and m that went into a function
@@ -332,6 +331,11 @@ static int last_callee(const struct fred_moment *m, const struct spot *s, struct
 			break;
 		ckpt_puppet_destroy(at);
 		at = before;
+		err = is_at(at, line, &rs.r[which]);
+		if (err) {
+			err = err < 0 ? err : 0;
+			break;
+		}
 		fred_moment_of(at, &behind);
 		err = into_callee(&behind, ret);
 	}
@@ -340,28 +344,44 @@ static int last_callee(const struct fred_moment *m, const struct spot *s, struct
 	return err;
 }
 
-int fred_reverse_step(const struct fred_moment *m, struct ckpt_task **ret)
+/* To the line before m; into: or into the last function that it called. @call: as for
+ * seek_line(). */
+static int back(const struct fred_moment *m, struct ckpt_task *call, bool into,
+		struct ckpt_task **ret)
 {
 	struct ckpt_task *line, *callee;
+	struct fred_moment at_call;
 	struct spot s;
 	int err = spot_init(&s, player_of(m));
 
-	if (!err && !s.nstmts) {
-		err = out_and_again(m, &s, fred_reverse_step, ret);
-	} else if (!err) {
-		err = seek_line(m, &s, &line);
-		if (err == 2)
-			err = out_and_again(m, &s, fred_reverse_step, ret);
-		else if (err == 1) {
-			err = last_callee(m, &s, line, &callee);
-			*ret = err > 0 ? callee : line;
-			if (err)
-				ckpt_puppet_destroy(line);
-			err = err < 0 ? err : 1;
+	if (!err)
+		err = s.nstmts ? seek_line(m, &s, call, &line) : NOT_IN_FRAME;
+	if (err == NOT_IN_FRAME) {
+		err = seek_call(m, NULL, &s, &s.frame, &call);
+		if (err > 0) {
+			fred_moment_of(call, &at_call);
+			err = back(&at_call, call, into, ret);
+			ckpt_puppet_destroy(call);
 		}
+	} else if (err > 0) {
+		err = into && err == LINE_BEFORE ? last_callee(m, &s, line, &callee) : 0;
+		*ret = err > 0 ? callee : line;
+		if (err)
+			ckpt_puppet_destroy(line);
+		err = err < 0 ? err : 1;
 	}
 	spot_deinit(&s);
 	return err;
+}
+
+int fred_reverse_next(const struct fred_moment *m, struct ckpt_task **ret)
+{
+	return back(m, NULL, false, ret);
+}
+
+int fred_reverse_step(const struct fred_moment *m, struct ckpt_task **ret)
+{
+	return back(m, NULL, true, ret);
 }
 
 /* -------------------------------------------------- reverse-nexti, -finish */

@@ -14,6 +14,7 @@
 #include "fred/checkpoint.h"
 #include "fred/forward.h"
 #include "fred/progress.h"
+#include "fred/seek.h"
 #include "fred/threads.h"
 #include "fred/timeline.h"
 #include "fred/trail.h"
@@ -453,6 +454,16 @@ static bool has_resumed(void)
 	return fred_forward_stops_here() || (ticked && debugger_sleeps());
 }
 
+/* The same of all threads: before the process ends, as those that it hasn't resumed by
+ * then would be missed. */
+static bool has_resumed_all(void)
+{
+	for (struct vpt_thread *vt = vpt_first(); vt; vt = vt->next)
+		if (is_ours(vt) && vt->state == VPT_STOPPED)
+			return ticked && debugger_sleeps();
+	return true;
+}
+
 /* Threads of a puppet have been resumed: it goes on, as it did then. */
 static void go(void)
 {
@@ -460,7 +471,6 @@ static void go(void)
 
 	if (!F.going || !is_puppet(F.now) || is_pending() || !has_resumed())
 		return;
-	F.going = false;
 	for (struct vpt_thread *vt = vpt_first(); vt; vt = vt->next) {
 		if (!is_ours(vt) || vt->state != VPT_RUNNING)
 			continue;
@@ -468,6 +478,10 @@ static void go(void)
 		if (!stepper || vt->request == PTRACE_SINGLESTEP)
 			stepper = vt;
 	}
+	if (any && !F.tl->live && !has_resumed_all() &&
+	    (stepper->request != PTRACE_SINGLESTEP || fred_seek_may_die(F.now->play->interval)))
+		return;
+	F.going = false;
 	if (any)
 		fred_forward(stepper, stepper->request);
 }
@@ -484,7 +498,8 @@ static void idle_here(void *arg)
 	}
 	if (is_puppet(F.now))
 		go();
-	else if (F.tl->nthreads > 1 && !F.live_follows && has_resumed())
+	else if (F.tl->nthreads > 1 && !F.live_follows &&
+		 (ckpt_record_kills(F.tl) ? has_resumed_all() : has_resumed()))
 		ckpt_record_idle(F.tl);
 }
 

@@ -12,6 +12,7 @@ static struct {
 	pid_t tid; /* ... this task ... */
 	uint64_t moves;
 	struct ckpt_general regs; /* ... standing here */
+	struct ckpt_goal goal;	  /* what is behind the way: no event from there on is given */
 } trail;
 
 void fred_trail_forget(void)
@@ -29,11 +30,12 @@ static void note(struct ckpt_task *found, unsigned int steps)
 	trail.regs = ckpt_canonical(found);
 }
 
-int fred_trail_walk(struct ckpt_task *p, unsigned int steps)
+int fred_trail_walk(struct ckpt_task *p, const struct ckpt_goal *goal, unsigned int steps)
 {
-	struct ckpt_run run = { 0 };
+	struct ckpt_run run = { .goal = &trail.goal };
 
 	fred_trail_forget();
+	trail.goal = (struct ckpt_goal){ .event = goal->event, .how = goal->how };
 	if (steps > 1 && steps <= FRED_TRAIL_MAX && ckpt_puppet_clone(p, &trail.from))
 		trail.from = NULL; /* it is a matter of speed only */
 	for (unsigned int i = 0; i < steps; i++) {
@@ -71,7 +73,7 @@ bool fred_trail_leads_to(const struct fred_moment *m)
 /* A puppet so many steps along the way. */
 static int go(unsigned int steps, struct ckpt_task **ret)
 {
-	struct ckpt_run run = { 0 };
+	struct ckpt_run run = { .goal = &trail.goal };
 	struct ckpt_task *p;
 	int err = ckpt_puppet_clone(trail.from, &p);
 

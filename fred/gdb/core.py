@@ -185,12 +185,14 @@ def select_thread(*tids):
 
 
 def reattach():
-    """After its end gdb has no process: gives it the program's last moment, silently."""
+    """After its end gdb has no process: gives it the program's last moment, silently. Returns the number of the
+    thread that ran last, of which gdb, with the leader only, doesn't know yet."""
     s = fred.ask("reattach")
     if s["status"] != "ok":
         raise gdb.GdbError("fred can't go back into the ended program: %s." % s.get("message", "?"))
     with Mute(), Setting("confirm", "off"), Setting("exec-file-mismatch", "off"):
         gdb.execute("attach %d" % s["tid"], to_string=True)
+    return s["thread"]
 
 
 def clear_signal():

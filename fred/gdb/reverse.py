@@ -89,8 +89,7 @@ def go_back(how, count=1, to=(), **request):
     """to: addresses at which it stops, too."""
     s = check_can_go_back()
     effort = Effort(s)
-    if s["state"] == "ended":
-        reattach()
+    thread = reattach() if s["state"] == "ended" else selected_tid()
     stops = Stops(how != "stepi")
     for addr in to:
         stops.by_addr.setdefault(addr, []).append(None)
@@ -100,7 +99,7 @@ def go_back(how, count=1, to=(), **request):
         if done and stops.scopes:   # frames have other levels there
             with Peek():
                 stops.find_scopes()
-        r = settle(fred.ask("reverse", how=how, count=count - done, thread=selected_tid(), **stops.request(), **more), stops)
+        r = settle(fred.ask("reverse", how=how, count=count - done, thread=thread, **stops.request(), **more), stops)
         if r["status"] != "found":
             fail(r)
         done += r.get("steps", 1)

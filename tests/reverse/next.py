@@ -179,4 +179,21 @@ def test_from_a_function_s_first_instruction():
             b.check((b.where().function, b.where().depth), ("mid", 2), "out of leaf's fourth call")
 
 
+def test_from_a_call_that_is_all_of_its_line():
+    with Backward("bare", watch=["n"]) as b:
+        b.start("outer")
+        b.cmd("reverse-next")
+        b.on("call", "out of outer")
+        b.check(b.value("n"), 2, "n there")
+        b.cmd("reverse-next")
+        b.on("before", "the line before the call")
+        b.cmd("tbreak %d" % b.mark("two"))
+        b.cmd("continue")
+        b.cmd("step")
+        b.on("inner", "into inner")
+        for word in ("two", "one", "outer", "call", "before", "first"):
+            b.cmd("reverse-next")
+            b.on(word, "reverse-next to " + word)
+
+
 run(globals())

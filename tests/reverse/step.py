@@ -94,4 +94,13 @@ def test_through_longjmp():
         b.check(b.value("tries"), 1, "tries")
 
 
+def test_from_a_call_that_is_all_of_its_line():
+    with Backward("bare", watch=["n"]) as b:
+        b.start_at("print")
+        for word in ("behind", "outer-end", "inner-end", "inner", "two", "inner-end", "inner", "one", "outer", "call", "inner-end", "inner",
+                     "before", "first"):
+            b.cmd("reverse-step")
+            b.on(word, "reverse-step to " + word)
+
+
 run(globals())

@@ -1,0 +1,79 @@
+"""Processes with threads that a signal kills: into the death, back out of it, and into it again."""
+from tests import *
+
+WAYS = {"abort": "SIGABRT", "fault": "SIGSEGV", "kill": "SIGTERM"}
+
+
+def play(how, *who):
+    signal = WAYS[how]
+    with Backward("lethal", how, *who, watch=["sum"], timeout=10) as b:
+        b.only_fred("threads")
+        died = r"Program terminated with signal " + signal
+        b.expect("run", r"received signal " + signal)
+        struck = b.where()
+        b.check(b.value("sum"), 50005, "sum at the end")
+        b.expect("stepi", died)
+        b.cmd("reverse-stepi")
+        before = b.where()
+        b.check(before.sp, struck.sp, "the thread that died, one instruction earlier")
+        b.check(before.pc < struck.pc <= before.pc + 7, True, "one instruction: %r %r" % (before, struck))
+        b.cmd("stepi")
+        b.at(struck, "stepi from there")
+        b.expect("stepi", r"received signal " + signal)
+        b.at(struck, "at the signal again")
+        b.expect("stepi", died)
+        b.cmd("reverse-stepi")
+        b.at(before, "back out of the end again")
+        b.expect("continue", r"received signal " + signal)
+        b.at(struck, "continue from there")
+        b.expect("continue", died)
+        b.cmd("tbreak die")
+        b.expect("reverse-continue", r"die \(how=")
+        b.check(b.value("sum"), 50000, "sum before its end")
+        b.expect("continue", r"received signal " + signal)
+        b.cmd("reverse-stepi")
+        b.at(before, "back from the signal, which the past had told")
+        b.expect("continue", r"received signal " + signal)
+        b.expect("continue", died)
+
+
+def test_the_leader():
+    for how in WAYS:
+        play(how)
+
+
+def test_another_thread():
+    for how in WAYS:
+        play(how, "thread")
+
+
+def test_the_leader_waits_with_another_mask():
+    for how in WAYS:
+        play(how, "suspend")
+
+
+def test_the_leader_is_killed_while_it_waits():
+    with Backward("lethal", "main", "suspend", watch=["sum"], timeout=10) as b:
+        b.only_fred("threads")
+        b.expect("run", r"Thread 1 \S+ received signal SIGTERM")
+        struck = b.where()
+        for forward in ("stepi", "continue", "stepi"):
+            b.expect(forward, r"Program terminated with signal SIGTERM")
+            b.cmd("reverse-stepi")
+            before = b.where()
+            b.check((before.pc, before.sp), (struck.pc - 2, struck.sp), "before the call")
+            b.expect("stepi", r"Thread 1 \S+ received signal SIGTERM")
+            b.at(struck, "told again")
+
+
+def test_an_exit_by_another_thread():
+    with Backward("lethal", "exit", "thread", watch=["sum"]) as b:
+        b.only_fred("threads")
+        b.expect("run", r"exited with code 03")
+        b.expect("reverse-next", r"Switching to Thread")
+        b.cmd("reverse-next")
+        b.check((b.function(), b.value("sum")), ("die", 50005), "the thread that ended it")
+        b.expect("continue", r"exited with code 03")
+
+
+run(globals())
