@@ -159,8 +159,9 @@ enum ckpt_halt ckpt_leg_run(struct ckpt_leg *leg)
 		if (leg->amid && halt == CKPT_HALT_PROBE) {
 			if (repeat(leg, leg->run.goal->regs.r[PROBE_RCX], &sig))
 				return CKPT_HALT_DEAD;
-			if (sig == SIGTRAP)
-				return CKPT_HALT_TRAP;
+			if (sig == SIGTRAP) /* on from amid it, that is an arrival, too */
+				return ckpt_cell_set(leg->p, CKPT_CELL_END, 1) ? CKPT_HALT_DEAD :
+										 CKPT_HALT_TRAP;
 		}
 		if (is_end(leg, &where)) {
 			leg->hits = CKPT_NEVER - ckpt_cell_get(leg->p, CKPT_CELL_HITS) + 1;
