@@ -225,21 +225,29 @@ static void report_halt(struct vpt_thread *vt, enum ckpt_halt halt, const struct
 	}
 }
 
-/* One instruction of vt's thread, and what others did meanwhile. */
+/* One instruction of vt's thread, and what others did meanwhile. *stepped: where the
+ * interval ends by a call, that was this instruction. */
 static enum ckpt_halt step_thread(const struct vpt_thread *vt, const struct ckpt_goal *goal,
-				  struct ckpt_run *ret)
+				  struct ckpt_run *ret, bool *stepped)
 {
 	enum ckpt_halt halt;
+	uint64_t pc;
 
 	*ret = (struct ckpt_run){ .goal = goal };
+	*stepped = false;
 	if (F.now->vtid == vt->tid) {
+		pc = ckpt_regs(F.now)->rip;
 		halt = ckpt_puppet_step(F.now, ret);
+		*stepped = halt == CKPT_HALT_GOAL && F.now->vtid == vt->tid &&
+			   ckpt_regs(F.now)->rip != pc;
+		if (*stepped && goal->how == CKPT_END_EVENT)
+			return CKPT_HALT_STEP;
 		if (halt != CKPT_HALT_STEP || F.now->vtid == vt->tid)
 			return halt;
 	}
 	halt = forward_leg(goal, false, vt->tid, ret);
 	/* Its turn has come: behind its call, if it was at one. */
-	return halt == CKPT_HALT_TURN ? step_thread(vt, goal, ret) : halt;
+	return halt == CKPT_HALT_TURN ? step_thread(vt, goal, ret, stepped) : halt;
 }
 
 static void forward(struct vpt_thread *vt, int request)
@@ -247,6 +255,7 @@ static void forward(struct vpt_thread *vt, int request)
 	struct ckpt_run run = { 0 };
 	struct ckpt_goal goal;
 	enum ckpt_halt halt;
+	bool stepped = false;
 
 	ckpt_overlay_remove(&F.tl->overlay, F.now);
 	for (;;) {
@@ -263,7 +272,7 @@ static void forward(struct vpt_thread *vt, int request)
 		if (at_goal(&goal))
 			halt = CKPT_HALT_GOAL;
 		else if (request == PTRACE_SINGLESTEP)
-			halt = step_thread(vt, &goal, &run);
+			halt = step_thread(vt, &goal, &run, &stepped);
 		else
 			halt = forward_leg(&goal, request == PTRACE_SYSCALL, 0, &run);
 		if (halt != CKPT_HALT_GOAL)
@@ -280,6 +289,11 @@ static void forward(struct vpt_thread *vt, int request)
 			fred_progress_end();
 			go_live(vt, request);
 			return;
+		}
+		/* A call that isn't replayed: the next interval begins behind it. */
+		if (stepped && F.now->vtid == vt->tid) {
+			halt = CKPT_HALT_STEP;
+			break;
 		}
 	}
 	report_halt(vt, halt, &run);

@@ -1,4 +1,6 @@
 """reverse-stepi and reverse-nexti: every instruction again, through calls, system calls and counts."""
+import re
+
 from tests import *
 
 
@@ -106,6 +108,31 @@ def test_through_a_system_call():
         b.start("write")
         b.only_fred("the kernel's writes")
         b.roundtrip("stepi", b.forward("stepi", 25))
+
+
+def test_over_a_vfork():
+    """which isn't replayed: a snapshot stands behind it"""
+    with Backward("vforks", target("exits"), watch=["$rax", "$rdi"]) as b:
+        b.only_fred("records the parent")
+        b.start("vfork")
+        b.roundtrip("stepi", b.forward("stepi", 10))
+
+
+def test_over_calls_behind_which_snapshots_stand():
+    with Backward("paced", watch=["sum", "$rax"]) as b:
+        b.only_fred("as many instructions")
+        b.start()
+        b.cmd("break %d" % b.mark("last"))
+        b.cmd("continue")
+        b.cmd("break *" + re.search(r"(0x\w+) <.*syscall", b.cmd("disassemble call"))[1])
+        for i in reversed(range(15)):
+            b.cmd("reverse-continue")
+            before = b.where()
+            b.cmd("stepi")
+            b.check(b.where().pc, before.pc + 2, "one instruction further on in round %d" % i)
+            b.cmd("reverse-stepi")
+            b.at(before, "back over the call of round %d" % i)
+        b.ends()
 
 
 run(globals())
