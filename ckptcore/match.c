@@ -217,6 +217,8 @@ int ckpt_locate(struct ckpt_timeline *tl, size_t interval, const struct ckpt_goa
 int ckpt_goto(struct ckpt_timeline *tl, const struct ckpt_pos *pos, struct ckpt_task **ret)
 {
 	const struct ckpt_rule rule = { .site = pos->addr, .cell = CKPT_CELL_END };
+	/* While it steps no later turn is taken. */
+	const struct ckpt_goal end = { .event = pos->event, .how = CKPT_END_MATCH };
 	struct ckpt_run run = { 0 };
 	enum ckpt_halt halt;
 	struct ckpt_task *p;
@@ -241,7 +243,7 @@ int ckpt_goto(struct ckpt_timeline *tl, const struct ckpt_pos *pos, struct ckpt_
 			err = halt_error(halt);
 	}
 	for (uint32_t i = 0; !err && i < pos->steps; i++) {
-		run = (struct ckpt_run){ 0 };
+		run = (struct ckpt_run){ .goal = &end };
 		halt = ckpt_puppet_step(p, &run);
 		if (halt != CKPT_HALT_STEP)
 			err = halt_error(halt);
