@@ -192,7 +192,10 @@ static int add_outputs(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t re
 	size_t n = 0;
 	int err;
 
-	if (th->class != CKPT_CALL_ANSWER && th->class != CKPT_CALL_RESTART && !th->births)
+	/* A puppet's own mask need not be that of then: a trap of the debugger's has
+	 * unblocked SIGTRAP, if it was blocked. */
+	if (th->class != CKPT_CALL_ANSWER && th->class != CKPT_CALL_RESTART && !th->births &&
+	    th->nr != SYS_rt_sigprocmask)
 		return 0;
 	err = ckpt_call_outputs(th->call, th->args, result, &reader, &th->entry, out,
 				CKPT_CALL_MAX_RANGES, &n);
