@@ -24,8 +24,10 @@ SYSCALL = re.compile(r"0f05")
 
 
 class Window:
-    def __init__(self, stop, trace):
-        self.stop, self.checkpoint = stop, None
+    """stop: the last one that isn't behind its begin; exact: it begins there"""
+
+    def __init__(self, stop, exact, checkpoint, trace):
+        self.stop, self.exact, self.checkpoint = stop, exact, checkpoint
         self.places, self.pc, self.sp, self.code = trace["places"], trace["pc"], trace["sp"], trace["code"]
         self.inline = trace["inline"]
         self.breaks = set(trace["breaks"])
@@ -104,10 +106,19 @@ class Window:
                 return i
         return i
 
-    def normal_frames(self, i):
-        """the innermost frame's return address, when that and its caller are plain ones; else None; from inline frames gdb steps"""
+    def return_address(self, i, level):
+        """of a frame, if that, those within and its caller are plain ones; else None. From inline frames gdb steps."""
         calls = re.search(r"\|calls ([^|]*)\|", self.places[i])[1].split()
-        return int(calls[1], 16) if len(calls) > 2 and not self.inline[i] and not re.search("[st?]", "".join(calls[:3])) else None
+        if len(calls) < level + 3 or self.inline[i] or re.search("[st?]", "".join(calls[:level + 3])):
+            return None
+        return int(calls[level + 1], 16)
+
+    def caller_of(self, i, level):
+        """the call that made a frame, if it is in the window"""
+        call = self.caller[i]
+        while level and call is not None:
+            call, level = self.caller[call], level - 1
+        return call
 
 
 class Walks(Walker):
@@ -126,8 +137,8 @@ class Walks(Walker):
         if len(self.stops) - 1 in self.live:
             self.trace(len(self.stops) - 1)
 
-    def trace(self, stop):
-        """from the present place, which is this stop"""
+    def trace(self, stop, exact=True):
+        """from the present place, which is this stop, or behind it"""
         path = os.path.join(tmp(), "trace.json")
         m = re.search(r"Checkpoint (\d+)", self.cmd("checkpoint"))
         self.moves.append("soak-trace at stop %d" % stop)
@@ -136,8 +147,7 @@ class Walks(Walker):
             if GONE in self.here():	# the program ended amid it
                 return self.back_after_end(m[1])
             self.s.fail("soak-trace: %r" % out)
-        w = Window(stop, json.load(open(path)))
-        w.checkpoint = int(m[1])
+        w = Window(stop, exact, int(m[1]), json.load(open(path)))
         self.windows.append(w)
         if w.whole and stop == len(self.stops) - 1:	# further breakpoints that were met are stops as well
             self.stops += [p for p, pc in list(zip(w.places, w.pc))[1:] if pc in w.breaks]
@@ -160,17 +170,29 @@ class Walks(Walker):
         for _ in range(PAST):
             self.jump()
             if self.at < len(self.stops) - 1 and self.stops.count(self.stops[self.at]) == 1:
-                self.trace(self.at)
+                self.trace_here()
         self.windows = [w for w in self.windows if w.last > 10]
         while self.windows and self.done < self.wanted:
             self.one_walk(random.Random("%d %d" % (self.seed, self.done)))
             self.done += 1
 
+    def trace_here(self):
+        """from the present stop, or from some place before it"""
+        self.trace(self.at)
+        if self.at and self.rng.random() < 0.5:
+            out = self.cmd("reverse-stepi %d" % self.rng.randrange(1, LENGTH))
+            if "reakpoint" not in out and END not in out and self.here().split("|")[1] == self.stops[self.at].split("|")[1]:
+                self.trace(self.at - 1, False)
+            self.restart(self.windows[-1])
+            if not self.w.exact:
+                self.cmd("continue")
+                self.same(self.here(), self.stops[self.at], "stop %d, from before it" % self.at)
+
     def one_walk(self, rng):
         self.rng, self.moves = rng, ["walk %d" % self.done]
         self.restart(rng.choice(self.windows))
         self.marks, self.log, self.typed = {0: (self.w.checkpoint, 0)}, [], 0
-        kinds = [self.stepi, self.nexti, self.line, self.line, self.finish, self.breakpoint, self.breakpoint, self.watch, self.watch,
+        kinds = [self.stepi, self.nexti, self.line, self.line, self.finish, self.finish, self.breakpoint, self.breakpoint, self.watch, self.watch,
                  self.reverse_watch, self.place_again, self.undo, self.stop_to_stop, self.to_location]
         n = rng.randrange(1, self.w.last + 1)
         self.command("stepi %d" % n, self.w.stopped(0, n))
@@ -183,17 +205,17 @@ class Walks(Walker):
             self.cmd("delete checkpoint %d" % number)
 
     def command(self, line, expected, back=False, around=(), memo=True):
-        """from the present index to the expected one, or to any on the right side of it; around: commands before and behind"""
+        """from the present index to the expected one, or to any on the right side of it; around: commands before and one behind"""
         start, w = self.i, self.w
         self.log.append((self.typed, start))
-        for before in around[:1]:
+        for before in around[:-1]:
             self.cmd(before)
-        self.moves.append("%s at %s" % ("; ".join([*around[:1], line]), start))
+        self.moves.append("%s at %s" % ("; ".join([*around[:-1], line]), start))
         begin = time.monotonic()
         out = self.cmd(line)
         self.counts.setdefault(line.split()[0], []).append(time.monotonic() - begin)
         now = self.here()
-        for behind in around[1:]:
+        for behind in around[-1:]:
             self.cmd(behind)
         if expected is not None and self.by_another(now, w.places[expected]):
             self.i = None
@@ -257,13 +279,17 @@ class Walks(Walker):
         self.command(what, None, "reverse" in what)
 
     def finish(self):
+        """out of the selected frame, forward or back"""
         w, i = self.w, self.i
-        if self.rng.random() < 0.5:
-            call = w.caller[i]
-            if w.normal_frames(i) and call is not None and 2 <= w.normal_frames(i) - w.pc[call] <= 8:
-                self.command("reverse-finish", w.stopped(i, call), True)
-        elif i in w.leaves and w.normal_frames(i) == w.pc[w.leaves[i]]:
-            self.command("finish", w.stopped(i, w.leaves[i]), False)
+        level = self.rng.choice((0, 0, 1, 2))
+        call, back = w.caller_of(i, level), self.rng.random() < 0.5
+        behind = w.returns.get(call) if call is not None else w.leaves.get(i) if level == 0 else None
+        to, address = call if back else behind, w.return_address(i, level)
+        if to is None or address is None:
+            return
+        if address != w.pc[behind] if behind is not None else not 2 <= address - w.pc[call] <= 8:
+            return
+        self.command("reverse-finish" if back else "finish", w.stopped(i, to), back, ("up %d" % level, "frame") if level else ())
 
     def breakpoint(self):
         w, i = self.w, self.i
@@ -281,8 +307,11 @@ class Walks(Walker):
         if back:
             held = [m for m in held if w.arrival(m)]
         ordered = range(i - 1, -1, -1) if back else range(i + 1, w.last + 1)
-        to = next((m for m in ordered if m in held or w.pc[m] in w.breaks), None)
-        self.command("reverse-continue" if back else "continue", to, back, ("%s *%#x%s" % (how, *where, condition), "delete $bpnum"))
+        hits = [m for m in ordered if m in held]
+        ignored = self.rng.randrange(len(hits)) if hits and self.rng.random() < 0.2 else 0
+        to = next((m for m in ordered if m in hits[ignored:] or w.pc[m] in w.breaks), None)
+        self.command("reverse-continue" if back else "continue", to, back,
+                     ["%s *%#x%s" % (how, *where, condition), *(["ignore $bpnum %d" % ignored] if ignored else []), "delete $bpnum"])
 
     def watch(self):
         w, i = self.w, self.i
@@ -304,9 +333,12 @@ class Walks(Walker):
         if not words:
             return
         at = self.rng.choice(words)
+        value = self.cmd("output *(long *) %#x" % at)
         out = self.command("reverse-watch *(long *) %#x" % at, None, True, memo=False)	# of several it finds one
-        if re.search(r"^(?!fred: .*recorded).*(error|fred: )", out, re.M):
+        if re.search(r"^(?!fred: (.*recorded|this is a snapshot)).*(error|fred: )", out, re.M):
             self.s.fail("reverse-watch: %r" % out)
+        if "has this value at every snapshot" not in out and self.cmd("output *(long *) %#x" % at) == value:
+            self.s.fail("walk %d: reverse-watch came to where the value is %s already" % (self.done, value))
 
     def to_location(self):
         w, i = self.w, self.i
@@ -353,11 +385,11 @@ class Walks(Walker):
         w, i = self.w, self.i
         inside = sum(pc in w.breaks for pc in w.pc[1:])
         if self.rng.random() < 0.5:
-            if i and (w.back_to(i) is not None or w.stop == 0):
+            if w.back_to(i) is not None or (i and w.exact):
                 self.command("reverse-continue", w.back_to(i) or 0, True)
-            elif i == 0 and w.stop:
+            elif w.stop or not w.exact:
                 self.command("reverse-continue", None, True)
-                self.same(self.here(), self.stops[w.stop - 1], "walk %d: stop %d" % (self.done, w.stop - 1))
+                self.same(self.here(), self.stops[w.stop - w.exact], "walk %d: stop %d" % (self.done, w.stop - w.exact))
         elif w.stopped(i, None) is not None:
             self.command("continue", w.stopped(i, None), False)
         elif w.stop + 1 + inside < len(self.stops):
