@@ -142,7 +142,9 @@ enum ckpt_halt ckpt_leg_run(struct ckpt_leg *leg)
 	uint64_t where;
 	int sig = 0, more;
 
-	if (leg->run.goal->how == CKPT_END_NOW)
+	/* Straight behind a call that isn't replayed there is no event to come. */
+	if (leg->run.goal->how == CKPT_END_NOW ||
+	    (leg->run.goal->how == CKPT_END_EVENT && leg->p->play->event >= leg->run.goal->event))
 		return CKPT_HALT_GOAL;
 	if (leg->p->play->sig && leg->run.goal->how == CKPT_END_MATCH && leg->run.goal->ref->play &&
 	    leg->run.goal->ref->play->sig) {

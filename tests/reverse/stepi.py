@@ -118,6 +118,25 @@ def test_over_a_vfork():
         b.roundtrip("stepi", b.forward("stepi", 10))
 
 
+def test_back_from_behind_a_vfork():
+    """where the newest point is straight behind it"""
+    with Backward("vforks", target("exits"), watch=["$rax", "$rdi"]) as b:
+        b.only_fred("records the parent")
+        b.start("vfork")
+        stops = b.forward("stepi", 3)
+        b.cmd("tbreak main")
+        b.cmd("reverse-continue")
+        b.cmd("break *%#x" % stops[0].pc)
+        b.cmd("continue")
+        b.again("stepi", stops)
+        b.cmd("fred-verify")
+        b.cmd("reverse-continue")
+        b.at(stops[0], "at the breakpoint")
+        b.cmd("tbreak *%#x" % stops[3].pc)
+        b.cmd("continue")
+        b.at(stops[3], "straight behind it")
+
+
 def test_over_calls_behind_which_snapshots_stand():
     with Backward("paced", watch=["sum", "$rax"]) as b:
         b.only_fred("as many instructions")

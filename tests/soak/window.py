@@ -15,7 +15,7 @@ import time
 from targets import tmp
 from walker import END, GONE, Walker
 
-LENGTH = 150	# instructions of a window
+LENGTHS = 100, 150, 150, 400	# instructions of a window
 LIVE, PAST = 4, 3	# windows that are the first run itself; of its replay
 MOVES = 15	# of a walk
 CALL = re.compile(r"(66|67|f2|f3|2e|3e|4\w)*(e8|ff([159d][0-7]|[159d][89a-f]))")
@@ -142,7 +142,7 @@ class Walks(Walker):
         path = os.path.join(tmp(), "trace.json")
         m = re.search(r"Checkpoint (\d+)", self.cmd("checkpoint"))
         self.moves.append("soak-trace at stop %d" % stop)
-        out = self.cmd(self.asking("soak-trace %s %d" % (path, LENGTH)))
+        out = self.cmd(self.asking("soak-trace %s %d" % (path, self.rng.choice(LENGTHS))))
         if not re.search(r"^@@ traced \d+", out, re.M):
             if GONE in self.here():	# the program ended amid it
                 return self.back_after_end(m[1])
@@ -180,7 +180,7 @@ class Walks(Walker):
         """from the present stop, or from some place before it"""
         self.trace(self.at)
         if self.at and self.rng.random() < 0.5:
-            out = self.cmd("reverse-stepi %d" % self.rng.randrange(1, LENGTH))
+            out = self.cmd("reverse-stepi %d" % self.rng.randrange(1, max(LENGTHS)))
             if "reakpoint" not in out and END not in out and self.here().split("|")[1] == self.stops[self.at].split("|")[1]:
                 self.trace(self.at - 1, False)
             self.restart(self.windows[-1])
