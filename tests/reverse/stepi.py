@@ -103,6 +103,34 @@ def test_very_often_repeated_strings():
         b.at(behind, "behind the last repetition")
 
 
+def test_arrivals_at_a_repeated_string_instruction():
+    """from amid it: also its own arrival lies before; and those that only the memory tells from it"""
+    with Backward("again", watch=["k", "$rcx"]) as b:
+        b.only_fred()
+        b.start()
+        rep = re.search(r"(0x\w+) <.*rep stos", b.cmd("disassemble clear"))[1]
+        b.cmd("tbreak *%s if k == 10" % rep)
+        b.cmd("continue")
+        b.cmd("stepi 3")
+        amid = b.where()
+        b.check(amid.values, "10|4093", "amid it")
+        b.cmd("checkpoint")
+        b.cmd("break *" + rep)
+        for k in 10, 9, 8:
+            b.cmd("reverse-continue")
+            b.check(b.where().values, "%d|4096" % k, "the arrival")
+        b.cmd("restart 1")
+        b.at(amid, "amid it again")
+        b.cmd("reverse-stepi")
+        b.check(b.where().values, "10|4094", "one repetition before")
+        b.cmd("delete")
+        b.cmd("tbreak *%s if k == 3" % rep)
+        b.cmd("reverse-continue")
+        b.cmd("tbreak *%s if k == 10 && $rcx == 4093" % rep)
+        b.cmd("continue")
+        b.at(amid, "amid it from before")
+
+
 def test_through_a_system_call():
     with Backward("static", watch=["n", "$rax", "$rcx"]) as b:
         b.start("write")
