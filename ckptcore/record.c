@@ -383,7 +383,12 @@ static void go_on(struct ckpt_task *t, bool yield)
 		ckpt_turns_turn(tl, to);
 		return;
 	}
-	run_on(t, t->thread->request == PTRACE_SINGLESTEP ? PTRACE_SINGLESTEP : PTRACE_SYSCALL, 0);
+	/* A step over a call goes by the call's stops. */
+	run_on(t,
+	       t->thread->request == PTRACE_SINGLESTEP && !t->thread->step_call ?
+		       PTRACE_SINGLESTEP :
+		       PTRACE_SYSCALL,
+	       0);
 	if (tl->nthreads == 1)
 		ckpt_expect(t, true);
 }
@@ -570,16 +575,17 @@ static enum ckpt_verdict stopped(struct ckpt_timeline *tl, struct ckpt_task *t)
 	case CKPT_EVENT:
 		if (t->stop.event != PTRACE_EVENT_STOP)
 			return CKPT_REPORT;
-		if (ckpt_finish_rep(t))
-			return CKPT_HANDLED;
 		/* The clock interrupted it, or an attach did. */
-		if (!rec->due)
-			return CKPT_REPORT;
-		if (ckpt_fault_pending(t)) { /* it comes at once; another time */
+		if (rec->due && (th->request == PTRACE_SINGLESTEP || ckpt_fault_pending(t))) {
+			/* That comes at once; another time. */
 			rec->due = rec->preempt = false;
 			go_on(t, false);
 			return CKPT_HANDLED;
 		}
+		if (ckpt_finish_rep(t))
+			return CKPT_HANDLED;
+		if (!rec->due)
+			return CKPT_REPORT;
 		if (ckpt_record_where(tl) == CKPT_END_MATCH && ckpt_pass_short(t))
 			return CKPT_HANDLED; /* it died: told soon */
 		preempt = rec->preempt;

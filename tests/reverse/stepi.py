@@ -168,9 +168,7 @@ def test_back_from_behind_a_vfork():
 def test_over_calls_behind_which_snapshots_stand():
     with Backward("paced", watch=["sum", "$rax"]) as b:
         b.only_fred("as many instructions")
-        b.start()
-        b.cmd("break %d" % b.mark("last"))
-        b.cmd("continue")
+        b.start_at("many")
         b.cmd("break *" + re.search(r"(0x\w+) <.*syscall", b.cmd("disassemble call"))[1])
         for i in reversed(range(15)):
             b.cmd("reverse-continue")
@@ -180,6 +178,14 @@ def test_over_calls_behind_which_snapshots_stand():
             b.cmd("reverse-stepi")
             b.at(before, "back over the call of round %d" % i)
         b.ends()
+
+
+def test_many_calls():
+    """the clock interrupts the program where it is about to make one that is stepped over"""
+    with Backward("paced") as b:
+        b.only_fred()
+        b.start_at("many")
+        b.cmd("stepi 20000", 60)	# fred-verify follows
 
 
 run(globals())

@@ -34,7 +34,7 @@ class Walker:
         took = time.monotonic() - start
         if took > SLOW:
             self.slow.append("%s: %.1f s (after %s)" % (line, took, "; ".join(self.moves[-6:])))
-        if re.search(r"^fred: (?!.*(recorded|mapped|shared))|Traceback|internal-error|Error in sourced|Couldn't|Cannot ", out, re.M):
+        if re.search(r"^fred: (?!.*(recorded|mapped|shared))|diverged|Traceback|internal-error|Error in sourced|Couldn't|Cannot ", out, re.M):
             self.moves.append("(%s said: %s)" % (line, out.strip()[-300:]))
             if re.search(r"diverged|internal|Traceback", out):
                 self.s.fail("%s: %r" % (line, out))

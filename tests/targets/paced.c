@@ -19,5 +19,7 @@ int main(void)
 			sum += (unsigned long)k;
 		sum += (unsigned long)call(SYS_getppid);	/* MARK call */
 	}
-	return 0;	/* MARK last */
+	for (int i = 0; i < 100000; i++)	/* MARK many */
+		call(SYS_getppid);
+	return 0;
 }
