@@ -304,7 +304,7 @@ PROGRAMS = [
 ]
 
 
-TOGETHER = 20	# walks in one session
+TOGETHER = 40	# walks in one session
 
 
 class Tally:
