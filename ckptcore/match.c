@@ -209,8 +209,8 @@ enum ckpt_halt ckpt_leg_run(struct ckpt_leg *leg)
 										 CKPT_HALT_TRAP;
 		}
 		if (is_end(leg, &where)) {
-			leg->hits = CKPT_NEVER - ckpt_cell_get(leg->p, CKPT_CELL_HITS) +
-				    !leg->counted;
+			leg->hits =
+				CKPT_NEVER - ckpt_cell_get(leg->p, CKPT_CELL_HITS) + !leg->counted;
 			return CKPT_HALT_GOAL;
 		}
 		if (halt == CKPT_HALT_SIGNAL)

@@ -14,8 +14,8 @@
 /* Steps p so many times, which leads to what is being looked for before m, in its
  * thread's turn; a copy of where it begins is kept. 0, or as ckpt_puppet_step() has
  * ended: -EPROTO. */
-int fred_trail_walk(struct ckpt_task *p, const struct fred_moment *m, unsigned int steps)
-	__must_check;
+int fred_trail_walk(struct ckpt_task *p, const struct fred_moment *m,
+		    unsigned int steps) __must_check;
 /* Whether m is what was found last, and the way to it is known. */
 bool fred_trail_leads_to(const struct fred_moment *m);
 /* The point one instruction before the moment to which it leads; as

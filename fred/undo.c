@@ -25,9 +25,9 @@ struct session {
 	bool has_target;
 	struct vpt_thread *threads; /* as the debugger has them, the leader's first */
 	size_t nthreads;
-	struct ckpt_task *target; /* a puppet at its point */
+	struct ckpt_task *target;	   /* a puppet at its point */
 	const struct ckpt_timeline *ended; /* of a program that has ended */
-	unsigned int checkpoint;  /* whose session it is, or 0 */
+	unsigned int checkpoint;	   /* whose session it is, or 0 */
 };
 
 /* What the user saw: one entry a prompt. */
