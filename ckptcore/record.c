@@ -379,6 +379,14 @@ static bool yields(const struct ckpt_task *t)
 				    ckpt_now() - tl->turn_began > SLICE_MIN);
 }
 
+/* How t goes on. A single step over a call goes by the call's stops. */
+static int request_of(const struct ckpt_task *t)
+{
+	return t->thread->request == PTRACE_SINGLESTEP && !t->thread->step_call ?
+		       PTRACE_SINGLESTEP :
+		       PTRACE_SYSCALL;
+}
+
 /* t, which stands behind an event or at the clock's interrupt, goes on, or
  * another thread does. */
 static void go_on(struct ckpt_task *t, bool yield)
@@ -391,12 +399,7 @@ static void go_on(struct ckpt_task *t, bool yield)
 		ckpt_turns_turn(tl, to);
 		return;
 	}
-	/* A step over a call goes by the call's stops. */
-	run_on(t,
-	       t->thread->request == PTRACE_SINGLESTEP && !t->thread->step_call ?
-		       PTRACE_SINGLESTEP :
-		       PTRACE_SYSCALL,
-	       0);
+	run_on(t, request_of(t), 0);
 	if (tl->nthreads == 1)
 		ckpt_expect(t, true);
 }
@@ -565,10 +568,7 @@ static enum ckpt_verdict stopped(struct ckpt_timeline *tl, struct ckpt_task *t)
 		if (th->redeliver && t->stop.sig == th->redeliver) {
 			th->redeliver = 0;
 			ptrace(PTRACE_SETSIGINFO, t->tid, 0, &th->siginfo);
-			run_on(t,
-			       th->request == PTRACE_SINGLESTEP ? PTRACE_SINGLESTEP :
-								  PTRACE_SYSCALL,
-			       t->stop.sig);
+			run_on(t, request_of(t), t->stop.sig);
 			return CKPT_HANDLED;
 		}
 		if (ckpt_outer_insn_at(t, &insn))
@@ -620,22 +620,6 @@ enum ckpt_verdict ckpt_record_stopped(struct ckpt_task *t)
 	if (verdict != CKPT_HANDLED && t->thread)
 		t->thread->let = false;
 	return verdict;
-}
-
-/* Whether delivering sig does anything: a handler, a death, a stop. */
-static bool has_effect(struct ckpt_task *t, int sig)
-{
-	char text[CKPT_PROC_SIZE];
-	uint64_t caught, ignored;
-
-	ckpt_proc_read(t->tid, "status", text, sizeof(text));
-	caught = ckpt_proc_field(text, "SigCgt", 16);
-	ignored = ckpt_proc_field(text, "SigIgn", 16);
-	if (caught >> (sig - 1) & 1)
-		return true;
-	if (ignored >> (sig - 1) & 1)
-		return false;
-	return sig != SIGCHLD && sig != SIGURG && sig != SIGWINCH && sig != SIGCONT;
 }
 
 /* The first bytes of the instruction that comes next, zeros if there is none. */
@@ -714,7 +698,7 @@ void ckpt_record_resume(struct ckpt_task *t, int request, int sig)
 		enter(t, sig);
 		return;
 	}
-	if (sig && !has_effect(t, sig))
+	if (sig && !ckpt_signal_acts(t, sig))
 		sig = 0;
 	if (sig && sig != th->siginfo.si_signo) /* the user's: `signal N' */
 		th->siginfo = (siginfo_t){ .si_signo = sig, .si_code = SI_USER };

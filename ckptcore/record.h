@@ -53,6 +53,9 @@ void ckpt_record_tick(struct ckpt_timeline *tl);
  */
 bool ckpt_deliver_masked(struct ckpt_task *t, int sig, enum ckpt_end before);
 
+/* Whether delivering sig to t does anything: a handler, a death, a stop. */
+bool ckpt_signal_acts(struct ckpt_task *t, int sig);
+
 /*
  * Takes a snapshot of the live target, which is stopped outside of a call.
  * @before: how the interval before ends. @dead: its end isn't this state (an

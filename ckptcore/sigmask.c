@@ -84,3 +84,18 @@ bool ckpt_deliver_masked(struct ckpt_task *t, int sig, enum ckpt_end before)
 		ckpt_snapshot(t->timeline, before, true, 0, NULL);
 	return true;
 }
+
+bool ckpt_signal_acts(struct ckpt_task *t, int sig)
+{
+	char text[CKPT_PROC_SIZE];
+	uint64_t caught, ignored;
+
+	ckpt_proc_read(t->tid, "status", text, sizeof(text));
+	caught = ckpt_proc_field(text, "SigCgt", 16);
+	ignored = ckpt_proc_field(text, "SigIgn", 16);
+	if (caught >> (sig - 1) & 1)
+		return true;
+	if (ignored >> (sig - 1) & 1)
+		return false;
+	return sig != SIGCHLD && sig != SIGURG && sig != SIGWINCH && sig != SIGCONT;
+}
