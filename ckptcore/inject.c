@@ -430,14 +430,16 @@ static int repeat(struct ckpt_task *t, const struct rep *rep, uint64_t n, int *s
 		g.regs = *ckpt_regs(t);
 		*sig = t->stop.sig;
 		/* Else it faults, and will again: only as far as it came. */
-		if (*sig == SIGTRAP && g.regs.rip == behind + 1) {
-			*sig = 0;
+		bool over = *sig == SIGTRAP && g.regs.rip >= behind;
+
+		if (over && g.regs.rip == behind + 1)
+			*sig = 0; /* and not a debug register at the last of the n */
+		if (over)
 			g.regs.rip = !rest || g.regs.rcx || is_decided(rep, g.regs.eflags) ?
 					     behind :
 					     rip;
-		}
 		g.regs.rcx += rest;
-		if (g.regs.rip == rip && !*sig)
+		if (over && g.regs.rip == rip)
 			g.regs.eflags |= EFLAGS_RF; /* as behind a single step amid it */
 	}
 	return ckpt_guest_leave(&g);

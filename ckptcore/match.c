@@ -136,13 +136,58 @@ static int go_past(struct ckpt_leg *leg, uint64_t where)
 	return sig == SIGTRAP ? CKPT_HALT_TRAP : -1;
 }
 
+/* The goal's rule has stopped it at a repeated string instruction. If the goal can
+ * only be amid that, the arrival lies before it: for the other rules as well. One of
+ * them may stop it. */
+static void count_arrival(struct ckpt_leg *leg)
+{
+	struct ckpt_task *p = leg->p;
+	bool silent = leg->run.only && p->vtid != leg->run.only;
+	uint64_t pc = ckpt_regs(p)->rip, cell = ckpt_cell_get(p, CKPT_CELL_FREE);
+	int rule;
+
+	leg->counted = ckpt_regs(p)->rcx > leg->run.goal->regs.r[PROBE_RCX];
+	if (!leg->counted)
+		return;
+	if (silent)
+		ckpt_cell_set(p, CKPT_CELL_FREE, CKPT_NEVER);
+	rule = ckpt_probe_evaluate(p, pc, 1);
+	if (silent)
+		ckpt_cell_set(p, CKPT_CELL_FREE, cell);
+	if (rule < 0)
+		return;
+	leg->run.site = p->play->at_site = pc;
+	leg->run.cell = ckpt_probe_cell(p, pc, (size_t)rule);
+	p->play->at_rule = rule;
+	leg->owed = true;
+}
+
+/* As ckpt_puppet_run(), up to where the goal may be, or a rule. */
+static enum ckpt_halt run_to_arrival(struct ckpt_leg *leg)
+{
+	enum ckpt_halt halt;
+
+	if (leg->owed) {
+		leg->owed = false;
+		leg->run.cell = CKPT_CELL_END;
+		return CKPT_HALT_PROBE;
+	}
+	leg->counted = false;
+	halt = ckpt_puppet_run(leg->p, &leg->run);
+	if (halt == CKPT_HALT_PROBE && leg->run.cell == CKPT_CELL_END && leg->amid)
+		count_arrival(leg);
+	return halt;
+}
+
 enum ckpt_halt ckpt_leg_run(struct ckpt_leg *leg)
 {
 	enum ckpt_halt halt;
 	uint64_t where;
 	int sig = 0, more;
 
-	if (leg->run.goal->how == CKPT_END_NOW)
+	/* Straight behind a call that isn't replayed there is no event to come. */
+	if (leg->run.goal->how == CKPT_END_NOW ||
+	    (leg->run.goal->how == CKPT_END_EVENT && leg->p->play->event >= leg->run.goal->event))
 		return CKPT_HALT_GOAL;
 	if (leg->p->play->sig && leg->run.goal->how == CKPT_END_MATCH && leg->run.goal->ref->play &&
 	    leg->run.goal->ref->play->sig) {
@@ -150,7 +195,7 @@ enum ckpt_halt ckpt_leg_run(struct ckpt_leg *leg)
 		return CKPT_HALT_GOAL;
 	}
 	for (;;) {
-		halt = ckpt_puppet_run(leg->p, &leg->run);
+		halt = run_to_arrival(leg);
 		if (halt == CKPT_HALT_PROBE && leg->run.cell != CKPT_CELL_END)
 			return halt;
 		if (halt != CKPT_HALT_PROBE && halt != CKPT_HALT_SIGNAL)
@@ -159,11 +204,13 @@ enum ckpt_halt ckpt_leg_run(struct ckpt_leg *leg)
 		if (leg->amid && halt == CKPT_HALT_PROBE) {
 			if (repeat(leg, leg->run.goal->regs.r[PROBE_RCX], &sig))
 				return CKPT_HALT_DEAD;
-			if (sig == SIGTRAP)
-				return CKPT_HALT_TRAP;
+			if (sig == SIGTRAP) /* on from amid it, that is an arrival, too */
+				return ckpt_cell_set(leg->p, CKPT_CELL_END, 1) ? CKPT_HALT_DEAD :
+										 CKPT_HALT_TRAP;
 		}
 		if (is_end(leg, &where)) {
-			leg->hits = CKPT_NEVER - ckpt_cell_get(leg->p, CKPT_CELL_HITS) + 1;
+			leg->hits =
+				CKPT_NEVER - ckpt_cell_get(leg->p, CKPT_CELL_HITS) + !leg->counted;
 			return CKPT_HALT_GOAL;
 		}
 		if (halt == CKPT_HALT_SIGNAL)
@@ -216,7 +263,8 @@ int ckpt_locate(struct ckpt_timeline *tl, size_t interval, const struct ckpt_goa
 int ckpt_goto(struct ckpt_timeline *tl, const struct ckpt_pos *pos, struct ckpt_task **ret)
 {
 	const struct ckpt_rule rule = { .site = pos->addr, .cell = CKPT_CELL_END };
-	const struct ckpt_goal here = { .event = pos->event, .how = CKPT_END_CALL };
+	/* While it steps no later turn is taken. */
+	const struct ckpt_goal end = { .event = pos->event, .how = CKPT_END_MATCH };
 	struct ckpt_run run = { 0 };
 	enum ckpt_halt halt;
 	struct ckpt_task *p;
@@ -241,7 +289,7 @@ int ckpt_goto(struct ckpt_timeline *tl, const struct ckpt_pos *pos, struct ckpt_
 			err = halt_error(halt);
 	}
 	for (uint32_t i = 0; !err && i < pos->steps; i++) {
-		run = (struct ckpt_run){ .goal = &here };
+		run = (struct ckpt_run){ .goal = &end };
 		halt = ckpt_puppet_step(p, &run);
 		if (halt != CKPT_HALT_STEP)
 			err = halt_error(halt);

@@ -199,7 +199,10 @@ static int add_outputs(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t re
 	size_t n = 0;
 	int err;
 
-	if (th->class != CKPT_CALL_ANSWER && th->class != CKPT_CALL_RESTART && !th->births)
+	/* A puppet's own mask need not be that of then: a trap of the debugger's has
+	 * unblocked SIGTRAP, if it was blocked. */
+	if (th->class != CKPT_CALL_ANSWER && th->class != CKPT_CALL_RESTART && !th->births &&
+	    th->nr != SYS_rt_sigprocmask)
 		return 0;
 	err = ckpt_call_outputs(th->call, th->args, result, &reader, &th->entry, out,
 				CKPT_CALL_MAX_RANGES, &n);
@@ -376,6 +379,14 @@ static bool yields(const struct ckpt_task *t)
 				    ckpt_now() - tl->turn_began > SLICE_MIN);
 }
 
+/* How t goes on. A single step over a call goes by the call's stops. */
+static int request_of(const struct ckpt_task *t)
+{
+	return t->thread->request == PTRACE_SINGLESTEP && !t->thread->step_call ?
+		       PTRACE_SINGLESTEP :
+		       PTRACE_SYSCALL;
+}
+
 /* t, which stands behind an event or at the clock's interrupt, goes on, or
  * another thread does. */
 static void go_on(struct ckpt_task *t, bool yield)
@@ -388,7 +399,7 @@ static void go_on(struct ckpt_task *t, bool yield)
 		ckpt_turns_turn(tl, to);
 		return;
 	}
-	run_on(t, t->thread->request == PTRACE_SINGLESTEP ? PTRACE_SINGLESTEP : PTRACE_SYSCALL, 0);
+	run_on(t, request_of(t), 0);
 	if (tl->nthreads == 1)
 		ckpt_expect(t, true);
 }
@@ -559,10 +570,7 @@ static enum ckpt_verdict stopped(struct ckpt_timeline *tl, struct ckpt_task *t)
 		if (th->redeliver && t->stop.sig == th->redeliver) {
 			th->redeliver = 0;
 			ptrace(PTRACE_SETSIGINFO, t->tid, 0, &th->siginfo);
-			run_on(t,
-			       th->request == PTRACE_SINGLESTEP ? PTRACE_SINGLESTEP :
-								  PTRACE_SYSCALL,
-			       t->stop.sig);
+			run_on(t, request_of(t), t->stop.sig);
 			return CKPT_HANDLED;
 		}
 		if (ckpt_outer_insn_at(t, &insn))
@@ -577,16 +585,17 @@ static enum ckpt_verdict stopped(struct ckpt_timeline *tl, struct ckpt_task *t)
 	case CKPT_EVENT:
 		if (t->stop.event != PTRACE_EVENT_STOP)
 			return CKPT_REPORT;
-		if (ckpt_finish_rep(t))
-			return CKPT_HANDLED;
 		/* The clock interrupted it, or an attach did. */
-		if (!rec->due)
-			return CKPT_REPORT;
-		if (ckpt_fault_pending(t)) { /* it comes at once; another time */
+		if (rec->due && (th->request == PTRACE_SINGLESTEP || ckpt_fault_pending(t))) {
+			/* That comes at once; another time. */
 			rec->due = rec->preempt = false;
 			go_on(t, false);
 			return CKPT_HANDLED;
 		}
+		if (ckpt_finish_rep(t))
+			return CKPT_HANDLED;
+		if (!rec->due)
+			return CKPT_REPORT;
 		if (ckpt_record_where(tl) == CKPT_END_MATCH && ckpt_pass_short(t))
 			return CKPT_HANDLED; /* it died: told soon */
 		preempt = rec->preempt;

@@ -32,6 +32,7 @@ static struct {
 	enum { CHEAP_STATEMENTS, ALL_STATEMENTS, RETURNS } points;
 	uint64_t count, tried; /* points from there to the bad one */
 	uint64_t own;	       /* 1: the good one is itself at such a point */
+	bool placed;	       /* the good one is at a statement, not just where a snapshot is */
 	double asked;
 } b;
 
@@ -166,6 +167,7 @@ static void ask_inside(json_object *out)
 	struct fred_moment end;
 	struct ckpt_task *p, *done;
 	size_t which;
+	bool placed;
 	int err = count_finer();
 
 	if (err) {
@@ -176,10 +178,12 @@ static void ask_inside(json_object *out)
 	if (b.count == 0) {
 		/* Nothing lies between: the good point's own statement did it. */
 		done = b.good;
+		placed = b.placed;
 		b.good = NULL;
 		finish();
 		fred_timeline_stage(done, FRED_ARRIVE_STEP);
 		put_found(out, done, "step");
+		put_bool(out, "placed", placed);
 		return;
 	}
 	b.tried = (b.count + 1) / 2;
@@ -199,8 +203,10 @@ static void begin_inside(json_object *out)
 	err = ckpt_puppet_create(F.tl, b.lo, &b.good);
 	if (!err)
 		err = statement_rules(b.good);
-	if (!err)
+	if (!err) {
+		b.placed = has_rule(ckpt_canonical(b.good).rip);
 		err = count_points();
+	}
 	if (err)
 		give_up(out, err);
 	else
@@ -305,7 +311,7 @@ void fred_op_verdict(json_object *in, json_object *out)
 		b.good = F.staged;
 		F.staged = NULL;
 		b.count -= b.tried;
-		b.own = 1; /* it stands at a statement */
+		b.own = b.placed = true; /* it stands at a statement */
 	} else {
 		b.count = b.tried - 1;
 		ckpt_puppet_destroy(b.bad);

@@ -69,7 +69,7 @@ static bool at_goal(const struct ckpt_goal *goal)
 	if (ckpt_puppet_take_early(p, goal->event) || p->play->event != goal->event)
 		return false;
 	if (goal->how == CKPT_END_EVENT)
-		return p->state == CKPT_EXIT;
+		return true;
 	return goal->how == CKPT_END_MATCH && ckpt_regs(p)->rip == goal->regs.rip &&
 	       ckpt_same_registers(p, goal->ref, &goal->regs) &&
 	       ckpt_same_memory(p, goal->ref, &F.tl->overlay, &where);
@@ -226,21 +226,29 @@ static void report_halt(struct vpt_thread *vt, enum ckpt_halt halt, const struct
 	}
 }
 
-/* One instruction of vt's thread, and what others did meanwhile. */
+/* One instruction of vt's thread, and what others did meanwhile. *stepped: where the
+ * interval ends by a call, that was this instruction. */
 static enum ckpt_halt step_thread(const struct vpt_thread *vt, const struct ckpt_goal *goal,
-				  struct ckpt_run *ret)
+				  struct ckpt_run *ret, bool *stepped)
 {
 	enum ckpt_halt halt;
+	uint64_t pc;
 
 	*ret = (struct ckpt_run){ .goal = goal };
+	*stepped = false;
 	if (F.now->vtid == vt->tid) {
+		pc = ckpt_regs(F.now)->rip;
 		halt = ckpt_puppet_step(F.now, ret);
+		*stepped = halt == CKPT_HALT_GOAL && F.now->vtid == vt->tid &&
+			   ckpt_regs(F.now)->rip != pc;
+		if (*stepped && goal->how == CKPT_END_EVENT)
+			return CKPT_HALT_STEP;
 		if (halt != CKPT_HALT_STEP || F.now->vtid == vt->tid)
 			return halt;
 	}
 	halt = forward_leg(goal, false, vt->tid, ret);
 	/* Its turn has come: behind its call, if it was at one. */
-	return halt == CKPT_HALT_TURN ? step_thread(vt, goal, ret) : halt;
+	return halt == CKPT_HALT_TURN ? step_thread(vt, goal, ret, stepped) : halt;
 }
 
 static void forward(struct vpt_thread *vt, int request)
@@ -248,6 +256,7 @@ static void forward(struct vpt_thread *vt, int request)
 	struct ckpt_run run = { 0 };
 	struct ckpt_goal goal;
 	enum ckpt_halt halt;
+	bool stepped = false;
 
 	ckpt_overlay_remove(&F.tl->overlay, F.now);
 	for (;;) {
@@ -264,7 +273,7 @@ static void forward(struct vpt_thread *vt, int request)
 		if (at_goal(&goal))
 			halt = CKPT_HALT_GOAL;
 		else if (request == PTRACE_SINGLESTEP)
-			halt = step_thread(vt, &goal, &run);
+			halt = step_thread(vt, &goal, &run, &stepped);
 		else
 			halt = forward_leg(&goal, request == PTRACE_SYSCALL, 0, &run);
 		if (halt != CKPT_HALT_GOAL)
@@ -281,6 +290,11 @@ static void forward(struct vpt_thread *vt, int request)
 			fred_progress_end();
 			go_live(vt, request);
 			return;
+		}
+		/* A call that isn't replayed: the next interval begins behind it. */
+		if (stepped && F.now->vtid == vt->tid) {
+			halt = CKPT_HALT_STEP;
+			break;
 		}
 	}
 	report_halt(vt, halt, &run);

@@ -149,7 +149,7 @@ static int walk(struct ckpt_task **at, const struct fred_moment *m, int most)
 	if (halt != CKPT_HALT_STEP && halt != CKPT_HALT_GOAL && halt != CKPT_HALT_EXIT &&
 	    halt != CKPT_HALT_SIGNAL)
 		return halt == CKPT_HALT_CANCELLED ? -EINTR : -EPROTO;
-	err = fred_trail_walk(*at, &m->goal, (unsigned int)steps - 1);
+	err = fred_trail_walk(*at, m, (unsigned int)steps - 1);
 	return err ? err : 1;
 }
 

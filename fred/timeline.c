@@ -565,7 +565,8 @@ void fred_timeline_begin_branch(struct ckpt_task *live)
 	ckpt_puppet_destroy(former);
 }
 
-void fred_timeline_replace(struct vpt_thread *vt, struct ckpt_task *puppet)
+void fred_timeline_replace(struct vpt_thread *vt, struct ckpt_task *puppet,
+			   struct vpt_debugger *ended)
 {
 	if (vt) {
 		F.vt = vt;
@@ -587,7 +588,10 @@ void fred_timeline_replace(struct vpt_thread *vt, struct ckpt_task *puppet)
 	F.now = NULL;
 	if (F.tl)
 		F.tl->overlay.n = 0;
-	if (!puppet && F.tl) {
+	if (ended) {
+		forget_last();
+		F.debugger = ended;
+	} else if (!puppet && F.tl) {
 		ckpt_record_kill(F.tl);
 		fred_process_drop();
 	}

@@ -102,9 +102,11 @@ void fred_timeline_begin_branch(struct ckpt_task *live);
 void fred_timeline_restore(void);
 
 /* A restarted debugger: its thread and the puppet that plays it. NULL, NULL:
- * it has no process (the former target dies). Called twice: before the thread
- * exists, with vt NULL, to give up what the former debugger had. */
-void fred_timeline_replace(struct vpt_thread *vt, struct ckpt_task *puppet);
+ * it has no process (the former target dies), or, if `ended' is that debugger,
+ * it had seen the program's end (whose past stays). Called twice: before the
+ * thread exists, with vt NULL, to give up what the former debugger had. */
+void fred_timeline_replace(struct vpt_thread *vt, struct ckpt_task *puppet,
+			   struct vpt_debugger *ended);
 
 /* Bytes of memory that the copies have for themselves. */
 uint64_t fred_private_memory(void);

@@ -6,13 +6,13 @@
 
 static struct {
 	struct ckpt_task *from;
+	struct ckpt_goal end;		  /* its event: no later turn is taken on the way */
 	uint64_t pcs[FRED_TRAIL_MAX + 1]; /* before each step, and behind the last */
 	unsigned int steps;		  /* from there to what was found, which is ... */
 	struct ckpt_task *found;
 	pid_t tid; /* ... this task ... */
 	uint64_t moves;
 	struct ckpt_general regs; /* ... standing here */
-	struct ckpt_goal goal;	  /* what is behind the way: no event from there on is given */
 } trail;
 
 void fred_trail_forget(void)
@@ -30,12 +30,12 @@ static void note(struct ckpt_task *found, unsigned int steps)
 	trail.regs = ckpt_canonical(found);
 }
 
-int fred_trail_walk(struct ckpt_task *p, const struct ckpt_goal *goal, unsigned int steps)
+int fred_trail_walk(struct ckpt_task *p, const struct fred_moment *m, unsigned int steps)
 {
-	struct ckpt_run run = { .goal = &trail.goal };
+	struct ckpt_run run = { .goal = &trail.end };
 
 	fred_trail_forget();
-	trail.goal = (struct ckpt_goal){ .event = goal->event, .how = goal->how };
+	trail.end = (struct ckpt_goal){ .event = m->goal.event, .how = CKPT_END_MATCH };
 	if (steps > 1 && steps <= FRED_TRAIL_MAX && ckpt_puppet_clone(p, &trail.from))
 		trail.from = NULL; /* it is a matter of speed only */
 	for (unsigned int i = 0; i < steps; i++) {
@@ -73,7 +73,7 @@ bool fred_trail_leads_to(const struct fred_moment *m)
 /* A puppet so many steps along the way. */
 static int go(unsigned int steps, struct ckpt_task **ret)
 {
-	struct ckpt_run run = { .goal = &trail.goal };
+	struct ckpt_run run = { .goal = &trail.end };
 	struct ckpt_task *p;
 	int err = ckpt_puppet_clone(trail.from, &p);
 

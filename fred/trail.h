@@ -11,9 +11,10 @@
 
 #define FRED_TRAIL_MAX 256 /* steps */
 
-/* Steps p so many times, which leads to what is being looked for, in its thread's
- * turn, before goal; a copy of where it begins is kept. 0, or as ckpt_puppet_step() has ended: -EPROTO. */
-int fred_trail_walk(struct ckpt_task *p, const struct ckpt_goal *goal,
+/* Steps p so many times, which leads to what is being looked for before m, in its
+ * thread's turn; a copy of where it begins is kept. 0, or as ckpt_puppet_step() has
+ * ended: -EPROTO. */
+int fred_trail_walk(struct ckpt_task *p, const struct fred_moment *m,
 		    unsigned int steps) __must_check;
 /* Whether m is what was found last, and the way to it is known. */
 bool fred_trail_leads_to(const struct fred_moment *m);

@@ -25,8 +25,9 @@ struct session {
 	bool has_target;
 	struct vpt_thread *threads; /* as the debugger has them, the leader's first */
 	size_t nthreads;
-	struct ckpt_task *target; /* a puppet at its point */
-	unsigned int checkpoint;  /* whose session it is, or 0 */
+	struct ckpt_task *target;	   /* a puppet at its point */
+	const struct ckpt_timeline *ended; /* of a program that has ended */
+	unsigned int checkpoint;	   /* whose session it is, or 0 */
 };
 
 /* What the user saw: one entry a prompt. */
@@ -78,6 +79,8 @@ void fred_undo_timeline_gone(const struct ckpt_timeline *tl)
 		    (!prompts[i].session->target || prompts[i].session->target->timeline == tl)) {
 			session_free(prompts[i].session);
 			prompts[i].session = NULL;
+		} else if (prompts[i].session && prompts[i].session->ended == tl) {
+			prompts[i].session->ended = NULL;
 		}
 }
 
@@ -153,6 +156,8 @@ static int take(struct ckpt_task *t, struct session **ret)
 		s->debugger = *d;
 	if (F.vt)
 		err = take_target(s);
+	else
+		s->ended = F.tl;
 	if (!err && t->state == CKPT_SECCOMP)
 		err = ckpt_skip_call(t);
 	if (!err)
@@ -249,7 +254,7 @@ static int hand_over(struct session *s, struct ckpt_task *t)
 	d->next = next;
 	d->waiter = NULL;
 	d->nzombies = 0;
-	fred_timeline_replace(NULL, puppet);
+	fred_timeline_replace(NULL, puppet, s->ended && s->ended == F.tl ? d : NULL);
 	if (!s->has_target)
 		return 0;
 	for (size_t i = 0; i < s->nthreads; i++) {
@@ -262,7 +267,7 @@ static int hand_over(struct session *s, struct ckpt_task *t)
 		vt->debugger = d;
 		vt->task = NULL;
 		if (i == 0)
-			fred_timeline_replace(vt, puppet);
+			fred_timeline_replace(vt, puppet, NULL);
 	}
 	fred_threads_play(puppet);
 	return 0;

@@ -112,6 +112,9 @@ EXPR may be anything that gdb can evaluate, also calls of functions of the progr
             fail(r)
         effort.say()
         land("step")
+        if not r["placed"]:
+            gdb.write("fred: this is a snapshot; %s at some later point, but no code with line numbers ran in between.\n" % (
+                "%s became false" % arg if judge.truth else "%s got its value" % arg))
 
     @staticmethod
     def search(judge):

@@ -129,6 +129,26 @@ def test_quitting_in_the_past_of_an_ended_program():
         raise Failure("exit status %d: %s" % (r.returncode, r.stdout))
 
 
+def test_undo_behind_the_end():
+    """from a copy of gdb that had seen the end, for it is made at the prompt after a second"""
+    with Backward("calls", watch=["$rax"]) as b:
+        b.only_fred()
+        b.start()
+        b.pause(1.2)
+        b.expect("continue", "exited normally")
+        b.cmd("reverse-stepi 5")
+        here = b.where()
+        b.cmd("stepi 2")
+        b.cmd("undo")
+        b.at(here, "undo of stepi")
+        b.cmd("undo 3")
+        b.check(b.where(), None, "undo to the end")
+        b.cmd("reverse-stepi 5")
+        b.at(here, "back from the end again")
+        b.cmd("run")
+        b.cmd("undo")
+
+
 def test_threads_and_much_memory():
     """gdb sees a zombie long before the last thread's end, and expects the leader's straight after that"""
     with Backward("bigexit", timeout=60) as b:

@@ -93,4 +93,14 @@ def test_breakpoints_stay():
         b.expect("info display", r"level")
 
 
+def test_code_without_lines():
+    """there are no statements to choose from: it says so where it ends"""
+    with Backward("nolines") as b:
+        b.only_fred()
+        b.start("exit")
+        b.check(b.value("*(int *)&total"), 10, "total")
+        b.expect("reverse-watch *(int *)&total < 3", "^fred: this is a snapshot; .* < 3 became false at some later point")
+        b.check(b.value("*(int *)&total") < 3, True, "it is true there")
+
+
 run(globals())

@@ -141,4 +141,24 @@ def test_interrupt_a_search():
         b.at(here, "back and forth after ^C")
 
 
+def test_steps_with_all_signals_blocked():
+    """a trap unblocks SIGTRAP, which the program sees, then and in the past"""
+    for step in (0, 3):
+        with Backward("masked", watch=["now", "sum"]) as b:
+            b.only_fred()
+            b.start()
+            b.cmd("tbreak %d" % b.mark("asked"))
+            if step:
+                b.cmd("tbreak %d" % b.mark("blocked"))
+                b.cmd("continue")
+                b.cmd("stepi %d" % step)
+            b.cmd("continue")
+            asked = b.on("asked")
+            b.cmd("tbreak main")
+            b.cmd("reverse-continue")
+            b.cmd("tbreak %d" % b.mark("asked"))
+            b.cmd("continue")
+            b.at(asked, "the masks again")
+
+
 run(globals())

@@ -1,4 +1,6 @@
 """reverse-stepi and reverse-nexti: every instruction again, through calls, system calls and counts."""
+import re
+
 from tests import *
 
 
@@ -101,11 +103,85 @@ def test_very_often_repeated_strings():
         b.at(behind, "behind the last repetition")
 
 
+def test_arrivals_at_a_repeated_string_instruction():
+    """from amid it: also its own arrival lies before; and those that only the memory tells from it"""
+    with Backward("again", watch=["k", "$rcx"]) as b:
+        b.only_fred()
+        b.start()
+        rep = re.search(r"(0x\w+) <.*rep stos", b.cmd("disassemble clear"))[1]
+        b.cmd("tbreak *%s if k == 10" % rep)
+        b.cmd("continue")
+        b.cmd("stepi 3")
+        amid = b.where()
+        b.check(amid.values, "10|4093", "amid it")
+        b.cmd("checkpoint")
+        b.cmd("break *" + rep)
+        for k in 10, 9, 8:
+            b.cmd("reverse-continue")
+            b.check(b.where().values, "%d|4096" % k, "the arrival")
+        b.cmd("restart 1")
+        b.at(amid, "amid it again")
+        b.cmd("reverse-stepi")
+        b.check(b.where().values, "10|4094", "one repetition before")
+        b.cmd("stepi")
+        b.at(amid, "amid it from before")
+
+
 def test_through_a_system_call():
     with Backward("static", watch=["n", "$rax", "$rcx"]) as b:
         b.start("write")
         b.only_fred("the kernel's writes")
         b.roundtrip("stepi", b.forward("stepi", 25))
+
+
+def test_over_a_vfork():
+    """which isn't replayed: a snapshot stands behind it"""
+    with Backward("vforks", target("exits"), watch=["$rax", "$rdi"]) as b:
+        b.only_fred("records the parent")
+        b.start("vfork")
+        b.roundtrip("stepi", b.forward("stepi", 10))
+
+
+def test_back_from_behind_a_vfork():
+    """where the newest point is straight behind it"""
+    with Backward("vforks", target("exits"), watch=["$rax", "$rdi"]) as b:
+        b.only_fred("records the parent")
+        b.start("vfork")
+        stops = b.forward("stepi", 3)
+        b.cmd("tbreak main")
+        b.cmd("reverse-continue")
+        b.cmd("break *%#x" % stops[0].pc)
+        b.cmd("continue")
+        b.again("stepi", stops)
+        b.cmd("fred-verify")
+        b.cmd("reverse-continue")
+        b.at(stops[0], "at the breakpoint")
+        b.cmd("tbreak *%#x" % stops[3].pc)
+        b.cmd("continue")
+        b.at(stops[3], "straight behind it")
+
+
+def test_over_calls_behind_which_snapshots_stand():
+    with Backward("paced", watch=["sum", "$rax"]) as b:
+        b.only_fred("as many instructions")
+        b.start_at("many")
+        b.cmd("break *" + re.search(r"(0x\w+) <.*syscall", b.cmd("disassemble call"))[1])
+        for i in reversed(range(15)):
+            b.cmd("reverse-continue")
+            before = b.where()
+            b.cmd("stepi")
+            b.check(b.where().pc, before.pc + 2, "one instruction further on in round %d" % i)
+            b.cmd("reverse-stepi")
+            b.at(before, "back over the call of round %d" % i)
+        b.ends()
+
+
+def test_many_calls():
+    """the clock interrupts the program where it is about to make one that is stepped over"""
+    with Backward("paced") as b:
+        b.only_fred()
+        b.start_at("many")
+        b.cmd("stepi 20000", 60)	# fred-verify follows
 
 
 run(globals())

@@ -71,6 +71,22 @@ def test_walk():
         walk(b, 5, 30, 250, start)
 
 
+def test_instructions_of_threads_that_are_preempted():
+    with Backward("rivals", watch=["$rdi", "$rsi", "sums[0]", "sums[1]"], timeout=60) as b:
+        b.only_fred("threads")
+        b.start("rivals.c:%d" % b.mark("last"))
+        b.cmd("break *mark")
+        for _ in range(40):
+            b.expect("reverse-continue", r"Breakpoint \d+, ")
+            here = b.where()
+            for n in (1, 30):
+                b.cmd("reverse-stepi %d" % n)
+                b.check(b.function(), "work", "the function %d instructions before" % n)
+                b.cmd("stepi %d" % n)
+                b.at(here, "there again")
+        b.ends()
+
+
 def test_watchpoint_in_other_threads():
     with Backward("turns") as b:
         b.only_fred("threads")

@@ -110,6 +110,29 @@ def test_two_at_once():
         b.ends()
 
 
+def test_amid_a_repeated_string_instruction():
+    """forward to the middle of a copy, back to another word that it wrote before"""
+    with Backward("repeats", watch=["$rcx"]) as b:
+        b.only_fred()
+        n = 1 << 17
+        b.start()
+        b.cmd("break copy if n == %d" % n)
+        b.cmd("continue")
+        b.cmd("delete")
+        b.cmd("watch *(long *) &b[1600]")
+        b.expect("continue", r"^New value = 506381209866536711$")
+        b.check(b.value("$rcx"), n - 201, "behind the write")
+        for at in 800, 400:
+            b.cmd("delete")
+            b.cmd("watch *(long *) &b[%d]" % at)
+            b.expect("reverse-continue", r"^New value = 0$")
+            b.check(b.value("$rcx"), n - at // 8, "before the write")
+            b.expect("continue", r"^Old value = 0$", r"^New value = 506381209866536711$")
+            b.check(b.value("$rcx"), n - at // 8 - 1, "behind the write")
+        b.expect("reverse-continue", r"^New value = 0$")
+        b.check(b.value("$rcx"), n - 50, "before it again")
+
+
 def test_with_breakpoints():
     with Backward("watch") as b:
         b.start_at("reset")

@@ -8,22 +8,15 @@ Programs that aren't installed are skipped, with a line.
 """
 import os
 import random
-import re
-import shlex
 import shutil
 import socket
 import subprocess
 import time
 import zlib
 
-from session import Failure, Session, environment, fred
-from targets import ROOT, source, target, tmp
-
-END = "No more reverse-execution history."
-GONE = "@@ no program"
-HERE = os.path.join(ROOT, "tests", "soak", "here.py")
-SLOW = 5	# seconds; a command that takes longer is told
-QUIET = "handle SIGALRM SIGVTALRM SIGPROF SIGSEGV SIGUSR1 SIGUSR2 SIGCHLD SIGPIPE SIGURG SIG34 nostop noprint pass"
+from session import Failure, environment
+from targets import source, target, tmp
+from window import Walks
 
 
 class Skip(Exception):
@@ -295,11 +288,11 @@ PROGRAMS = [
     Program("execs", lambda: [target("execs")], ["main", "execv", "execve"]),
     Program("sqlite3", lambda: sqlite3("delete"), ["write", "pwrite64", "fdatasync", "unlink"]),
     Program("sqlite3-wal", lambda: sqlite3("wal"), ["pwrite64", "fdatasync", "ftruncate64"]),
-    Program("lua", lambda: [path("lua5.4"), file("a.lua", LUA)], ["fwrite", "popen", "qsort", "longjmp", "lua_gc", "write"]),
+    Program("lua", lambda: [path("lua5.4"), file("a.lua", LUA)], ["fwrite", "popen", "__clone_internal", "longjmp", "lua_gc", "write"]),
     Program("perl", lambda: [path("perl"), file("a.pl", PERL)], ["write", "fork", "setitimer", "Perl_die_unwind"]),
     Program("cc1", cc1, ["read", "open", "fputs", "write"]),
     Program("python3", lambda: [path("python3"), file("a.py", PYTHON)],
-            ["pthread_create", "getrandom", "setitimer", "socketpair", "wait4", "waitpid", "write"]),
+            ["pthread_create", "getrandom", "setitimer", "socketpair", "vfork", "wait4", "waitpid", "write"]),
     Program("sort", sort, ["pthread_create", "pthread_join", "fread_unlocked", "fclose"]),
     Program("threads", lambda: [target("turns")], ["pthread_mutex_unlock", "sched_yield", "pthread_create"]),
     Program("redis", redis, ["accept", "accept4", "zmalloc", "fork"], outside=REDIS),
@@ -311,210 +304,58 @@ PROGRAMS = [
 ]
 
 
-# ---------------------------------------------------------------------- the walk
-
-class Walker:
-    def __init__(self, program, seed):
-        self.p, self.seed = program, seed
-        self.rng = random.Random(seed)
-        self.moves, self.slow = [], []
-        self.s = Session(["-q", "-nx", "-x", HERE, "--args", *program.argv()], fred(), cwd=tmp(), env=program.env, timeout=program.timeout)
-        self.beside = None
-
-    def cmd(self, line):
-        start = time.monotonic()
-        out = self.s.cmd(line)
-        took = time.monotonic() - start
-        if took > SLOW:
-            self.slow.append("%s: %.1f s (after %s)" % (line, took, "; ".join(self.moves[-6:])))
-        if re.search(r"^fred: (?!.*(recorded|mapped|shared))|Traceback|internal-error|Error in sourced|Couldn't|Cannot ", out, re.M):
-            self.moves.append("(%s said: %s)" % (line, out.strip()[-300:]))
-            if re.search(r"diverged|internal|Traceback", out):
-                self.s.fail("%s: %r" % (line, out))
-        return out
-
-    def here(self):
-        out = self.cmd(" ".join(["soak-here", *map(shlex.quote, self.p.watch)]))
-        m = re.search(r"^@@ .*$", out, re.M)
-        return m.group(0) if m else out.strip()
-
-    def go(self, line):
-        self.moves.append(line)
-        out = self.cmd(line)
-        return self.here() + (" END" if END in out else "")
-
-    def same(self, got, want, what):
-        if got != want:
-            a, b = got.split("|"), want.split("|")
-            differ = ["%s, expected %s" % (x, y) for x, y in zip(a, b) if x != y] or [got, want]
-            self.s.fail("%s differs (seed %d):\n%s\nmoves: %s" % (what, self.seed, "\n".join(differ), "; ".join(self.moves[-12:])))
-
-    # -- truth
-
-    def begin(self):
-        self.s.wait()
-        for line in ("width 0", "pagination off", "confirm off", "breakpoint pending on"):
-            self.s.cmd("set " + line)
-        self.s.cmd(QUIET)
-        if self.p.outside:
-            self.beside = subprocess.Popen(["sh", "-c", "exec >%s/beside 2>&1; %s" % (tmp(), self.p.outside)],
-                                           env=environment(PATH=os.environ["PATH"]), cwd=tmp())
-        self.cmd("starti")
-        first = self.here()
-        for name in self.p.breaks:
-            self.cmd("break " + name)
-        self.stops = [first]
-        self.ended = False
-        while len(self.stops) <= self.p.stops and not self.ended:
-            now = self.go("continue")
-            if now == GONE:
-                self.ended = True
-            else:
-                self.stops.append(now)
-        self.at = len(self.stops) - 1
-        if self.ended:
-            self.moves.append("reverse-continue")
-            self.cmd("reverse-continue")
-            self.same(self.here(), self.stops[-1], "back from the end")
-
-    # -- moves
-
-    def jump(self):
-        n = self.rng.choice((1, 1, 1, 2, 3, 7, len(self.stops)))
-        if self.rng.random() < 0.5:
-            self.back(n)
-        else:
-            self.forth(n)
-
-    def back(self, n):
-        to = max(0, self.at - n)
-        over = " END" if to == 0 else ""
-        if to < self.at:
-            now = self.repeat("reverse-continue", self.at - to)
-            self.at = to
-            self.same(now, self.stops[to] + over, "stop %d" % to)
-
-    def forth(self, n):
-        to = min(len(self.stops) - 1, self.at + n)
-        if to > self.at:
-            now = self.repeat("continue", to - self.at)
-            self.at = to
-            self.same(now, self.stops[to], "stop %d" % to)
-
-    def repeat(self, command, n):
-        """a count is one of crossings of the same breakpoint"""
-        if len(self.p.breaks) == 1 and 0 < self.at and self.rng.random() < 0.5:
-            return self.go("%s %d" % (command, n))
-        for _ in range(n):
-            now = self.go(command)
-        return now
-
-    def steps(self):
-        """single steps away and back; away again, and back to the stop by the other direction's continue"""
-        forward = self.at == 0 or (self.at < len(self.stops) - 1 and self.rng.random() < 0.5)
-        if self.at == len(self.stops) - 1 and forward:
-            return
-        if self.stops.count(self.stops[self.at]) > 1:	# a signal struck at a breakpoint, for instance
-            return
-        n = self.rng.choice((1, 2, 5, 20, 50, 100))
-        there, back = ("stepi", "reverse-stepi") if forward else ("reverse-stepi", "stepi")
-        self.moves.append("%s %d" % (there, n))
-        out = self.cmd("%s %d" % (there, n))
-        now = self.here()
-        if END in out or now == GONE or re.search(r"^(Thread.* hit )?(Temporary b|B)reakpoint [\d.]+, ", out, re.M):
-            self.at = max(self.at + (1 if forward else -1), 0)	# another stop came in between
-            self.same(now, self.stops[self.at], "%s %d, which ends at stop %d" % (there, n, self.at))
-            return
-        self.same(self.go("%s %d" % (back, n)), self.stops[self.at], "%s %d and %s %d" % (there, n, back, n))
-        self.same(self.go("%s %d" % (there, n)), now, "%s %d again" % (there, n))
-        if forward and self.at:
-            self.same(self.go("reverse-continue"), self.stops[self.at], "reverse-continue to stop %d" % self.at)
-        elif forward:
-            self.same(self.go("reverse-continue"), self.stops[0] + " END", "reverse-continue to the beginning")
-        else:
-            self.same(self.go("continue"), self.stops[self.at], "continue to stop %d" % self.at)
-
-    def excursion(self):
-        kinds = ["stepi", "nexti", "reverse-stepi", "reverse-nexti", "reverse-finish", "stepi 30", "reverse-stepi 30", "nexti 10",
-                 "reverse-nexti 10", "reverse-continue", "next", "step", "reverse-next", "reverse-step", "continue", "finish", "up",
-                 "reverse-step 3", "next 3"]
-        out = self.cmd("checkpoint")
-        m = re.search(r"[Cc]heckpoint (\d+)", out)
-        if not m:
-            self.s.fail("checkpoint: %r" % out)
-        commands = [self.rng.choice(kinds) for _ in range(self.rng.randint(1, 4))]
-        if self.at >= len(self.stops) - 1:
-            commands = [c for c in commands if c not in ("continue", "finish")]
-        if self.at == 0:	# `step' there is by instructions until libc
-            commands = [c for c in commands if "i" in c.split()[0] and "fi" not in c]
-        first = [self.go(c) for c in commands]
-        self.moves.append("restart " + m[1])
-        self.cmd("restart " + m[1])
-        self.same(self.here(), self.stops[self.at], "restart %s at stop %d" % (m[1], self.at))
-        for c, want in zip(commands, first):
-            self.same(self.go(c), want, c + " for the second time")
-        self.cmd("restart " + m[1])
-        self.cmd("delete checkpoint " + m[1])
-        self.same(self.here(), self.stops[self.at], "restart %s again at stop %d" % (m[1], self.at))
-
-    def walk(self, moves):
-        for _ in range(moves):
-            self.rng.choice((self.jump, self.jump, self.steps, self.excursion))()
-
-    # -- all of it
-
-    def whole(self):
-        """to the end, back to the first instruction, to the end, verified"""
-        self.cmd("delete")
-        out = self.cmd("continue")
-        if not re.search(self.p.says, out):
-            self.s.fail("the end: %r" % out)
-        self.moves.append("continue to the end, reverse-continue")
-        self.same(self.go("reverse-continue"), self.stops[0] + " END", "the first instruction")
-        out = self.cmd("continue")
-        if not re.search(self.p.says, out):
-            self.s.fail("the end again: %r" % out)
-        out = self.cmd("fred-verify")
-        if not re.search(r"^\d+ snapshots verified", out, re.M):
-            self.s.fail("fred-verify: %r" % out)
-        return re.search(r"\d+ snapshots", out)[0]
-
-    def run(self, moves):
-        try:
-            self.begin()
-            self.walk(moves)
-            verified = self.whole()
-            self.s.quit()
-            return verified
-        finally:
-            self.s.kill()
-            if self.beside:
-                self.beside.kill()
-                self.beside.wait()
+TOGETHER = 40	# walks in one session
 
 
-def programs(seed, moves, names, keep=None):
-    """the number of programs that failed; keep: the folder for their transcripts"""
+class Tally:
+    """of one program's sessions"""
+
+    def __init__(self):
+        self.walks = self.failures = self.sessions = 0
+        self.counts = {}
+
+    def add(self, w, failed):
+        self.walks += w.done
+        self.failures += failed
+        self.sessions += 1
+        for name, seconds in w.counts.items():
+            self.counts[name] = self.counts.get(name, []) + seconds
+
+
+def session(program, seed, moves, walks, keep):
+    """the session's Walks, and whether it failed; keep: the folder for transcripts"""
+    own, start = seed ^ zlib.crc32(program.name.encode()), time.monotonic()
+    w, failed = Walks(program, own, walks), False
+    try:
+        verified = w.run(moves)
+        print("programs: %s: seed %d: %d stops, %d moves, %d walks, %s; %.0f s" % (
+            program.name, seed, len(w.stops), moves, w.done, verified, time.monotonic() - start), flush=True)
+    except Failure as e:
+        failed = True
+        print("programs: %s: FAILED in walk %d of %d (--only %s --seed %d --moves %d --walks %d): %s" % (
+            program.name, w.done, walks, program.name, seed, moves, walks, e), flush=True)
+    if keep:
+        with open(os.path.join(keep, "%s.%d.log" % (program.name, seed)), "w") as f:
+            f.write(w.s.text(0))
+    for line in w.slow:
+        print("programs: %s: seed %d: slow: %s" % (program.name, seed, line), flush=True)
+    return w, failed
+
+
+def programs(seed, moves, walks, names, keep=None):
+    """the number of failures; walks: of each program, TOGETHER in a session, whose seed is one more than that before"""
     bad = 0
     for program in PROGRAMS:
         if names and program.name not in names:
             continue
-        own, start = seed ^ zlib.crc32(program.name.encode()), time.monotonic()
+        tally = Tally()
         try:
-            w = Walker(program, own)
+            for first in range(0, max(walks, 1), TOGETHER):
+                tally.add(*session(program, seed + first // TOGETHER, moves, min(TOGETHER, walks - first), keep))
         except Skip as e:
             print("programs: %s: skipped, %s" % (program.name, e), flush=True)
-            continue
-        try:
-            verified = w.run(moves)
-            print("programs: %s: %d stops, %d moves, %s; %.0f s" % (program.name, len(w.stops), moves, verified, time.monotonic() - start),
-                  flush=True)
-        except Failure as e:
-            bad += 1
-            print("programs: %s: FAILED (--seed %d): %s" % (program.name, seed, e), flush=True)
-        if keep:
-            with open(os.path.join(keep, program.name + ".log"), "w") as f:
-                f.write(w.s.text(0))
-        for line in w.slow:
-            print("programs: %s: slow: %s" % (program.name, line), flush=True)
+        bad += tally.failures
+        print("programs: %s: %d walks in %d sessions, %d failed; %s" % (
+            program.name, tally.walks, tally.sessions, tally.failures,
+            ", ".join("%d %s (%.2f s)" % (len(t), name, sum(t) / len(t)) for name, t in sorted(tally.counts.items()))), flush=True)
     return bad
