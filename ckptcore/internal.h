@@ -145,6 +145,8 @@ void ckpt_record_met(struct ckpt_task *t);
 /* t, whose turn it isn't, is at the end of its call: what that wrote is recorded
  * now, since it is in memory now. */
 void ckpt_record_write(struct ckpt_task *t);
+/* t's call ends, with this code of the kernel's, by a signal that is delivered next. */
+int ckpt_record_interrupted(struct ckpt_task *t, int64_t code) __must_check;
 /* t is at the end of a clone whose event is told now. */
 void ckpt_record_cloned(struct ckpt_task *t);
 /* No instruction was run since the last event. */

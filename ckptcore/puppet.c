@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 
 #include "ckptcore/probe.h"
 #include "ckptcore/threads.h"
@@ -231,4 +233,26 @@ int ckpt_play_retire(struct ckpt_play *play, size_t i)
 	play->spare[play->nspare++] = play->others[i];
 	play->others[i] = play->others[--play->nothers];
 	return 0;
+}
+
+/* ------------------------------------------------- calls outside the record */
+
+void ckpt_foreign_call(struct ckpt_task *p)
+{
+	const struct ckpt_stop stop = p->stop;
+	const struct ckpt_call *call = ckpt_call_find(stop.nr);
+	enum ckpt_call_class class = ckpt_call_class(call, stop.args);
+	long res = -EPERM;
+
+	p->state = CKPT_EXIT;
+	if (class == CKPT_CALL_REDO || (class == CKPT_CALL_MMAP && stop.args[3] & MAP_ANONYMOUS)) {
+		if (ckpt_inject(p, &res, stop.nr, stop.args[0], stop.args[1], stop.args[2],
+				stop.args[3], stop.args[4], stop.args[5]))
+			return;
+	} else if (stop.nr == SYS_write) {
+		res = (long)stop.args[2];
+	} else if (stop.nr == SYS_getpid || stop.nr == SYS_gettid) {
+		res = p->timeline->live ? p->timeline->live->tgid : p->tgid;
+	}
+	ckpt_set_result(p, res);
 }

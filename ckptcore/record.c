@@ -22,6 +22,7 @@
 #include "ckptcore/record.h"
 #include "ckptcore/replay.h"
 #include "ckptcore/shared.h"
+#include "ckptcore/signals.h"
 #include "ckptcore/turns.h"
 
 /* How long a thread runs while others could, in seconds: each end of a turn amid
@@ -259,6 +260,16 @@ void ckpt_record_write(struct ckpt_task *t)
 	th->wrote = !err && !ckpt_interrupted(t->stop.rval);
 }
 
+int ckpt_record_interrupted(struct ckpt_task *t, int64_t code)
+{
+	bool failed;
+
+	record_call(t->timeline, t, code);
+	failed = t->thread->barrier;
+	t->thread->barrier = false;
+	return failed ? -ENOMEM : 0;
+}
+
 /* Lets t into the kernel for its call. */
 static void enter(struct ckpt_task *t, int sig)
 {
@@ -284,7 +295,7 @@ static enum ckpt_verdict at_entry(struct ckpt_timeline *tl, struct ckpt_task *t)
 
 	t->in_call = true;
 	th->ip = stop->ip;
-	th->wrote = th->again = th->joined = false;
+	th->wrote = th->again = th->joined = th->struck = false;
 	rec->aligned = false;
 	if (stop->nr != SYS_restart_syscall) { /* that goes on with the former */
 		th->nr = stop->nr;
@@ -454,6 +465,7 @@ static void end_call(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t resu
 	if (!th->barrier)
 		record_call(tl, t, result);
 	trap_random(tl, t, result);
+	th->struck = th->class == CKPT_CALL_SIGRETURN && ckpt_signal_comes(t);
 	if (th->barrier)
 		at_barrier(tl, t);
 	if (th->births && result > 0)
@@ -461,6 +473,8 @@ static void end_call(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t resu
 	tl->record->aligned = true;
 	if (th->barrier)
 		snapshot_if_due(t, CKPT_END_CALL, true);
+	else if (result == -EINTR && ckpt_call_flags(th->call, th->args) & CKPT_CALL_SIGMASK)
+		tl->record->due = false; /* it would undo that mask, see signals.c */
 	else
 		snapshot_if_due(t, CKPT_END_EVENT, false);
 }
@@ -561,12 +575,13 @@ static enum ckpt_verdict stopped(struct ckpt_timeline *tl, struct ckpt_task *t)
 		memset(&th->siginfo, 0, sizeof(th->siginfo));
 		ptrace(PTRACE_GETSIGINFO, t->tid, 0, &th->siginfo);
 		th->signal_ip = ckpt_regs(t)->rip;
-		if (!synchronous(t, &th->siginfo) && ckpt_finish_rep(t))
+		if (!synchronous(t, &th->siginfo) && !th->struck && ckpt_finish_rep(t))
 			return CKPT_HANDLED; /* it died: told soon */
 		return CKPT_REPORT;
 	case CKPT_EVENT:
 		if (t->stop.event != PTRACE_EVENT_STOP)
 			return CKPT_REPORT;
+		th->struck = false;
 		if (ckpt_finish_rep(t))
 			return CKPT_HANDLED;
 		/* The clock interrupted it, or an attach did. */
@@ -601,22 +616,6 @@ enum ckpt_verdict ckpt_record_stopped(struct ckpt_task *t)
 	if (verdict != CKPT_HANDLED && t->thread)
 		t->thread->let = false;
 	return verdict;
-}
-
-/* Whether delivering sig does anything: a handler, a death, a stop. */
-static bool has_effect(struct ckpt_task *t, int sig)
-{
-	char text[CKPT_PROC_SIZE];
-	uint64_t caught, ignored;
-
-	ckpt_proc_read(t->tid, "status", text, sizeof(text));
-	caught = ckpt_proc_field(text, "SigCgt", 16);
-	ignored = ckpt_proc_field(text, "SigIgn", 16);
-	if (caught >> (sig - 1) & 1)
-		return true;
-	if (ignored >> (sig - 1) & 1)
-		return false;
-	return sig != SIGCHLD && sig != SIGURG && sig != SIGWINCH && sig != SIGCONT;
 }
 
 /* The first bytes of the instruction that comes next, zeros if there is none. */
@@ -682,6 +681,7 @@ void ckpt_record_resume(struct ckpt_task *t, int request, int sig)
 	struct ckpt_timeline *tl = t->timeline;
 	struct ckpt_record *rec = tl->record;
 	struct ckpt_thread *th = t->thread;
+	enum ckpt_effect effect;
 	uint8_t insn[2];
 
 	if (t != tl->live) {
@@ -695,17 +695,22 @@ void ckpt_record_resume(struct ckpt_task *t, int request, int sig)
 		enter(t, sig);
 		return;
 	}
-	if (sig && !has_effect(t, sig))
+	effect = sig ? ckpt_signal_effect(t, sig) : CKPT_EFFECT_NONE;
+	if (effect == CKPT_EFFECT_NONE || rec->changed)
+		th->struck = false;
+	if (effect == CKPT_EFFECT_NONE)
 		sig = 0;
 	if (sig && sig != th->siginfo.si_signo) /* the user's: `signal N' */
 		th->siginfo = (siginfo_t){ .si_signo = sig, .si_code = SI_USER };
 	if (rec->changed) {
 		after_change(tl, sig);
-	} else if (sig && ckpt_deliver_masked(t, sig, ckpt_record_where(tl))) {
-		if (t->state == CKPT_DEAD || request == PTRACE_SINGLESTEP)
-			t->ops->stopped(t, &t->stop);
-		else
+	} else if (sig && ckpt_signal_deliver(t, sig, effect, ckpt_record_where(tl))) {
+		rec->aligned = false;
+		if (t->state == CKPT_SIGNAL && t->stop.sig == SIGTRAP &&
+		    request != PTRACE_SINGLESTEP)
 			run_on(t, PTRACE_SYSCALL, 0);
+		else
+			t->ops->stopped(t, &t->stop);
 		return;
 	} else if (sig) {
 		ckpt_snapshot(tl, ckpt_record_where(tl), false, sig, &th->siginfo);

@@ -41,13 +41,6 @@ void ckpt_record_let_go(struct ckpt_timeline *tl, const struct ckpt_task_ops *op
 void ckpt_record_tick(struct ckpt_timeline *tl);
 
 /*
- * sigmask.c: when t, at the stop of signal sig, is in a call that waits with
- * another signal mask: delivers it, and takes a snapshot behind that (@before: as
- * below). True: t stands at the handler's first instruction, or is dead.
- */
-bool ckpt_deliver_masked(struct ckpt_task *t, int sig, enum ckpt_end before);
-
-/*
  * Takes a snapshot of the live target, which is stopped outside of a call.
  * @before: how the interval before ends. @dead: its end isn't this state (an
  * exec, a change by the user). @sig: delivered when it goes on, with *si.

@@ -19,6 +19,7 @@
 #include "ckptcore/arch/x86_64/outer_insn.h"
 #include "ckptcore/probe.h"
 #include "ckptcore/record.h"
+#include "ckptcore/signals.h"
 #include "ckptcore/threads.h"
 
 #define PATH_AT (CKPT_PAGE + 1024)
@@ -49,6 +50,12 @@ void ckpt_goal_of(struct ckpt_timeline *tl, size_t i, struct ckpt_goal *ret)
 		ret->event--;
 	if (ret->how == CKPT_END_MATCH)
 		ret->regs = ckpt_canonical(ret->ref);
+}
+
+bool ckpt_goal_is_delivery(const struct ckpt_goal *goal, struct ckpt_task *p)
+{
+	return goal->how == CKPT_END_MATCH && goal->event == p->play->event &&
+	       ckpt_signal_is_next(p);
 }
 
 /* ------------------------------------------------------------------- calls */
@@ -359,7 +366,8 @@ static int after_event(struct ckpt_task *p, struct ckpt_run *run)
 			return CKPT_HALT_DEAD;
 		ckpt_cell_set(p, run->arm_cell, run->arm_count);
 	}
-	if (run->goal && run->goal->how == CKPT_END_EVENT && p->play->event == run->goal->event)
+	if (run->goal && p->play->event == run->goal->event &&
+	    (run->goal->how == CKPT_END_EVENT || ckpt_goal_is_delivery(run->goal, p)))
 		return CKPT_HALT_GOAL;
 	if (run->stop_event && p->play->event == run->stop_event)
 		return CKPT_HALT_EVENT;
@@ -385,20 +393,58 @@ static int take_write(struct ckpt_task *p, struct ckpt_run *run)
 	return 0;
 }
 
-/* Events that come before p runs any further: turns, other threads' writes. */
-static int events_here(struct ckpt_task *p, struct ckpt_run *run)
+static int take_signal(struct ckpt_task *p, struct ckpt_run *run)
 {
-	int halt = -1;
-	bool write;
+	const struct ckpt_event ev = ckpt_log_event(p->timeline, p->play->event);
+	char text[80];
+	int err = ckpt_signal_replay(p, &ev);
 
-	while (halt < 0 && ((write = is_write(p)) || is_turn(p, CKPT_TURN_HERE)) &&
+	if (err) {
+		snprintf(text, sizeof(text), "recorded signal %d at %#llx, seen %#llx (%s)",
+			 (int)ev.result, (unsigned long long)ev.ip,
+			 (unsigned long long)ckpt_regs(p)->rip, strerror(-err));
+		diverged(p, run, text);
+		return -EPROTO;
+	}
+	p->play->event++;
+	return 0;
+}
+
+/* The kind of p's next event, if that comes before p runs any further; else -1. */
+static int kind_here(const struct ckpt_task *p)
+{
+	struct ckpt_event ev;
+
+	if (p->play->event >= p->timeline->nevents)
+		return -1;
+	ev = ckpt_log_event(p->timeline, p->play->event);
+	if (ev.kind == CKPT_EV_WRITE || ev.kind == CKPT_EV_SIGNAL ||
+	    (ev.kind == CKPT_EV_TURN && ev.turn == CKPT_TURN_HERE))
+		return ev.kind;
+	return -1;
+}
+
+/* Events that come before p runs any further: turns, other threads' writes, signals.
+ * @steps: a signal's delivery is a step of its own. */
+static int events_here(struct ckpt_task *p, struct ckpt_run *run, bool steps)
+{
+	int halt = -1, kind, err;
+
+	while (halt < 0 && (kind = kind_here(p)) >= 0 &&
 	       !(run->goal && p->play->event >= run->goal->event) &&
 	       !(run->arm_count && p->play->event == run->arm_event)) {
-		if (write ? take_write(p, run) : take_turn(p, run))
+		if (kind == CKPT_EV_SIGNAL && run->signals && !p->play->told)
+			return CKPT_HALT_DELIVERY;
+		err = kind == CKPT_EV_SIGNAL ? take_signal(p, run) :
+		      kind == CKPT_EV_WRITE  ? take_write(p, run) :
+					       take_turn(p, run);
+		if (err)
 			return CKPT_HALT_DIVERGED;
 		halt = after_event(p, run);
 		if (halt < 0 && run->turn && p->vtid == run->turn)
 			halt = CKPT_HALT_TURN;
+		if (halt < 0 && steps && kind == CKPT_EV_SIGNAL)
+			halt = CKPT_HALT_STEP;
 	}
 	return halt;
 }
@@ -442,9 +488,10 @@ static int at_call(struct ckpt_task *p, struct ckpt_run *run)
 	p->shown = false;
 	if (give_call(p, run))
 		return p->state == CKPT_DEAD ? CKPT_HALT_DEAD : CKPT_HALT_DIVERGED;
-	if (run->calls && after_event(p, run) < 0)
-		return CKPT_HALT_CALL;
-	return run->calls ? CKPT_HALT_GOAL : after_event(p, run);
+	/* The end of one that a signal interrupts isn't told. */
+	if (!run->calls || ckpt_signal_is_next(p))
+		return after_event(p, run);
+	return after_event(p, run) < 0 ? CKPT_HALT_CALL : CKPT_HALT_GOAL;
 }
 
 /* As ckpt_outer_insn_at(), below probes; *pc: where the program has it. */
@@ -568,15 +615,6 @@ static int leave_site(struct ckpt_task *p, struct ckpt_run *run)
 	return -1;
 }
 
-/* Only a signal that is really pending makes a stop at which the one of then
- * can be given; a call injected meanwhile would swallow it. */
-static void queue_signal(struct ckpt_task *p)
-{
-	siginfo_t si = { .si_signo = p->play->sig, .si_code = SI_QUEUE };
-
-	syscall(SYS_rt_tgsigqueueinfo, p->tgid, p->tid, p->play->sig, &si);
-}
-
 /* A trap unblocks SIGTRAP; the program would see that by its next sigprocmask. */
 static void block_trap(struct ckpt_task *p)
 {
@@ -595,7 +633,7 @@ static int run_once(struct ckpt_task *p, int request, int sig)
 	bool asked = false;
 
 	if (p->play->sig)
-		queue_signal(p);
+		ckpt_signal_queue(p);
 	if (over) {
 		if (ckpt_probe_original(p, over, false))
 			return -EIO;
@@ -626,12 +664,9 @@ static int at_signal(struct ckpt_task *p, struct ckpt_run *run, bool stepped_ove
 	uint64_t pc;
 	int halt;
 
-	if (p->play->sig && p->stop.sig == p->play->sig) {
-		ptrace(PTRACE_SETSIGINFO, p->tid, 0, &p->play->siginfo);
-		*sig = p->play->sig;
-		p->play->sig = 0;
+	*sig = ckpt_signal_queued(p);
+	if (*sig)
 		return -1;
-	}
 	if ((p->stop.sig == SIGSEGV || p->stop.sig == SIGILL) && find_outer_insn(p, &pc, &insn))
 		return at_outer_insn(p, run, &insn, pc);
 	/* Injected calls, for the probes, make stops of their own. */
@@ -665,7 +700,7 @@ enum ckpt_halt ckpt_puppet_run(struct ckpt_task *p, struct ckpt_run *run)
 		halt = at_call(p, run);
 	else
 		halt = leave_site(p, run);
-	while (halt < 0 && (halt = events_here(p, run)) < 0) {
+	while (halt < 0 && (halt = events_here(p, run, false)) < 0) {
 		over = run_once(p, PTRACE_SYSEMU, sig);
 		sig = 0;
 		if (over < 0 || p->state == CKPT_DEAD)
@@ -700,7 +735,7 @@ enum ckpt_halt ckpt_puppet_step(struct ckpt_task *p, struct ckpt_run *run)
 	uint8_t insn[2] = { 0 };
 	int sig = 0;
 
-	int turned = events_here(p, run);
+	int turned = events_here(p, run, true);
 
 	assert(!p->play->probes);
 	p->play->moves++;
@@ -740,12 +775,9 @@ enum ckpt_halt ckpt_puppet_step(struct ckpt_task *p, struct ckpt_run *run)
 			return p->play->stopped_by.si_code == SI_KERNEL ? CKPT_HALT_TRAP :
 									  CKPT_HALT_STEP;
 		}
-		if (p->play->sig && p->stop.sig == p->play->sig) {
-			ptrace(PTRACE_SETSIGINFO, p->tid, 0, &p->play->siginfo);
-			sig = p->play->sig;
-			p->play->sig = 0;
+		sig = ckpt_signal_queued(p);
+		if (sig)
 			continue;
-		}
 		if (ckpt_outer_insn_at(p, &outer)) {
 			int halt = at_outer_insn(p, run, &outer, ckpt_regs(p)->rip);
 
@@ -753,26 +785,4 @@ enum ckpt_halt ckpt_puppet_step(struct ckpt_task *p, struct ckpt_run *run)
 		}
 		return CKPT_HALT_SIGNAL;
 	}
-}
-
-/* ------------------------------------------------- calls outside the record */
-
-void ckpt_foreign_call(struct ckpt_task *p)
-{
-	const struct ckpt_stop stop = p->stop;
-	const struct ckpt_call *call = ckpt_call_find(stop.nr);
-	enum ckpt_call_class class = ckpt_call_class(call, stop.args);
-	long res = -EPERM;
-
-	p->state = CKPT_EXIT;
-	if (class == CKPT_CALL_REDO || (class == CKPT_CALL_MMAP && stop.args[3] & MAP_ANONYMOUS)) {
-		if (ckpt_inject(p, &res, stop.nr, stop.args[0], stop.args[1], stop.args[2],
-				stop.args[3], stop.args[4], stop.args[5]))
-			return;
-	} else if (stop.nr == SYS_write) {
-		res = (long)stop.args[2];
-	} else if (stop.nr == SYS_getpid || stop.nr == SYS_gettid) {
-		res = p->timeline->live ? p->timeline->live->tgid : p->tgid;
-	}
-	ckpt_set_result(p, res);
 }

@@ -33,6 +33,7 @@ struct ckpt_thread {
 	int request, sig;   /* how the debugger resumed it last */
 	siginfo_t siginfo;  /* at a signal's stop, as the kernel gave it ... */
 	uint64_t signal_ip; /* ... and where that was */
+	bool struck;	    /* a signal comes to it before it runs any instruction */
 	int redeliver;	    /* comes once more, to be given with siginfo */
 	uint64_t clear_tid; /* where the kernel writes 0 and wakes, at its end */
 	/* Its call: */
