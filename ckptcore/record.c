@@ -5,8 +5,9 @@
  * into the log. What can't be described (an exec, a vfork's child writing our
  * memory, a call that the table doesn't know) is a barrier: a snapshot is taken
  * straight after it, and a replay that comes to it goes on from there. So is
- * whatever happens at an arbitrary instruction: a signal's delivery, a change
- * by the user. Never a wrong answer, at worst one more snapshot.
+ * whatever happens at an arbitrary instruction: a change by the user, a signal's
+ * delivery (elsewhere it is an event: signals.c). Never a wrong answer, at worst
+ * one more snapshot.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -118,36 +119,6 @@ void ckpt_record_stop(struct ckpt_timeline *tl, const char *why)
 	free(tl->broken);
 	tl->broken = strdup(why);
 	ckpt_turns_release(tl);
-}
-
-/* Whether t's signal has to do with the instruction where it stands. */
-static bool synchronous(const struct ckpt_task *t, const siginfo_t *si)
-{
-	switch (t->stop.sig) {
-	case SIGTRAP:
-		return true;
-	case SIGSEGV:
-	case SIGBUS:
-	case SIGFPE:
-	case SIGILL:
-		return si->si_code > 0;
-	default:
-		return false;
-	}
-}
-
-int ckpt_record_signal(const struct ckpt_timeline *tl, siginfo_t *ret)
-{
-	const struct ckpt_task *t = tl->live;
-
-	if (!t || !tl->recording || t->state != CKPT_SIGNAL || t->stop.sig == SIGTRAP)
-		return 0;
-	/* A function that the debugger calls returns to its int3 on the stack, which
-	 * can't be executed. That fault is over once the registers are back. */
-	if (synchronous(t, &t->thread->siginfo) && ckpt_regs(tl->live)->rip != t->thread->signal_ip)
-		return 0;
-	*ret = t->thread->siginfo;
-	return t->stop.sig;
 }
 
 enum ckpt_end ckpt_record_where(const struct ckpt_timeline *tl)
@@ -294,6 +265,7 @@ static enum ckpt_verdict at_entry(struct ckpt_timeline *tl, struct ckpt_task *t)
 	const struct ckpt_stop *stop = &t->stop;
 
 	t->in_call = true;
+	ckpt_signal_release(t, true);
 	th->ip = stop->ip;
 	th->wrote = th->again = th->joined = th->struck = false;
 	rec->aligned = false;
@@ -388,6 +360,7 @@ static void go_on(struct ckpt_task *t, bool yield)
 
 	tl->record->preempt = false;
 	if (to) {
+		ckpt_signal_release(t, false);
 		ckpt_turns_turn(tl, to);
 		return;
 	}
@@ -575,7 +548,13 @@ static enum ckpt_verdict stopped(struct ckpt_timeline *tl, struct ckpt_task *t)
 		memset(&th->siginfo, 0, sizeof(th->siginfo));
 		ptrace(PTRACE_GETSIGINFO, t->tid, 0, &th->siginfo);
 		th->signal_ip = ckpt_regs(t)->rip;
-		if (!synchronous(t, &th->siginfo) && !th->struck && ckpt_finish_rep(t))
+		ckpt_signal_resent(t);
+		ckpt_signal_release(t, false); /* it isn't the only one */
+		if (!rec->changed && ckpt_signal_delay(t)) {
+			run_on(t, PTRACE_SYSCALL, 0);
+			return CKPT_HANDLED;
+		}
+		if (!ckpt_signal_is_fault(t) && !th->struck && ckpt_finish_rep(t))
 			return CKPT_HANDLED; /* it died: told soon */
 		return CKPT_REPORT;
 	case CKPT_EVENT:
@@ -584,6 +563,13 @@ static enum ckpt_verdict stopped(struct ckpt_timeline *tl, struct ckpt_task *t)
 		th->struck = false;
 		if (ckpt_finish_rep(t))
 			return CKPT_HANDLED;
+		if (ckpt_signal_is_late(t)) {
+			ckpt_signal_release(t, false);
+			if (!rec->due) {
+				run_on(t, PTRACE_SYSCALL, 0);
+				return CKPT_HANDLED;
+			}
+		}
 		/* The clock interrupted it, or an attach did. */
 		if (!rec->due)
 			return CKPT_REPORT;
@@ -613,8 +599,10 @@ enum ckpt_verdict ckpt_record_stopped(struct ckpt_task *t)
 	enum ckpt_verdict verdict;
 
 	verdict = t == tl->live ? stopped(tl, t) : ckpt_turns_stopped(t);
-	if (verdict != CKPT_HANDLED && t->thread)
+	if (verdict != CKPT_HANDLED && t->thread) {
 		t->thread->let = false;
+		ckpt_signal_release(t, false);
+	}
 	return verdict;
 }
 
@@ -780,6 +768,8 @@ void ckpt_record_tick(struct ckpt_timeline *tl)
 		return;
 	if (t->state != CKPT_RUNNING || tl->record->due)
 		return;
+	if (ckpt_signal_is_late(t))
+		ckpt_interrupt(t);
 	tl->record->preempt = ckpt_now() - tl->turn_began > slice(tl) && ckpt_turns_next(tl);
 	if (!tl->record->preempt && ckpt_now() - tl->last_snap < ckpt_snapshot_spacing(tl))
 		return;

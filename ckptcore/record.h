@@ -20,7 +20,7 @@ void ckpt_record_branched(struct ckpt_timeline *tl);
 void ckpt_record_stop(struct ckpt_timeline *tl, const char *why);
 /* How the last interval ends, where the live target stands (stopped) now. */
 enum ckpt_end ckpt_record_where(const struct ckpt_timeline *tl);
-/* The signal at whose delivery the live target stands, with *ret its siginfo;
+/* signals.c: the signal at whose delivery the live target stands, with *ret its siginfo;
  * 0: none. It is lost if the target is resumed without it. */
 int ckpt_record_signal(const struct ckpt_timeline *tl, siginfo_t *ret);
 /* The debugger has resumed whom it wants to, and waits: if the thread whose

@@ -10,6 +10,9 @@
  * matter what its kernel would have put into the frame (the number and address of its
  * last fault, and parts of the extended state that differ). sigreturn runs for real.
  *
+ * Signals that strike amid code are delayed to the next call, if one comes soon. Else a
+ * snapshot is taken where they strike (record.c), with which the real signal is given.
+ *
  * A call that is interrupted is an event of its own, before: it ends with the kernel's
  * code for that, and the frame says whether it is made again.
  *
@@ -42,6 +45,9 @@
 
 #define SHADOW_STACK 0x204 /* NT_X86_SHSTK */
 #define SCRATCH (CKPT_PAGE + 2048)
+#define FIRST_QUEUED 32 /* SIGRTMIN, as the kernel has it */
+#define DELAY_NS 2000000
+#define MOST_SKIPS 63
 #define TRACERS_FLAGS 0x10100ull /* the trap and the resume flag */
 
 /* The beginning of the kernel's struct rt_sigframe. */
@@ -70,8 +76,6 @@ struct delivery {
 	uint8_t xstate[CKPT_XSTATE_MAX];
 };
 
-/* ------------------------------------------------------------------ recording */
-
 /* The signals of a task, as sets. */
 struct signals {
 	uint64_t caught, ignored, pending, shared, blocked;
@@ -93,6 +97,111 @@ static bool has(uint64_t set, int sig)
 {
 	return set >> (sig - 1) & 1;
 }
+
+bool ckpt_signal_is_fault(const struct ckpt_task *t)
+{
+	switch (t->stop.sig) {
+	case SIGTRAP:
+		return true;
+	case SIGSEGV:
+	case SIGBUS:
+	case SIGFPE:
+	case SIGILL:
+		return t->thread->siginfo.si_code > 0;
+	default:
+		return false;
+	}
+}
+
+int ckpt_record_signal(const struct ckpt_timeline *tl, siginfo_t *ret)
+{
+	const struct ckpt_task *t = tl->live;
+
+	if (!t || !tl->recording || t->state != CKPT_SIGNAL || t->stop.sig == SIGTRAP)
+		return 0;
+	/* A function that the debugger calls returns to its int3 on the stack, which
+	 * can't be executed. That fault is over once the registers are back. */
+	if (ckpt_signal_is_fault(t) && ckpt_regs(tl->live)->rip != t->thread->signal_ip)
+		return 0;
+	*ret = t->thread->siginfo;
+	return t->stop.sig;
+}
+
+/* ------------------------------------------------------------------- delaying */
+
+/*
+ * A delayed signal is taken from the kernel, and sent once more when its time has come;
+ * its siginfo, which can't be sent, is given back at that stop. The kernel's way out of
+ * the call is then where it is delivered, as if it had come amid the call: one that
+ * sleeps is interrupted, and whoever blocks it in that call gets it later.
+ */
+
+/* The user sees that ^C and its like stop the program at once. Of one that is queued
+ * there may be several, of which none could be told from another. */
+static bool can_wait(int sig)
+{
+	static const uint8_t never[] = { SIGINT,  SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU,
+					 SIGSTOP, SIGCONT, SIGTRAP, SIGSEGV, SIGBUS,
+					 SIGFPE,  SIGILL,  SIGSYS };
+
+	return sig < FIRST_QUEUED && !memchr(never, sig, sizeof(never));
+}
+
+bool ckpt_signal_delay(struct ckpt_task *t)
+{
+	struct ckpt_thread *th = t->thread;
+	int sig = t->stop.sig;
+
+	if (th->skips) {
+		th->skips--;
+		return false;
+	}
+	if (th->delayed || th->resent || th->struck || th->request != PTRACE_CONT ||
+	    !can_wait(sig) || (int64_t)ckpt_regs(t)->orig_rax >= 0 ||
+	    ckpt_signal_effect(t, sig) != CKPT_EFFECT_HANDLER)
+		return false;
+	th->delayed = sig;
+	th->delayed_info = th->siginfo;
+	th->since = ckpt_now();
+	ckpt_turns_clock(DELAY_NS);
+	return true;
+}
+
+bool ckpt_signal_is_late(const struct ckpt_task *t)
+{
+	return t->thread->delayed && ckpt_now() - t->thread->since >= DELAY_NS * 1e-9;
+}
+
+void ckpt_signal_release(struct ckpt_task *t, bool called)
+{
+	struct ckpt_thread *th = t->thread;
+
+	if (!th || !th->delayed)
+		return;
+	th->vain = called ? 0 : th->vain < MOST_SKIPS ? th->vain * 2 + 1 : th->vain;
+	th->skips = th->vain;
+	th->resent = th->delayed;
+	th->delayed = 0;
+	ckpt_turns_clock(0);
+	syscall(SYS_tgkill, t->tgid, t->tid, th->resent);
+}
+
+void ckpt_signal_resent(struct ckpt_task *t)
+{
+	struct ckpt_thread *th = t->thread;
+
+	if (th->resent != t->stop.sig)
+		return;
+	th->resent = 0;
+	/* Else another one has come first, and the kernel keeps one only. */
+	if (th->siginfo.si_code != SI_TKILL ||
+	    (th->siginfo.si_pid != getpid() && th->siginfo.si_pid /* in another namespace */))
+		return;
+	th->siginfo = th->delayed_info;
+	ptrace(PTRACE_SETSIGINFO, t->tid, 0, &th->siginfo);
+}
+
+/* ------------------------------------------------------------------ recording */
 
 /* Another thread may take one that is for the whole process. */
 static bool comes(const struct ckpt_task *t, const struct signals *s)
@@ -163,9 +272,13 @@ static bool has_shadow_stack(const struct ckpt_task *t)
 /* Whether t's place is known from the log alone. */
 static bool is_at_event(struct ckpt_task *t, enum ckpt_end before)
 {
+	const struct ckpt_timeline *tl = t->timeline;
+	const struct ckpt_snap *s = tl->snaps[tl->nsnaps - 1];
 	const struct ckpt_thread *th = t->thread;
 
-	if (has_shadow_stack(t)) /* which the delivery writes to as well */
+	/* The delivery writes to that as well. And behind a snapshot with a signal an event
+	 * would come before it. */
+	if (has_shadow_stack(t) || (s->sig && s->event == tl->nevents))
 		return false;
 	if (before == CKPT_END_CALL)
 		return !th->joined && !th->barrier;
@@ -419,6 +532,7 @@ int ckpt_signal_queued(struct ckpt_task *p)
 		return 0;
 	ptrace(PTRACE_SETSIGINFO, p->tid, 0, &p->play->siginfo);
 	p->play->sig = 0;
+	p->play->told = false; /* as for the next one */
 	return sig;
 }
 

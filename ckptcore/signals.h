@@ -13,11 +13,27 @@ enum ckpt_effect {
 	CKPT_EFFECT_DEATH,
 };
 
+/* Whether the signal at whose stop t is has to do with the instruction where it stands. */
+bool ckpt_signal_is_fault(const struct ckpt_task *t);
 enum ckpt_effect ckpt_signal_effect(struct ckpt_task *t, int sig);
 
 /* Whether a signal comes to t, which stands at a stop in the kernel, before it runs
  * any instruction. */
 bool ckpt_signal_comes(const struct ckpt_task *t);
+
+/*
+ * Signals that strike amid the program's code are delayed to its next call, if one comes
+ * soon: as if they had come a little later. Until then they are here.
+ */
+/* t is at the stop of a signal, amid its code: whether it is delayed; then t goes on. */
+bool ckpt_signal_delay(struct ckpt_task *t) __must_check;
+/* Whether t's signal can't be delayed any more. */
+bool ckpt_signal_is_late(const struct ckpt_task *t);
+/* t, wherever it stands, gets its delayed signal, if there is one, as soon as it goes on.
+ * @called: at its call */
+void ckpt_signal_release(struct ckpt_task *t, bool called);
+/* t is at the stop of a signal: gives it, if it is such a one, the siginfo that it had. */
+void ckpt_signal_resent(struct ckpt_task *t);
 
 /*
  * t, whose turn it is, goes on with signal sig: if the place where it stands is known

@@ -10,6 +10,7 @@
 
 #include "ckptcore/record.h"
 #include "ckptcore/replay.h"
+#include "ckptcore/signals.h"
 #include "ckptcore/turns.h"
 #include "ckptcore/threads.h"
 
@@ -63,6 +64,8 @@ static void remove_thread(struct ckpt_timeline *tl, struct ckpt_task *t)
 		memmove(tl->threads + i, tl->threads + i + 1,
 			(tl->nthreads - i) * sizeof(*tl->threads));
 	}
+	if (t->thread->delayed)
+		ckpt_turns_clock(0);
 	free(t->thread);
 	t->thread = NULL;
 }
@@ -96,6 +99,7 @@ static void leave(struct ckpt_task *t)
 {
 	struct user_regs_struct *r;
 
+	ckpt_signal_release(t, false);
 	if (!is_stopped(t) || !t->in_call || t->state != CKPT_EXIT || t->thread->again ||
 	    !(t->thread->interrupted || ckpt_interrupted(t->stop.rval)))
 		return;
@@ -294,9 +298,7 @@ void ckpt_turns_turn(struct ckpt_timeline *tl, struct ckpt_task *to)
 	use_turn(to);
 }
 
-/* A clock that wakes the tracer up, and goes on doing so, since it may strike
- * before the wait begins. */
-static void set_clock(long ns)
+void ckpt_turns_clock(long ns)
 {
 	static timer_t timer;
 	static bool made;
@@ -325,11 +327,11 @@ static bool comes_back(struct ckpt_task *t)
 		return !err || !ckpt_wait(t, NULL);
 	}
 	end = ckpt_now() + GRACE_NS * 1e-9;
-	set_clock(GRACE_NS);
+	ckpt_turns_clock(GRACE_NS);
 	do
 		err = ckpt_wait(t, NULL);
 	while (err == -EINTR && ckpt_now() < end);
-	set_clock(0);
+	ckpt_turns_clock(0);
 	return !err;
 }
 
