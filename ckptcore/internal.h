@@ -25,8 +25,10 @@ struct ckpt_rseq {
 	uint32_t len, signature, flags, pad;
 };
 
-/* A page range of ours in every copy: cells of probes, room for strings. */
-#define CKPT_PAGE 0x100000000000ull
+/* A page range of ours in every copy: cells of probes, room for strings. It lies where
+ * neither the kernel nor a sanitizer (its shadow memory is most of what a program
+ * can address) has anything. */
+#define CKPT_PAGE 0x7e9000000000ull
 #define CKPT_PAGE_SIZE 0x10000ull
 
 /* The kernel's codes for interrupted calls; never seen by programs. */

@@ -51,6 +51,8 @@ void vpt_facts_tell(struct ckpt_task *t, const struct vpt_thread *vt);
 bool vpt_facts_tell_ahead(struct ckpt_task *t, struct vpt_debugger *d);
 /* They are about to become untrue; d may be NULL. */
 void vpt_facts_withdraw(struct vpt_debugger *d);
+/* Memory is to be as d has written it; d may be NULL. */
+void vpt_facts_write(struct vpt_debugger *d);
 /* What they and the requests say of vt; negative errno. */
 int vpt_get_dr6(const struct vpt_thread *vt, uint64_t *ret) __must_check;
 int vpt_get_siginfo(const struct vpt_thread *vt, siginfo_t *ret) __must_check;

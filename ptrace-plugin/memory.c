@@ -114,6 +114,7 @@ int vpt_mem_opened(struct ckpt_task *t, struct vpt_debugger *d, struct vpt_threa
 	long up = fd, ignored;
 	int err = 0;
 
+	vpt_facts_withdraw(d); /* it would read there what we have told for another */
 	if (!real) {
 		err = ckpt_inject(t, &up, SYS_fcntl, (uint64_t)fd, F_DUPFD_CLOEXEC, VPT_SERVED_FD,
 				  0, 0, 0);
@@ -225,6 +226,7 @@ void vpt_call_pread(struct ckpt_task *t, const struct ckpt_stop *stop)
 		vpt_answer(t, 0); /* the address space is gone: end of file */
 		return;
 	}
+	vpt_facts_write(vt->debugger);
 	n = ckpt_read_some(vt->task, stop->args[3], buf, len);
 	if (n > 0 && ckpt_write(t, stop->args[1], buf, (size_t)n))
 		n = -EFAULT;
@@ -239,6 +241,8 @@ void vpt_call_pwrite(struct ckpt_task *t, const struct ckpt_stop *stop)
 	bool ours;
 
 	vt = by_fd(t, (int)stop->args[0], &ours);
+	if (vt)
+		vpt_facts_write(vt->debugger);
 	if (!ours)
 		vpt_native(t);
 	else if (!vt)

@@ -37,6 +37,7 @@ static long req_peek(const struct request *q)
 {
 	uint64_t word;
 
+	vpt_facts_write(q->vt->debugger);
 	if (ckpt_read(q->vt->task, q->addr, &word, sizeof(word)))
 		return -EIO;
 	return put(q, q->data, &word, sizeof(word));

@@ -10,6 +10,7 @@
 #define VPT_H
 
 #include "ckptcore/ckptcore.h"
+#include "ptrace-plugin/facts.h"
 
 /* The reserved system call by which commands inside the debugger reach us:
  * (const char *request, size_t len, char *reply, size_t room) -> reply's
@@ -70,9 +71,13 @@ struct vpt_debugger {
 		pid_t real; /* whom the kernel serves it from; 0: we do */
 	} mem[VPT_MANY];
 	int nmem;
-	uint64_t facts;		    /* where it reads them (facts.h), or 0 */
-	bool facts_told;	    /* ... and they are there */
-	pid_t facts_ahead;	    /* ... with a stop of this thread, not known to be taken */
+	uint64_t facts;	   /* where it reads them (facts.h), or 0 */
+	bool facts_told;   /* ... and they are there */
+	pid_t facts_ahead; /* ... with a stop of this thread, not known to be taken */
+	/* Breakpoints that it may write there, and what was below them: */
+	struct ckpt_poke sites[VPT_SITES];
+	int nsites;
+	pid_t sites_of;		    /* the thread told */
 	struct ckpt_task *resuming; /* stands in a call that resumes a thread */
 	bool unsettled;		    /* who plays has changed, see vpt_settle() */
 	bool late;		    /* its calls that are `late' are selected */

@@ -2,9 +2,10 @@
 /*
  * A library for the inside of gdb; core.py loads it. It answers those of gdb's
  * calls of ptrace and waitpid whose results fred has laid down here (see
- * ptrace-plugin/facts.h); all others are made as before. gdb's calls come here
- * because its table of imported functions is changed; what else is in the
- * process keeps its own. Without this library everything works, but slower.
+ * ptrace-plugin/facts.h), and keeps what it writes of breakpoints; all others are
+ * made as before. gdb's calls come here because its table of imported functions
+ * is changed; what else is in the process keeps its own. Without this library
+ * everything works, but slower.
  */
 #include <elf.h>
 #include <errno.h>
@@ -106,10 +107,39 @@ static pid_t our_waitpid(pid_t pid, int *status, int options)
 	return waitpid(pid, status, options);
 }
 
+/* Reads what memory has, but for breakpoints that are written here only. */
+static ssize_t our_pread(int fd, void *buf, size_t len, off_t at)
+{
+	ssize_t n = pread(fd, buf, len, at);
+
+	if (!told(facts.tid) || fd != facts.memory)
+		return n;
+	for (int i = 0; i < facts.nsites; i++) {
+		uint64_t offset = facts.site[i] - (uint64_t)at;
+
+		if (n > 0 && offset < (uint64_t)n)
+			((uint8_t *)buf)[offset] = facts.wanted[i];
+	}
+	return n;
+}
+
+static ssize_t our_pwrite(int fd, const void *buf, size_t len, off_t at)
+{
+	for (int i = 0; len == 1 && told(facts.tid) && fd == facts.memory && i < facts.nsites; i++)
+		if (facts.site[i] == (uint64_t)at) {
+			facts.wanted[i] = *(const uint8_t *)buf;
+			return 1;
+		}
+	return pwrite(fd, buf, len, at);
+}
+
 static const struct {
 	const char *name;
 	void *function;
-} ours[] = { { "ptrace", our_ptrace }, { "waitpid", our_waitpid } };
+} ours[] = {
+	{ "ptrace", our_ptrace },   { "waitpid", our_waitpid }, { "pread64", our_pread },
+	{ "pwrite64", our_pwrite }, { "pread", our_pread },	{ "pwrite", our_pwrite },
+};
 
 /* What the program's dynamic section says. */
 struct image {
