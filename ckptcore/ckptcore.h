@@ -93,6 +93,7 @@ struct ckpt_task {
 	struct ckpt_timeline *timeline; /* of a recorded target or its copies */
 	uint64_t syscall_ip;		/* address of "syscall; int3", 0: unknown */
 	bool int3_after;		/* ... and whether an int3 follows there */
+	uint64_t clock_code;		/* where it reads the clock, see clock.h; 0: by calls */
 	bool no_exitkill;		/* was attached: outlives us */
 	bool fresh;			/* first stop not dispatched yet */
 	bool untold;			/* its ops haven't heard of its death yet */
@@ -227,6 +228,10 @@ ssize_t ckpt_read_some(struct ckpt_task *t, uint64_t addr, void *buf, size_t len
 /* Reads a string of at most size - 1 bytes. */
 int ckpt_read_string(struct ckpt_task *t, uint64_t addr, char *buf, size_t size) __must_check;
 
+/* Where we have memory of our own in the target and its copies. */
+#define CKPT_OURS_LO 0x7e9000000000ull
+#define CKPT_OURS_HI (CKPT_OURS_LO + 0x18000)
+
 /* One line of /proc/PID/maps. */
 struct ckpt_map {
 	uint64_t lo, hi, offset, inode;
@@ -333,6 +338,7 @@ enum ckpt_event_kind {
 	CKPT_EV_END,	/* a thread's exit; a turn follows */
 	CKPT_EV_WRITE,	/* outputs of a call of a thread whose turn it isn't; result: whose */
 	CKPT_EV_TURN,	/* from here on another thread runs; result: which */
+	CKPT_EV_CLOCK,	/* reads of the clock up to the next one, see clock.h; result: how many */
 	CKPT_EV_SIGNAL, /* a handler is called; result: the signal, outputs: its frame */
 };
 
@@ -439,6 +445,7 @@ struct ckpt_timeline {
 	unsigned int next_id;
 	struct ckpt_overlay overlay;
 	struct ckpt_record *record;
+	struct ckpt_clock *clock;     /* see clock.h, or NULL */
 	struct ckpt_shared *shared;   /* see shared.h */
 	struct ckpt_outside *outside; /* the live process's now, or NULL */
 	bool outside_stale;	      /* the next snapshot has to look anew */

@@ -20,6 +20,7 @@
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 
+#include "ckptcore/clock.h"
 #include "ckptcore/probe.h"
 #include "ckptcore/replay.h"
 #include "ckptcore/shared.h"
@@ -315,9 +316,13 @@ bool ckpt_same_memory(struct ckpt_task *a, struct ckpt_task *b, const struct ckp
 	for (size_t i = 0; same && i < n; i++) {
 		const struct ckpt_map *m = &maps[i];
 
-		if (!m->w || (m->lo >= CKPT_PAGE && m->lo < CKPT_PAGE + CKPT_PAGE_SIZE))
+		if (!m->w || (m->lo >= CKPT_PAGE && m->lo < CKPT_RING + CKPT_RING_SIZE))
 			continue;
 		same = same_map(&p, fa, fb, m, where);
+	}
+	if (same && ckpt_clock_left(a) != ckpt_clock_left(b)) {
+		*where = CKPT_RING;
+		same = false;
 	}
 	free(maps);
 	if (fa >= 0)

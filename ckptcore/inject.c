@@ -362,10 +362,14 @@ static int enter_to_run(struct ckpt_task *t, struct ckpt_guest *g)
 	const uint64_t faults =
 		1ull << (SIGTRAP - 1) | 1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1);
 	const uint64_t others = ~faults;
-	int err = ckpt_guest_enter(t, g);
+	uint64_t mask;
+	int err = ptrace(PTRACE_GETSIGMASK, t->tid, 8, &mask) < 0 ? -ESRCH : 0;
 
+	if (!err)
+		err = ckpt_guest_enter(t, g);
 	if (!err && ptrace(PTRACE_SETSIGMASK, t->tid, 8, &others) < 0)
 		err = -ESRCH;
+	g->mask = mask; /* a copy's, too */
 	return err;
 }
 
@@ -514,15 +518,27 @@ static bool can_step(const struct probe_insn *i)
 	       !rep_length(i->bytes, i->len);
 }
 
-int ckpt_pass_short(struct ckpt_task *t)
+static bool is_short(struct ckpt_task *t)
 {
 	struct probe_insn insn;
+
+	return next_insn(t, &insn) && insn.len < JUMP && can_step(&insn);
+}
+
+int ckpt_pass_short(struct ckpt_task *t)
+{
+	if ((int64_t)ckpt_regs(t)->orig_rax >= 0 || ckpt_fault_pending(t) ||
+	    ptrace(PTRACE_PEEKUSER, t->tid, offsetof(struct user, u_debugreg[7]), 0L))
+		return 0;
+	return ckpt_step_while(t, is_short, MAX_AHEAD);
+}
+
+int ckpt_step_while(struct ckpt_task *t, bool (*more)(struct ckpt_task *t), int most)
+{
 	struct ckpt_guest g;
 	int err, steps = 0;
 
-	if ((int64_t)ckpt_regs(t)->orig_rax >= 0 || ckpt_fault_pending(t) ||
-	    ptrace(PTRACE_PEEKUSER, t->tid, offsetof(struct user, u_debugreg[7]), 0L) ||
-	    !next_insn(t, &insn) || insn.len >= JUMP || !can_step(&insn))
+	if (!more(t))
 		return 0;
 	err = enter_to_run(t, &g);
 	if (err)
@@ -543,7 +559,7 @@ int ckpt_pass_short(struct ckpt_task *t)
 		g.regs = *ckpt_regs(t);
 		if (t->state != CKPT_SIGNAL || t->stop.sig != SIGTRAP)
 			break; /* a fault, which will come again */
-	} while (++steps < MAX_AHEAD && next_insn(t, &insn) && insn.len < JUMP && can_step(&insn));
+	} while (++steps < most && more(t));
 	return ckpt_guest_leave(&g);
 }
 
@@ -574,6 +590,7 @@ int ckpt_guest_clone(struct ckpt_guest *g, uint64_t flags, uint64_t ctid,
 	child->parent = t->tgid;
 	child->syscall_ip = t->syscall_ip;
 	child->int3_after = t->int3_after;
+	child->clock_code = t->clock_code;
 	child->no_exitkill = t->no_exitkill;
 	child->tsc_trapped = t->tsc_trapped;
 	if (child->state == CKPT_NEW) {

@@ -28,8 +28,12 @@ struct ckpt_rseq {
 /* A page range of ours in every copy: cells of probes, room for strings. It lies where
  * neither the kernel nor a sanitizer (its shadow memory is most of what a program
  * can address) has anything. */
-#define CKPT_PAGE 0x7e9000000000ull
+#define CKPT_PAGE CKPT_OURS_LO
 #define CKPT_PAGE_SIZE 0x10000ull
+#define CKPT_PAGE_MIN 4096ull /* the processor's */
+/* Behind it, in live processes, too: see clock.h. */
+#define CKPT_RING (CKPT_PAGE + CKPT_PAGE_SIZE)
+#define CKPT_RING_SIZE (CKPT_OURS_HI - CKPT_RING)
 
 /* The kernel's codes for interrupted calls; never seen by programs. */
 static inline bool ckpt_interrupted(int64_t rax)
@@ -86,6 +90,9 @@ int ckpt_hurry(struct ckpt_task *t, uint64_t left) __must_check;
  * a hot loop an int3 would cost a stop at each arrival.
  */
 int ckpt_pass_short(struct ckpt_task *t) __must_check;
+/* Steps t, which is no copy or has no signals coming, as long as more(t), but not
+ * more often than that. */
+int ckpt_step_while(struct ckpt_task *t, bool (*more)(struct ckpt_task *t), int most) __must_check;
 
 /* snapshot.c: makes a fresh copy fit to be parked: memory shared with others
  * becomes its own (*bytes of it), our page is there. */

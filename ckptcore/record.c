@@ -18,6 +18,7 @@
 #include <sys/syscall.h>
 
 #include "ckptcore/arch/x86_64/outer_insn.h"
+#include "ckptcore/clock.h"
 #include "ckptcore/materialize.h"
 #include "ckptcore/outside.h"
 #include "ckptcore/record.h"
@@ -79,6 +80,9 @@ void ckpt_record_classify(struct ckpt_task *t)
 	if (th->class == CKPT_CALL_FORK) {
 		flags = ckpt_clone_flags(t, th->nr, th->args);
 		th->births = flags & CLONE_THREAD;
+		if (!th->births && (flags & (CLONE_VM | CLONE_VFORK)) != (CLONE_VM | CLONE_VFORK) &&
+		    (flags & (CLONE_VM | CLONE_UNTRACED) || (flags & CSIGNAL) != SIGCHLD))
+			ckpt_clock_stop(t->timeline);
 		th->barrier = flags & (CLONE_PIDFD | CLONE_UNTRACED) ||
 			      (!th->births && flags & (CLONE_VM | CLONE_PARENT_SETTID));
 	}
@@ -107,6 +111,7 @@ int ckpt_record_start(struct ckpt_timeline *tl)
 	if (!tl->live->no_exitkill) /* an attached one outlives us */
 		ckpt_affinity_share(tl->live->tid);
 	tl->recording = true;
+	ckpt_clock_start(tl);
 	ckpt_shared_look(tl, tl->live);
 	return 0;
 }
@@ -152,6 +157,8 @@ void ckpt_before_call(const struct ckpt_task *t, struct user_regs_struct *r)
 static void run_on(struct ckpt_task *t, int request, int sig)
 {
 	t->timeline->record->aligned = false;
+	if (t->timeline->recording && request == PTRACE_SYSCALL)
+		ckpt_clock_arm(t->timeline);
 	ckpt_resume(t, request, sig);
 }
 
@@ -205,6 +212,7 @@ static void record_call(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t r
 		th->barrier = true;
 		return;
 	}
+	ckpt_clock_called(tl);
 	if ((!th->wrote && add_outputs(tl, t, result)) || add_outside(tl, t)) {
 		ckpt_log_undo(tl);
 		th->barrier = true;
@@ -598,6 +606,8 @@ enum ckpt_verdict ckpt_record_stopped(struct ckpt_task *t)
 	struct ckpt_timeline *tl = t->timeline;
 	enum ckpt_verdict verdict;
 
+	if (t == tl->live && tl->clock && ckpt_clock_stopped(t))
+		return CKPT_HANDLED; /* it died: told soon */
 	verdict = t == tl->live ? stopped(tl, t) : ckpt_turns_stopped(t);
 	if (verdict != CKPT_HANDLED && t->thread) {
 		t->thread->let = false;
@@ -703,6 +713,8 @@ void ckpt_record_resume(struct ckpt_task *t, int request, int sig)
 	} else if (sig) {
 		ckpt_snapshot(tl, ckpt_record_where(tl), false, sig, &th->siginfo);
 	}
+	if (sig)
+		ckpt_clock_signal(t, sig);
 	/* Given elsewhere than at a signal's stop it will come as a new one,
 	 * from us. */
 	th->redeliver = t->state == CKPT_SIGNAL ? 0 : sig;

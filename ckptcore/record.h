@@ -29,6 +29,12 @@ void ckpt_record_idle(struct ckpt_timeline *tl);
 /* The debugger stops a thread t whose turn it isn't, wherever it is. -EBUSY: it
  * can't be stopped now. -ESRCH: it died. */
 int ckpt_record_hold(struct ckpt_task *t) __must_check;
+/*
+ * clock.c: the process of tl->live, stopped, gets a ring and the code if its vdso has a place for
+ * that (see ckpt_vdso_patch()) and the machine what it takes; else each read stays a
+ * system call. Anew after an exec.
+ */
+void ckpt_clock_start(struct ckpt_timeline *tl);
 /* The live process is recorded no more, and stays as it is: its tasks belong to no
  * timeline. */
 void ckpt_record_forget(struct ckpt_timeline *tl);

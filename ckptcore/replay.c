@@ -17,6 +17,7 @@
 #include <sys/syscall.h>
 
 #include "ckptcore/arch/x86_64/outer_insn.h"
+#include "ckptcore/clock.h"
 #include "ckptcore/probe.h"
 #include "ckptcore/record.h"
 #include "ckptcore/signals.h"
@@ -318,6 +319,11 @@ static int give_call(struct ckpt_task *p, struct ckpt_run *run)
 		diverged(p, run, text);
 		return -EPROTO;
 	}
+	if (p->play->reads && ckpt_clock_left(p)) {
+		diverged(p, run, "fewer reads of the clock than recorded");
+		return -EPROTO;
+	}
+	p->play->reads = false;
 	p->state = CKPT_EXIT; /* the call is skipped: as if it were over */
 	ckpt_hide_trap_in_r11(p);
 	if (ev->kind == CKPT_EV_END) {
@@ -374,21 +380,27 @@ static int after_event(struct ckpt_task *p, struct ckpt_run *run)
 	return -1;
 }
 
-static bool is_write(const struct ckpt_task *p)
+/* Whether the next event may be given before it happened. */
+static bool is_early(const struct ckpt_task *p)
 {
-	return p->play->event < p->timeline->nevents &&
-	       ckpt_log_event(p->timeline, p->play->event).kind == CKPT_EV_WRITE;
+	enum ckpt_event_kind kind;
+
+	if (p->play->event >= p->timeline->nevents)
+		return false;
+	kind = ckpt_log_event(p->timeline, p->play->event).kind;
+	return kind == CKPT_EV_WRITE || kind == CKPT_EV_CLOCK;
 }
 
-/* What the kernel wrote for other threads. It came a little later then. */
-static int take_write(struct ckpt_task *p, struct ckpt_run *run)
+/* What the kernel wrote for other threads, and told of the time, a little later. */
+static int take_early(struct ckpt_task *p, struct ckpt_run *run)
 {
 	const struct ckpt_event ev = ckpt_log_event(p->timeline, p->play->event);
 
-	if (give_outputs(p, &ev)) {
-		diverged(p, run, "the kernel's writes for another thread can't be given");
+	if (ev.kind == CKPT_EV_CLOCK ? ckpt_clock_give(p, &ev) : give_outputs(p, &ev)) {
+		diverged(p, run, "what the kernel wrote meanwhile can't be given");
 		return -EPROTO;
 	}
+	p->play->reads |= ev.kind == CKPT_EV_CLOCK;
 	p->play->event++;
 	return 0;
 }
@@ -396,14 +408,9 @@ static int take_write(struct ckpt_task *p, struct ckpt_run *run)
 static int take_signal(struct ckpt_task *p, struct ckpt_run *run)
 {
 	const struct ckpt_event ev = ckpt_log_event(p->timeline, p->play->event);
-	char text[80];
-	int err = ckpt_signal_replay(p, &ev);
 
-	if (err) {
-		snprintf(text, sizeof(text), "recorded signal %d at %#llx, seen %#llx (%s)",
-			 (int)ev.result, (unsigned long long)ev.ip,
-			 (unsigned long long)ckpt_regs(p)->rip, strerror(-err));
-		diverged(p, run, text);
+	if (ckpt_signal_replay(p, &ev)) {
+		diverged(p, run, "a signal struck elsewhere, or can't be given");
 		return -EPROTO;
 	}
 	p->play->event++;
@@ -418,13 +425,13 @@ static int kind_here(const struct ckpt_task *p)
 	if (p->play->event >= p->timeline->nevents)
 		return -1;
 	ev = ckpt_log_event(p->timeline, p->play->event);
-	if (ev.kind == CKPT_EV_WRITE || ev.kind == CKPT_EV_SIGNAL ||
+	if (ev.kind == CKPT_EV_WRITE || ev.kind == CKPT_EV_CLOCK || ev.kind == CKPT_EV_SIGNAL ||
 	    (ev.kind == CKPT_EV_TURN && ev.turn == CKPT_TURN_HERE))
 		return ev.kind;
 	return -1;
 }
 
-/* Events that come before p runs any further: turns, other threads' writes, signals.
+/* Events that come before p runs any further: turns, signals, what may be early.
  * @steps: a signal's delivery is a step of its own. */
 static int events_here(struct ckpt_task *p, struct ckpt_run *run, bool steps)
 {
@@ -436,8 +443,8 @@ static int events_here(struct ckpt_task *p, struct ckpt_run *run, bool steps)
 		if (kind == CKPT_EV_SIGNAL && run->signals && !p->play->told)
 			return CKPT_HALT_DELIVERY;
 		err = kind == CKPT_EV_SIGNAL ? take_signal(p, run) :
-		      kind == CKPT_EV_WRITE  ? take_write(p, run) :
-					       take_turn(p, run);
+		      kind == CKPT_EV_TURN   ? take_turn(p, run) :
+					       take_early(p, run);
 		if (err)
 			return CKPT_HALT_DIVERGED;
 		halt = after_event(p, run);
@@ -456,8 +463,8 @@ static int at_call(struct ckpt_task *p, struct ckpt_run *run)
 	const struct ckpt_goal *goal = run->goal;
 	uint64_t at;
 
-	while (is_write(p) && !(goal && p->play->event >= goal->event))
-		if (take_write(p, run))
+	while (is_early(p) && !(goal && p->play->event >= goal->event))
+		if (take_early(p, run))
 			return CKPT_HALT_DIVERGED;
 	at = p->play->event;
 	if (at < tl->nevents && ckpt_log_event(tl, at).kind == CKPT_EV_EXIT)
@@ -681,6 +688,8 @@ static int at_signal(struct ckpt_task *p, struct ckpt_run *run, bool stepped_ove
 		if (stepped_over && si->si_code != TRAP_HWBKPT)
 			return -1;
 		settle(p);
+		if (ckpt_clock_amid(p) && ckpt_clock_finish(p))
+			return CKPT_HALT_DEAD;
 		return CKPT_HALT_TRAP;
 	}
 	settle(p);
@@ -770,6 +779,8 @@ enum ckpt_halt ckpt_puppet_step(struct ckpt_task *p, struct ckpt_run *run)
 				from = CKPT_SIGNAL;
 				continue;
 			}
+			if (ckpt_clock_amid(p) && ckpt_clock_finish(p))
+				return CKPT_HALT_DEAD;
 			if (ckpt_is_pushf(insn) && ckpt_regs(p)->rip != before.rip)
 				ckpt_hide_trap_in_flags(p);
 			return p->play->stopped_by.si_code == SI_KERNEL ? CKPT_HALT_TRAP :

@@ -39,6 +39,7 @@ struct ckpt_play {
 	bool ended;	 /* the thread has; the next event is a turn */
 	size_t interval; /* index of its snapshot */
 	uint64_t event;	 /* events it has been given */
+	bool reads;	 /* ... among them reads of the clock, since its last call */
 	uint64_t moves;	 /* how often it was run or stepped */
 	int sig;	 /* to be delivered when it goes on */
 	siginfo_t siginfo;

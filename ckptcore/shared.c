@@ -132,7 +132,8 @@ static void look(struct ckpt_shared *s, struct ckpt_task *t, bool forked, bool w
 		const struct ckpt_map *m = &maps[i];
 		struct region *r;
 
-		if (!m->shared || !(m->r || m->w) || !strncmp(m->name, "[v", 2))
+		if (!m->shared || m->lo == CKPT_RING || !(m->r || m->w) ||
+		    !strncmp(m->name, "[v", 2))
 			continue;
 		more = realloc(regions, (k + 1) * sizeof(*regions));
 		if (!more)

@@ -15,6 +15,7 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 
+#include "ckptcore/clock.h"
 #include "ckptcore/outside.h"
 #include "ckptcore/record.h"
 #include "ckptcore/replay.h"
@@ -56,6 +57,12 @@ static int make_private(struct ckpt_task *copy, uint64_t *bytes)
 		struct ckpt_map *m = &maps[i];
 		uint8_t *buf;
 
+		if (m->lo == CKPT_RING)
+			continue;
+		if (m->lo < CKPT_RING && m->hi > CKPT_PAGE) {
+			err = -EEXIST; /* the program has something there */
+			break;
+		}
 		if (!m->shared || (!m->w && !ckpt_shared_at(copy->timeline, m->lo)))
 			continue;
 		buf = malloc(m->hi - m->lo);
@@ -123,10 +130,9 @@ int ckpt_copy_prepare(struct ckpt_task *copy, uint64_t *bytes)
 	*bytes = 0;
 	err = make_private(copy, bytes);
 	if (!err)
-		err = ckpt_inject(copy, &res, SYS_mmap, CKPT_PAGE, CKPT_PAGE_SIZE,
-				  PROT_READ | PROT_WRITE,
-				  MAP_FIXED_NOREPLACE | MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1,
-				  0);
+		err = ckpt_inject(copy, &res, SYS_mmap, CKPT_PAGE, CKPT_PAGE_SIZE + CKPT_RING_SIZE,
+				  PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS,
+				  (uint64_t)-1, 0);
 	if (!err && res < 0)
 		err = (int)res;
 	return err;
@@ -412,6 +418,7 @@ void ckpt_timeline_destroy(struct ckpt_timeline *tl)
 	ckpt_outside_free(tl->outside);
 	free(tl->broken);
 	free(tl->record);
+	ckpt_clock_destroy(tl);
 	ckpt_shared_destroy(tl->shared);
 	free(tl->overlay.pokes);
 	free(tl);

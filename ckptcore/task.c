@@ -19,7 +19,7 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
-#include "ckptcore/internal.h"
+#include "ckptcore/clock.h"
 #include "ckptcore/plugin.h"
 #include "ckptcore/turns.h"
 
@@ -376,6 +376,7 @@ static void adopt(struct ckpt_task *t)
 	child->no_exitkill = t->no_exitkill;
 	child->syscall_ip = t->syscall_ip;
 	child->int3_after = t->int3_after;
+	child->clock_code = thread || t->stop.event == PTRACE_EVENT_FORK ? t->clock_code : 0;
 	child->tsc_trapped = t->tsc_trapped; /* the kernel's inherits, too */
 	child->ops = t->ops;
 	if (thread)
@@ -396,6 +397,8 @@ void ckpt_dispatch(struct ckpt_task *t)
 	if (t->fresh && t->tsc_trapped && !t->thread && t->state == CKPT_EVENT &&
 	    ckpt_trap_tsc(t, false))
 		t->tsc_trapped = true;
+	if (t->fresh && !t->thread && t->tid == t->tgid)
+		ckpt_clock_leave(t);
 	t->fresh = false;
 	if (t->state == CKPT_EVENT && is_fork(t->stop.event))
 		adopt(t);
@@ -408,6 +411,7 @@ void ckpt_dispatch(struct ckpt_task *t)
 		memset(t->exec_pages, 0, sizeof(t->exec_pages));
 		t->syscall_ip = 0;
 		t->int3_after = false;
+		t->clock_code = 0;
 	}
 	t->ops->stopped(t, &t->stop);
 }

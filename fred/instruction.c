@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ckptcore/clock.h"
 #include "fred/seek.h"
 #include "fred/trail.h"
 
@@ -43,8 +44,8 @@ static void find_leaders(const struct fred_insn *insns, size_t n, bool *leads)
 	}
 }
 
-static int add_range(struct fred_insn *insns, size_t count, uint64_t pc, bool leaders,
-		     struct ckpt_rule **rules, size_t *n)
+static int add_range(const struct ckpt_task *t, struct fred_insn *insns, size_t count, uint64_t pc,
+		     bool leaders, struct ckpt_rule **rules, size_t *n)
 {
 	struct ckpt_rule *more = realloc(*rules, (*n + count + 1) * sizeof(*more));
 	bool *leads = calloc(count + 1, sizeof(*leads));
@@ -62,7 +63,8 @@ static int add_range(struct fred_insn *insns, size_t count, uint64_t pc, bool le
 		while (i + MAX_FUNCTION < count && insns[i + MAX_FUNCTION / 2].addr < pc)
 			i++;
 	for (; i < count && *n < MAX_FUNCTION; i++)
-		if (insns[i].kind != FRED_INSN_BAD && (!leaders || leads[i]))
+		if (insns[i].kind != FRED_INSN_BAD && (!leaders || leads[i]) &&
+		    !ckpt_clock_covers(t, insns[i].addr))
 			more[(*n)++] =
 				(struct ckpt_rule){ .site = insns[i].addr, .cheap = leaders };
 	free(leads);
@@ -92,7 +94,7 @@ int fred_seek_function_rules(struct ckpt_task *t, uint64_t pc, bool leaders,
 		if (!sym || fred_sym_instructions(sym, &reader, f.ranges[k].lo, f.ranges[k].hi,
 						  &insns, &count_insns))
 			continue;
-		err = add_range(insns, count_insns, pc, leaders, rules, n);
+		err = add_range(t, insns, count_insns, pc, leaders, rules, n);
 		free(insns);
 	}
 	return err;

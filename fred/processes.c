@@ -123,7 +123,7 @@ void fred_process_drop(void)
 /* Time and chance become visible: vdso calls real ones, rdtsc and rdrand faults. */
 static int expose_time(struct ckpt_task *t, bool trap_tsc)
 {
-	int err = ckpt_vdso_patch(t);
+	int err = ckpt_vdso_patch(t, trap_tsc);
 
 	if (err && err != -ENOENT)
 		return err;
@@ -237,6 +237,7 @@ void fred_process_started(struct vpt_thread *vt)
 		return;
 	if (expose_time(vt->task, true))
 		ckpt_record_stop(F.tl, "the new program can't be prepared");
+	ckpt_clock_start(F.tl);
 	ckpt_snapshot(F.tl, CKPT_END_CALL, true, 0, NULL);
 	if (F.tl->recording)
 		F.tl->snaps[F.tl->nsnaps - 1]->exec = true;

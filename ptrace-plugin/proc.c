@@ -89,21 +89,43 @@ static long run_open(struct ckpt_task *t, int path_arg, const char *path)
 	return res;
 }
 
-/* A file with the numbers of the virtual process in place of the real ones;
- * a descriptor of ours or -1. */
+static bool is_maps(const char *rest)
+{
+	return !strcmp(rest, "maps") || !strcmp(rest, "smaps");
+}
+
+/* Whether the line of maps or smaps begins or, like the one before, belongs to a
+ * mapping of ours. */
+static bool is_of_ours(const char *line, bool before)
+{
+	unsigned long long lo, hi;
+	char perms[8];
+
+	if (sscanf(line, "%llx-%llx %7s", &lo, &hi, perms) != 3)
+		return before;
+	return lo >= CKPT_OURS_LO && hi <= CKPT_OURS_HI;
+}
+
+/* A file with the numbers of the virtual process in place of the real ones, and
+ * without our mappings; a descriptor of ours or -1. */
 static int translated_file(struct vpt_thread *vt, const char *rest)
 {
 	char path[64], line[512];
 	int fd = memfd_create("proc", MFD_CLOEXEC);
 	FILE *in, *out;
-	bool stat = !strcmp(rest, "stat");
+	bool stat = !strcmp(rest, "stat"), maps = is_maps(rest), ours = false;
 	const struct vpt_thread *other = vt->task ? vt : vpt_played(vt->tgid);
 
 	snprintf(path, sizeof(path), "/proc/%d/%s", other ? other->task->tid : vt->tid, rest);
 	in = fopen(path, "re");
 	out = fd < 0 ? NULL : fdopen(dup(fd), "w");
 	while (in && out && fgets(line, sizeof(line), in)) {
-		if (!strncmp(line, "State:", 6) && vt->lost)
+		ours = maps && is_of_ours(line, ours);
+		if (ours)
+			continue;
+		if (maps)
+			fputs(line, out);
+		else if (!strncmp(line, "State:", 6) && vt->lost)
 			fputs("State:\tZ (zombie)\n", out);
 		else if (!strncmp(line, "State:\tZ", 8)) /* only when we hide that */
 			fputs("State:\tR (running)\n", out);
@@ -194,6 +216,19 @@ static int path_arg_of(long nr)
 	return nr == SYS_open || nr == SYS_readlink || nr == SYS_stat || nr == SYS_access ? 0 : 1;
 }
 
+/* Where it says how to open a file, all of O_ACCMODE is our library's way to be
+ * heard here: to read. */
+static void only_read(struct ckpt_task *t, int arg)
+{
+	struct user_regs_struct *r = ckpt_regs(t);
+	unsigned long long *flags = arg == 1 ? &r->rsi : &r->rdx;
+
+	if ((*flags & O_ACCMODE) == O_ACCMODE) {
+		*flags &= ~(unsigned long long)O_ACCMODE;
+		ckpt_regs_dirty(t);
+	}
+}
+
 void vpt_call_path(struct ckpt_task *t, const struct ckpt_stop *stop)
 {
 	struct vpt_debugger *d = vpt_debugger_of(t->tgid, false);
@@ -206,6 +241,8 @@ void vpt_call_path(struct ckpt_task *t, const struct ckpt_stop *stop)
 	pid_t tid = t->tid;
 	long res;
 
+	if (opens)
+		only_read(t, arg + 1);
 	if (!d || ckpt_read_string(t, stop->args[arg], path, sizeof(path))) {
 		vpt_native(t);
 		return;
@@ -240,8 +277,9 @@ void vpt_call_path(struct ckpt_task *t, const struct ckpt_stop *stop)
 	to[0] = 0;
 	if (mem) {
 		use = vpt_mem_path(vt, to, sizeof(to));
-	} else if ((moved || hide || vt->lost) && opens &&
-		   (!strcmp(rest, "status") || !strcmp(rest, "stat"))) {
+	} else if (opens &&
+		   (is_maps(rest) || ((moved || hide || vt->lost) &&
+				      (!strcmp(rest, "status") || !strcmp(rest, "stat"))))) {
 		fd = translated_file(vt, rest);
 		snprintf(to, sizeof(to), "/proc/%d/fd/%d", getpid(), fd);
 		use = to;

@@ -454,8 +454,6 @@ static void tracee_forked(struct ckpt_task *t, struct ckpt_task *child, int even
 	cv->task = child;
 	child->owner = cv;
 	child->ops = &vpt_tracee_ops;
-	child->syscall_ip = t->syscall_ip;
-	child->int3_after = t->int3_after;
 	ckpt_first_stop(child);
 }
 

@@ -9,9 +9,11 @@
  */
 #include <elf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <link.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
@@ -133,12 +135,29 @@ static ssize_t our_pwrite(int fd, const void *buf, size_t len, off_t at)
 	return pwrite(fd, buf, len, at);
 }
 
+/* Of the program's mappings gdb sees its own only: fred hears of opens to write. */
+static int our_open(const char *path, int flags, ...)
+{
+	const char *name = strrchr(path, '/');
+	va_list args;
+	mode_t mode;
+
+	va_start(args, flags);
+	mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(args, mode_t) : 0;
+	va_end(args);
+	if (name && !strncmp(path, "/proc/", 6) &&
+	    (!strcmp(name, "/maps") || !strcmp(name, "/smaps")))
+		flags |= O_ACCMODE;
+	return open(path, flags, mode);
+}
+
 static const struct {
 	const char *name;
 	void *function;
 } ours[] = {
 	{ "ptrace", our_ptrace },   { "waitpid", our_waitpid }, { "pread64", our_pread },
 	{ "pwrite64", our_pwrite }, { "pread", our_pread },	{ "pwrite", our_pwrite },
+	{ "open", our_open },
 };
 
 /* What the program's dynamic section says. */

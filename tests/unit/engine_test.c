@@ -254,7 +254,7 @@ static void injection(void)
 	inject_in_calls(t, told, "two stops a call");
 	inject_at_fault(t, told, false);
 	inject_at_group_stop(t, "two stops a call");
-	need(!ckpt_vdso_patch(t) && t->int3_after);
+	need(!ckpt_vdso_patch(t, true) && t->int3_after);
 	inject_at_stops(t, told, "one stop a call");
 	inject_in_calls(t, told, "one stop a call");
 	inject_at_fault(t, told, true);
@@ -341,7 +341,7 @@ static void forking(void)
 	run_to(t, MARK_READY, &told);
 	for (int i = 0; i < 40; i++) {
 		if (i == 20)
-			need(!ckpt_vdso_patch(t));
+			need(!ckpt_vdso_patch(t, true));
 		look(t, &a);
 		need(!ckpt_fork(t, false, &plain_ops, &copies[i]));
 		look(t, &b);
@@ -425,7 +425,7 @@ static struct ckpt_timeline *record(const char *mode)
 	struct ckpt_timeline *tl = ckpt_timeline_create();
 	struct ckpt_task *t = start_target(mode, &live_ops);
 
-	need(tl && !ckpt_vdso_patch(t) && !ckpt_trap_tsc(t, true));
+	need(tl && !ckpt_vdso_patch(t, true) && !ckpt_trap_tsc(t, true));
 	tl->live = t;
 	t->timeline = tl;
 	need(!ckpt_record_start(tl));

@@ -87,7 +87,7 @@ static struct process start(const char *mode, size_t threads, bool int3)
 
 	p.tasks[0] = start_target(mode, &process_ops);
 	if (int3)
-		need(!ckpt_vdso_patch(p.tasks[0]));
+		need(!ckpt_vdso_patch(p.tasks[0], false));
 	run_to(p.tasks[0], MARK_READY, &p.told);
 	current = &p;
 	need(!ckpt_resume(p.tasks[0], PTRACE_CONT, 0));

@@ -13,24 +13,29 @@
 #include <sys/auxv.h>
 #include <sys/syscall.h>
 
+#include "ckptcore/arch/x86_64/clock_code.h"
 #include "ckptcore/arch/x86_64/vdso.h"
+#include "ckptcore/clock.h"
 
 #define INJECT_OFFSET 16 /* in __vdso_getcpu's room: syscall; int3 */
+#define CLOCK_OFFSET 10	 /* in __vdso_clock_gettime's, behind the jump there */
+#define CLOCK_FUNCTION "__vdso_clock_gettime"
 
 static const struct {
 	const char *name;
 	int nr; /* -1: fails with ENOSYS, callers fall back */
+	bool reads_clock;
 } functions[] = {
-	{ "__vdso_clock_gettime", SYS_clock_gettime },
-	{ "__vdso_gettimeofday", SYS_gettimeofday },
-	{ "__vdso_clock_getres", SYS_clock_getres },
-	{ "__vdso_time", SYS_time },
-	{ "__vdso_getcpu", SYS_getcpu },
-	{ "__vdso_getrandom", -1 },
+	{ CLOCK_FUNCTION, SYS_clock_gettime, true },
+	{ "__vdso_gettimeofday", SYS_gettimeofday, true },
+	{ "__vdso_clock_getres", SYS_clock_getres, false },
+	{ "__vdso_time", SYS_time, true },
+	{ "__vdso_getcpu", SYS_getcpu, false },
+	{ "__vdso_getrandom", -1, false },
 };
 
-/* Offset of a dynamic symbol from the start of our own vdso; 0: none. */
-static uint64_t symbol_offset(const char *name)
+/* Offset of a dynamic symbol from the start of our own vdso; 0: none. *size: its. */
+static uint64_t symbol_offset(const char *name, size_t *size)
 {
 	const char *base = (const char *)getauxval(AT_SYSINFO_EHDR);
 	const Elf64_Ehdr *eh = (const Elf64_Ehdr *)base;
@@ -53,8 +58,10 @@ static uint64_t symbol_offset(const char *name)
 		}
 	}
 	for (size_t i = 0; i < n; i++)
-		if (!strcmp(str + sym[i].st_name, name))
+		if (!strcmp(str + sym[i].st_name, name)) {
+			*size = sym[i].st_size;
 			return sym[i].st_value;
+		}
 	return 0;
 }
 
@@ -99,23 +106,62 @@ int ckpt_vdso_find(struct ckpt_task *t)
 	return t->syscall_ip ? 0 : -ENOENT;
 }
 
-int ckpt_vdso_patch(struct ckpt_task *t)
+uint64_t ckpt_vdso_zero(const struct ckpt_task *t)
 {
 	uint64_t base = vdso_base(t->tid);
+
+	return base ? base + EI_PAD : 0;
+}
+
+int ckpt_vdso_clock(struct ckpt_task *t, bool on)
+{
+	static const uint8_t call[] = { 0x0f, 0x05, 0xc3 }; /* syscall; ret */
+	const size_t len = (size_t)(ckpt_clock_code_end - ckpt_clock_code);
+	const uint64_t ring = CKPT_RING;
+	uint8_t code[len];
+
+	if (!on)
+		return ckpt_write(t, t->clock_code, call, sizeof(call));
+	memcpy(code, ckpt_clock_code, len);
+	memcpy(code + CKPT_CLOCK_CODE_RING, &ring, sizeof(ring));
+	return ckpt_write(t, t->clock_code, code, len);
+}
+
+/* Whether its function has room for the code. */
+static uint64_t clock_place(uint64_t base)
+{
+	size_t size, needed = CLOCK_OFFSET + (size_t)(ckpt_clock_code_end - ckpt_clock_code);
+	uint64_t at = symbol_offset(CLOCK_FUNCTION, &size);
+
+	return at && size >= needed ? base + at + CLOCK_OFFSET : 0;
+}
+
+int ckpt_vdso_patch(struct ckpt_task *t, bool clock)
+{
+	uint64_t base = vdso_base(t->tid);
+	size_t size;
 	int err;
 
 	if (!base)
 		return -ENOENT;
+	t->clock_code = clock ? clock_place(base) : 0;
+	if (t->clock_code && (err = ckpt_vdso_clock(t, false)))
+		return err;
 	for (size_t i = 0; i < sizeof(functions) / sizeof(*functions); i++) {
-		uint64_t at = symbol_offset(functions[i].name);
+		uint64_t at = symbol_offset(functions[i].name, &size);
 		int32_t value = functions[i].nr < 0 ? -ENOSYS : functions[i].nr;
-		uint8_t code[8] = { 0xb8, 0, 0, 0, 0, 0x0f, 0x05, 0xc3 };
+		int32_t jump = (int32_t)(t->clock_code - (base + at + 10));
+		uint8_t code[10] = { 0xb8, 0, 0, 0, 0, 0x0f, 0x05, 0xc3, 0xcc, 0xcc };
 
 		if (!at)
 			continue;
 		memcpy(code + 1, &value, 4);
 		if (functions[i].nr < 0)
 			memset(code + 5, 0xc3, 3);
+		if (functions[i].reads_clock && t->clock_code) {
+			code[5] = 0xe9;
+			memcpy(code + 6, &jump, 4);
+		}
 		err = ckpt_write(t, base + at, code, sizeof(code));
 		if (err)
 			return err;
