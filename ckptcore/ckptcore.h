@@ -331,14 +331,15 @@ void ckpt_overlay_mask(const struct ckpt_overlay *o, uint64_t addr, uint8_t *buf
 /* ----------------------------------------------------- the log: timelines */
 
 enum ckpt_event_kind {
-	CKPT_EV_CALL,  /* a system call with its result and outputs */
-	CKPT_EV_INSN,  /* rdtsc, rdrand or their like; result: what it gave */
-	CKPT_EV_EXIT,  /* the program's end: exit_group, or its last thread's exit */
-	CKPT_EV_LOST,  /* its part of the log can't be read back from disk */
-	CKPT_EV_END,   /* a thread's exit; a turn follows */
-	CKPT_EV_WRITE, /* outputs of a call of a thread whose turn it isn't; result: whose */
-	CKPT_EV_TURN,  /* from here on another thread runs; result: which */
-	CKPT_EV_CLOCK, /* reads of the clock up to the next one, see clock.h; result: how many */
+	CKPT_EV_CALL,	/* a system call with its result and outputs */
+	CKPT_EV_INSN,	/* rdtsc, rdrand or their like; result: what it gave */
+	CKPT_EV_EXIT,	/* the program's end: exit_group, or its last thread's exit */
+	CKPT_EV_LOST,	/* its part of the log can't be read back from disk */
+	CKPT_EV_END,	/* a thread's exit; a turn follows */
+	CKPT_EV_WRITE,	/* outputs of a call of a thread whose turn it isn't; result: whose */
+	CKPT_EV_TURN,	/* from here on another thread runs; result: which */
+	CKPT_EV_CLOCK,	/* reads of the clock up to the next one, see clock.h; result: how many */
+	CKPT_EV_SIGNAL, /* a handler is called; result: the signal, outputs: its frame */
 };
 
 /* Where a TURN finds the thread that ran. */

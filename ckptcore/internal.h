@@ -61,10 +61,6 @@ struct ckpt_task *ckpt_task_new(pid_t tid, pid_t tgid, const struct ckpt_task_op
 /* Whether an interrupt came between a fault (or an int3, a step) of t and its
  * signal's stop, which is then the next one. */
 bool ckpt_fault_pending(struct ckpt_task *t);
-/* sigmask.c: whether sig, delivered to t, does anything: a handler, a stop, a death ... */
-bool ckpt_signal_has_effect(const struct ckpt_task *t, int sig);
-/* ... and whether that kills its process. */
-bool ckpt_signal_kills(const struct ckpt_task *t, int sig);
 
 /* Hands the stop at which t is, found by ckpt_wait(), to its ops. */
 void ckpt_dispatch(struct ckpt_task *t);
@@ -158,6 +154,8 @@ void ckpt_record_met(struct ckpt_task *t);
 /* t, whose turn it isn't, is at the end of its call: what that wrote is recorded
  * now, since it is in memory now. */
 void ckpt_record_write(struct ckpt_task *t);
+/* t's call ends, with this code of the kernel's, by a signal that is delivered next. */
+int ckpt_record_interrupted(struct ckpt_task *t, int64_t code) __must_check;
 /* t is at the end of a clone whose event is told now. */
 void ckpt_record_cloned(struct ckpt_task *t);
 /* No instruction was run since the last event. */

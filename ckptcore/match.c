@@ -194,6 +194,9 @@ enum ckpt_halt ckpt_leg_run(struct ckpt_leg *leg)
 		leg->hits = 1; /* only at an interval's beginning a signal waits */
 		return CKPT_HALT_GOAL;
 	}
+	leg->hits = leg->steps = 0;
+	if (ckpt_goal_is_delivery(leg->run.goal, leg->p))
+		return CKPT_HALT_GOAL;
 	for (;;) {
 		halt = run_to_arrival(leg);
 		if (halt == CKPT_HALT_PROBE && leg->run.cell != CKPT_CELL_END)

@@ -5,8 +5,9 @@
  * into the log. What can't be described (an exec, a vfork's child writing our
  * memory, a call that the table doesn't know) is a barrier: a snapshot is taken
  * straight after it, and a replay that comes to it goes on from there. So is
- * whatever happens at an arbitrary instruction: a signal's delivery, a change
- * by the user. Never a wrong answer, at worst one more snapshot.
+ * whatever happens at an arbitrary instruction: a change by the user, a signal's
+ * delivery (elsewhere it is an event: signals.c). Never a wrong answer, at worst
+ * one more snapshot.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@
 #include "ckptcore/record.h"
 #include "ckptcore/replay.h"
 #include "ckptcore/shared.h"
+#include "ckptcore/signals.h"
 #include "ckptcore/turns.h"
 
 /* How long a thread runs while others could, in seconds: each end of a turn amid
@@ -122,36 +124,6 @@ void ckpt_record_stop(struct ckpt_timeline *tl, const char *why)
 	free(tl->broken);
 	tl->broken = strdup(why);
 	ckpt_turns_release(tl);
-}
-
-/* Whether t's signal has to do with the instruction where it stands. */
-static bool synchronous(const struct ckpt_task *t, const siginfo_t *si)
-{
-	switch (t->stop.sig) {
-	case SIGTRAP:
-		return true;
-	case SIGSEGV:
-	case SIGBUS:
-	case SIGFPE:
-	case SIGILL:
-		return si->si_code > 0;
-	default:
-		return false;
-	}
-}
-
-int ckpt_record_signal(const struct ckpt_timeline *tl, siginfo_t *ret)
-{
-	const struct ckpt_task *t = tl->live;
-
-	if (!t || !tl->recording || t->state != CKPT_SIGNAL || t->stop.sig == SIGTRAP)
-		return 0;
-	/* A function that the debugger calls returns to its int3 on the stack, which
-	 * can't be executed. That fault is over once the registers are back. */
-	if (synchronous(t, &t->thread->siginfo) && ckpt_regs(tl->live)->rip != t->thread->signal_ip)
-		return 0;
-	*ret = t->thread->siginfo;
-	return t->stop.sig;
 }
 
 enum ckpt_end ckpt_record_where(const struct ckpt_timeline *tl)
@@ -270,6 +242,16 @@ void ckpt_record_write(struct ckpt_task *t)
 	th->wrote = !err && !ckpt_interrupted(t->stop.rval);
 }
 
+int ckpt_record_interrupted(struct ckpt_task *t, int64_t code)
+{
+	bool failed;
+
+	record_call(t->timeline, t, code);
+	failed = t->thread->barrier;
+	t->thread->barrier = false;
+	return failed ? -ENOMEM : 0;
+}
+
 /* Lets t into the kernel for its call. */
 static void enter(struct ckpt_task *t, int sig)
 {
@@ -294,8 +276,9 @@ static enum ckpt_verdict at_entry(struct ckpt_timeline *tl, struct ckpt_task *t)
 	const struct ckpt_stop *stop = &t->stop;
 
 	t->in_call = true;
+	ckpt_signal_release(t, true);
 	th->ip = stop->ip;
-	th->wrote = th->again = th->joined = false;
+	th->wrote = th->again = th->joined = th->struck = false;
 	rec->aligned = false;
 	if (stop->nr != SYS_restart_syscall) { /* that goes on with the former */
 		th->nr = stop->nr;
@@ -328,24 +311,6 @@ static enum ckpt_verdict at_entry(struct ckpt_timeline *tl, struct ckpt_task *t)
 		return CKPT_REPORT;
 	enter(t, 0);
 	return CKPT_HANDLED;
-}
-
-/* t has made a thread. */
-static void note_birth(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t tid)
-{
-	struct ckpt_thread *th = t->thread;
-	uint64_t flags = ckpt_clone_flags(t, th->nr, th->args), ctid = th->args[3];
-	struct ckpt_task *child = ckpt_find((pid_t)tid);
-
-	if (th->nr == SYS_clone3 && ckpt_read(t, th->args[0] + 16, &ctid, 8))
-		ctid = 0;
-	if (ctid && flags & CLONE_CHILD_SETTID && !th->barrier && ckpt_log_data(tl, t, ctid, 4))
-		th->barrier = true;
-	if (!child || !child->thread)
-		return;
-	child->thread->unborn = false;
-	if (flags & CLONE_CHILD_CLEARTID)
-		child->thread->clear_tid = ctid;
 }
 
 /* Takes the snapshot that the clock, or t's call, wants. 0: the newest is of
@@ -396,6 +361,7 @@ static void go_on(struct ckpt_task *t, bool yield)
 
 	tl->record->preempt = false;
 	if (to) {
+		ckpt_signal_release(t, false);
 		ckpt_turns_turn(tl, to);
 		return;
 	}
@@ -475,13 +441,16 @@ static void end_call(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t resu
 	if (!th->barrier)
 		record_call(tl, t, result);
 	trap_random(tl, t, result);
+	th->struck = th->class == CKPT_CALL_SIGRETURN && ckpt_signal_comes(t);
 	if (th->barrier)
 		at_barrier(tl, t);
 	if (th->births && result > 0)
-		note_birth(tl, t, result);
+		ckpt_turns_note_birth(t, result);
 	tl->record->aligned = true;
 	if (th->barrier)
 		snapshot_if_due(t, CKPT_END_CALL, true);
+	else if (result == -EINTR && ckpt_call_flags(th->call, th->args) & CKPT_CALL_SIGMASK)
+		tl->record->due = false; /* it would undo that mask, see signals.c */
 	else
 		snapshot_if_due(t, CKPT_END_EVENT, false);
 }
@@ -579,12 +548,19 @@ static enum ckpt_verdict stopped(struct ckpt_timeline *tl, struct ckpt_task *t)
 		memset(&th->siginfo, 0, sizeof(th->siginfo));
 		ptrace(PTRACE_GETSIGINFO, t->tid, 0, &th->siginfo);
 		th->signal_ip = ckpt_regs(t)->rip;
-		if (!synchronous(t, &th->siginfo) && ckpt_finish_rep(t))
+		ckpt_signal_resent(t);
+		ckpt_signal_release(t, false); /* it isn't the only one */
+		if (!rec->changed && ckpt_signal_delay(t)) {
+			run_on(t, PTRACE_SYSCALL, 0);
+			return CKPT_HANDLED;
+		}
+		if (!ckpt_signal_is_fault(t) && !th->struck && ckpt_finish_rep(t))
 			return CKPT_HANDLED; /* it died: told soon */
 		return CKPT_REPORT;
 	case CKPT_EVENT:
 		if (t->stop.event != PTRACE_EVENT_STOP)
 			return CKPT_REPORT;
+		th->struck = false;
 		/* The clock interrupted it, or an attach did. */
 		if (rec->due && (th->request == PTRACE_SINGLESTEP || ckpt_fault_pending(t))) {
 			/* That comes at once; another time. */
@@ -594,6 +570,13 @@ static enum ckpt_verdict stopped(struct ckpt_timeline *tl, struct ckpt_task *t)
 		}
 		if (ckpt_finish_rep(t))
 			return CKPT_HANDLED;
+		if (ckpt_signal_is_late(t)) {
+			ckpt_signal_release(t, false);
+			if (!rec->due) {
+				run_on(t, request_of(t), 0);
+				return CKPT_HANDLED;
+			}
+		}
 		if (!rec->due)
 			return CKPT_REPORT;
 		if (ckpt_record_where(tl) == CKPT_END_MATCH && ckpt_pass_short(t))
@@ -619,8 +602,10 @@ enum ckpt_verdict ckpt_record_stopped(struct ckpt_task *t)
 	if (t == tl->live && tl->clock && ckpt_clock_stopped(t))
 		return CKPT_HANDLED; /* it died: told soon */
 	verdict = t == tl->live ? stopped(tl, t) : ckpt_turns_stopped(t);
-	if (verdict != CKPT_HANDLED && t->thread)
+	if (verdict != CKPT_HANDLED && t->thread) {
 		t->thread->let = false;
+		ckpt_signal_release(t, false);
+	}
 	return verdict;
 }
 
@@ -687,6 +672,7 @@ void ckpt_record_resume(struct ckpt_task *t, int request, int sig)
 	struct ckpt_timeline *tl = t->timeline;
 	struct ckpt_record *rec = tl->record;
 	struct ckpt_thread *th = t->thread;
+	enum ckpt_effect effect;
 	uint8_t insn[2];
 
 	if (t != tl->live) {
@@ -702,9 +688,12 @@ void ckpt_record_resume(struct ckpt_task *t, int request, int sig)
 	}
 	if (th->held && !sig)
 		sig = th->sig;
-	if (sig && !ckpt_signal_has_effect(t, sig))
+	effect = sig ? ckpt_signal_effect(t, sig) : CKPT_EFFECT_NONE;
+	if (effect == CKPT_EFFECT_NONE || rec->changed)
+		th->struck = false;
+	if (effect == CKPT_EFFECT_NONE)
 		sig = 0;
-	if (sig && tl->nthreads > 1 && !th->held && ckpt_signal_kills(t, sig)) {
+	if (sig && tl->nthreads > 1 && !th->held && effect == CKPT_EFFECT_DEATH) {
 		/* It kills: once the debugger has resumed the other threads, too. */
 		th->held = true;
 		th->sig = sig;
@@ -717,13 +706,15 @@ void ckpt_record_resume(struct ckpt_task *t, int request, int sig)
 		th->siginfo = (siginfo_t){ .si_signo = sig, .si_code = SI_USER };
 	if (rec->changed) {
 		after_change(tl, sig);
-	} else if (sig && ckpt_deliver_masked(t, sig, ckpt_record_where(tl))) {
+	} else if (sig && ckpt_signal_deliver(t, sig, effect, ckpt_record_where(tl))) {
+		rec->aligned = false;
 		if (t->state == CKPT_RUNNING)
 			return;
-		if (t->state == CKPT_DEAD || request == PTRACE_SINGLESTEP)
-			t->ops->stopped(t, &t->stop);
-		else
+		if (t->state == CKPT_SIGNAL && t->stop.sig == SIGTRAP &&
+		    request != PTRACE_SINGLESTEP)
 			run_on(t, PTRACE_SYSCALL, 0);
+		else
+			t->ops->stopped(t, &t->stop);
 		return;
 	} else if (sig) {
 		ckpt_snapshot(tl, ckpt_record_where(tl), false, sig, &th->siginfo);
@@ -796,6 +787,8 @@ void ckpt_record_tick(struct ckpt_timeline *tl)
 		return;
 	if (t->state != CKPT_RUNNING || tl->record->due)
 		return;
+	if (ckpt_signal_is_late(t))
+		ckpt_interrupt(t);
 	tl->record->preempt = ckpt_now() - tl->turn_began > slice(tl) && ckpt_turns_next(tl);
 	if (!tl->record->preempt && ckpt_now() - tl->last_snap < ckpt_snapshot_spacing(tl))
 		return;

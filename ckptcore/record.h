@@ -20,7 +20,7 @@ void ckpt_record_branched(struct ckpt_timeline *tl);
 void ckpt_record_stop(struct ckpt_timeline *tl, const char *why);
 /* How the last interval ends, where the live target stands (stopped) now. */
 enum ckpt_end ckpt_record_where(const struct ckpt_timeline *tl);
-/* The signal at whose delivery the live target stands, with *ret its siginfo;
+/* signals.c: the signal at whose delivery the live target stands, with *ret its siginfo;
  * 0: none. It is lost if the target is resumed without it. */
 int ckpt_record_signal(const struct ckpt_timeline *tl, siginfo_t *ret);
 /* The debugger has resumed whom it wants to, and waits: if the thread whose
@@ -47,14 +47,6 @@ void ckpt_record_let_go(struct ckpt_timeline *tl, const struct ckpt_task_ops *op
 /* To be called some 100 times a second while the target runs: takes the
  * snapshots by clock. */
 void ckpt_record_tick(struct ckpt_timeline *tl);
-
-/*
- * sigmask.c: when t, at the stop of signal sig, is in a call that waits with
- * another signal mask: delivers it, and takes a snapshot behind that (@before: as
- * below). True: t stands at the handler's first instruction, is dead, or runs to its
- * death.
- */
-bool ckpt_deliver_masked(struct ckpt_task *t, int sig, enum ckpt_end before);
 
 /*
  * Takes a snapshot of the live target, which is stopped outside of a call.

@@ -20,9 +20,8 @@
 #include "ckptcore/clock.h"
 #include "ckptcore/probe.h"
 #include "ckptcore/record.h"
+#include "ckptcore/signals.h"
 #include "ckptcore/threads.h"
-
-#define PATH_AT (CKPT_PAGE + 1024)
 
 #ifndef TRAP_HWBKPT
 #define TRAP_HWBKPT 4
@@ -52,6 +51,12 @@ void ckpt_goal_of(struct ckpt_timeline *tl, size_t i, struct ckpt_goal *ret)
 		ret->regs = ckpt_canonical(ret->ref);
 }
 
+bool ckpt_goal_is_delivery(const struct ckpt_goal *goal, struct ckpt_task *p)
+{
+	return goal->how == CKPT_END_MATCH && goal->event == p->play->event &&
+	       ckpt_signal_is_next(p);
+}
+
 /* ------------------------------------------------------------------- calls */
 
 static void diverged(struct ckpt_task *p, struct ckpt_run *run, const char *text)
@@ -74,85 +79,6 @@ static int give_outputs(struct ckpt_task *p, const struct ckpt_event *ev)
 		if (addr != CKPT_NOTE && ckpt_write(p, addr, at + 16, len))
 			return -EFAULT;
 		at += 16 + len;
-	}
-	return 0;
-}
-
-static int redo_mmap(struct ckpt_task *p, const struct ckpt_event *ev, long *res)
-{
-	/* Private: who else has it is not in the past, nor are a puppet's clones. */
-	uint64_t kind = MAP_FIXED_NOREPLACE | MAP_SHARED_VALIDATE;
-	uint64_t flags = (ev->args[3] & ~kind) | MAP_FIXED | MAP_PRIVATE;
-	uint64_t prot = ev->args[2];
-	char path[64];
-	long fd = -1, ignored;
-	int err;
-
-	if (ev->file >= 0) {
-		snprintf(path, sizeof(path), "/proc/%d/fd/%d", getpid(), ev->file);
-		err = ckpt_write(p, PATH_AT, path, strlen(path) + 1);
-		if (!err)
-			err = ckpt_inject(p, &fd, SYS_openat, (uint64_t)-100, PATH_AT, 0, 0, 0, 0);
-		if (err)
-			return err;
-		if (fd < 0)
-			return (int)fd;
-	}
-	err = ckpt_inject(p, res, SYS_mmap, (uint64_t)ev->result, ev->args[1], prot, flags,
-			  (uint64_t)fd, ev->args[5]);
-	if (!err && fd >= 0)
-		err = ckpt_inject(p, &ignored, SYS_close, (uint64_t)fd, 0, 0, 0, 0, 0);
-	return err;
-}
-
-/* Calls that shape the process. *res as the kernel answers. */
-static int redo(struct ckpt_task *p, const struct ckpt_event *ev, long *res)
-{
-	const uint64_t *a = ev->args;
-	struct user_regs_struct *r;
-
-	if (ev->nr == SYS_mmap)
-		return redo_mmap(p, ev, res);
-	if (ev->nr == SYS_arch_prctl && (a[0] == 0x1001 || a[0] == 0x1002)) {
-		/* The base is one of the registers that an injection restores. */
-		r = ckpt_regs(p);
-		if (a[0] == 0x1002)
-			r->fs_base = a[1];
-		else
-			r->gs_base = a[1];
-		ckpt_regs_dirty(p);
-		*res = 0;
-		return 0;
-	}
-	if (ev->nr == SYS_set_tid_address) { /* its result is a real number */
-		*res = ev->result;
-		return 0;
-	}
-	if (ev->nr == SYS_mremap && (uint64_t)ev->result != a[0])
-		return ckpt_inject(p, res, SYS_mremap, a[0], a[1], a[2],
-				   MREMAP_MAYMOVE | MREMAP_FIXED, (uint64_t)ev->result, 0);
-	return ckpt_inject(p, res, ev->nr, a[0], a[1], a[2], a[3], a[4], a[5]);
-}
-
-/* rt_sigreturn takes registers and mask from the stack: it must really run. */
-static int redo_sigreturn(struct ckpt_task *p)
-{
-	struct user_regs_struct *r = ckpt_regs(p);
-	bool entered = false;
-
-	/* Not where it was called: a probe may be there. */
-	r->rip = p->syscall_ip ? p->syscall_ip : r->rip - 2;
-	r->rax = SYS_rt_sigreturn;
-	ckpt_regs_dirty(p);
-	/* The end of the skipped call may be reported first. */
-	while (p->state != CKPT_EXIT || !entered) {
-		if (ckpt_resume(p, PTRACE_SYSCALL, 0))
-			return -ESRCH;
-		while (ckpt_wait(p, NULL) == -EINTR)
-			;
-		if (p->state == CKPT_DEAD)
-			return -ESRCH;
-		entered |= p->state == CKPT_ENTRY;
 	}
 	return 0;
 }
@@ -326,12 +252,12 @@ static int give_call(struct ckpt_task *p, struct ckpt_run *run)
 	}
 	yielded = ckpt_probes_yield(p, ev);
 	if (class == CKPT_CALL_SIGRETURN) {
-		err = redo_sigreturn(p);
+		err = ckpt_redo_sigreturn(p);
 		ckpt_play_note_mask(p);
 	} else {
 		if ((class == CKPT_CALL_REDO || class == CKPT_CALL_MMAP) && ev->result >= 0 &&
 		    !ckpt_interrupted(ev->result))
-			err = redo(p, ev, &res);
+			err = ckpt_redo(p, ev, &res);
 		if (!err)
 			err = give_outputs(p, ev);
 		if (ev->nr == SYS_rt_sigprocmask)
@@ -365,7 +291,8 @@ static int after_event(struct ckpt_task *p, struct ckpt_run *run)
 			return CKPT_HALT_DEAD;
 		ckpt_cell_set(p, run->arm_cell, run->arm_count);
 	}
-	if (run->goal && run->goal->how == CKPT_END_EVENT && p->play->event == run->goal->event)
+	if (run->goal && p->play->event == run->goal->event &&
+	    (run->goal->how == CKPT_END_EVENT || ckpt_goal_is_delivery(run->goal, p)))
 		return CKPT_HALT_GOAL;
 	if (run->stop_event && p->play->event == run->stop_event)
 		return CKPT_HALT_EVENT;
@@ -407,20 +334,53 @@ static int take_all_early(struct ckpt_task *p, struct ckpt_run *run, uint64_t un
 	return err;
 }
 
-/* Events that come before p runs any further: turns, other threads' writes. */
-static int events_here(struct ckpt_task *p, struct ckpt_run *run)
+static int take_signal(struct ckpt_task *p, struct ckpt_run *run)
 {
-	int halt = -1;
-	bool early;
+	const struct ckpt_event ev = ckpt_log_event(p->timeline, p->play->event);
 
-	while (halt < 0 && ((early = is_early(p)) || is_turn(p, CKPT_TURN_HERE)) &&
+	if (ckpt_signal_replay(p, &ev)) {
+		diverged(p, run, "a signal struck elsewhere, or can't be given");
+		return -EPROTO;
+	}
+	p->play->event++;
+	return 0;
+}
+
+/* The kind of p's next event, if that comes before p runs any further; else -1. */
+static int kind_here(const struct ckpt_task *p)
+{
+	struct ckpt_event ev;
+
+	if (p->play->event >= p->timeline->nevents)
+		return -1;
+	ev = ckpt_log_event(p->timeline, p->play->event);
+	if (ev.kind == CKPT_EV_WRITE || ev.kind == CKPT_EV_CLOCK || ev.kind == CKPT_EV_SIGNAL ||
+	    (ev.kind == CKPT_EV_TURN && ev.turn == CKPT_TURN_HERE))
+		return ev.kind;
+	return -1;
+}
+
+/* Events that come before p runs any further: turns, signals, what may be early.
+ * @steps: a signal's delivery is a step of its own. */
+static int events_here(struct ckpt_task *p, struct ckpt_run *run, bool steps)
+{
+	int halt = -1, kind, err;
+
+	while (halt < 0 && (kind = kind_here(p)) >= 0 &&
 	       !(run->goal && p->play->event >= run->goal->event) &&
 	       !(run->arm_count && p->play->event == run->arm_event)) {
-		if (early ? take_early(p, run) : take_turn(p, run))
+		if (kind == CKPT_EV_SIGNAL && run->signals && !p->play->told)
+			return CKPT_HALT_DELIVERY;
+		err = kind == CKPT_EV_SIGNAL ? take_signal(p, run) :
+		      kind == CKPT_EV_TURN   ? take_turn(p, run) :
+					       take_early(p, run);
+		if (err)
 			return CKPT_HALT_DIVERGED;
 		halt = after_event(p, run);
 		if (halt < 0 && run->turn && p->vtid == run->turn)
 			halt = CKPT_HALT_TURN;
+		if (halt < 0 && steps && kind == CKPT_EV_SIGNAL)
+			halt = CKPT_HALT_STEP;
 	}
 	return halt;
 }
@@ -463,9 +423,10 @@ static int at_call(struct ckpt_task *p, struct ckpt_run *run)
 	p->shown = false;
 	if (give_call(p, run))
 		return p->state == CKPT_DEAD ? CKPT_HALT_DEAD : CKPT_HALT_DIVERGED;
-	if (run->calls && after_event(p, run) < 0)
-		return CKPT_HALT_CALL;
-	return run->calls ? CKPT_HALT_GOAL : after_event(p, run);
+	/* The end of one that a signal interrupts isn't told. */
+	if (!run->calls || ckpt_signal_is_next(p))
+		return after_event(p, run);
+	return after_event(p, run) < 0 ? CKPT_HALT_CALL : CKPT_HALT_GOAL;
 }
 
 /* As ckpt_outer_insn_at(), below probes; *pc: where the program has it. */
@@ -589,15 +550,6 @@ static int leave_site(struct ckpt_task *p, struct ckpt_run *run)
 	return -1;
 }
 
-/* Only a signal that is really pending makes a stop at which the one of then
- * can be given; a call injected meanwhile would swallow it. */
-static void queue_signal(struct ckpt_task *p)
-{
-	siginfo_t si = { .si_signo = p->play->sig, .si_code = SI_QUEUE };
-
-	syscall(SYS_rt_tgsigqueueinfo, p->tgid, p->tid, p->play->sig, &si);
-}
-
 /* A trap unblocks SIGTRAP; the program would see that by its next sigprocmask. */
 static void block_trap(struct ckpt_task *p)
 {
@@ -613,10 +565,11 @@ static void block_trap(struct ckpt_task *p)
 static int run_once(struct ckpt_task *p, int request, int sig)
 {
 	uint64_t over = p->play->sig ? 0 : p->play->step_over;
-	bool asked = false, dies = sig && p->tid == p->tgid && ckpt_signal_kills(p, sig);
+	bool asked = false,
+	     dies = sig && p->tid == p->tgid && ckpt_signal_effect(p, sig) == CKPT_EFFECT_DEATH;
 
 	if (p->play->sig)
-		queue_signal(p);
+		ckpt_signal_queue(p);
 	if (over) {
 		if (ckpt_probe_original(p, over, false))
 			return -EIO;
@@ -649,12 +602,9 @@ static int at_signal(struct ckpt_task *p, struct ckpt_run *run, bool stepped_ove
 	uint64_t pc;
 	int halt;
 
-	if (p->play->sig && p->stop.sig == p->play->sig) {
-		ptrace(PTRACE_SETSIGINFO, p->tid, 0, &p->play->siginfo);
-		*sig = p->play->sig;
-		p->play->sig = 0;
+	*sig = ckpt_signal_queued(p);
+	if (*sig)
 		return -1;
-	}
 	if ((p->stop.sig == SIGSEGV || p->stop.sig == SIGILL) && find_outer_insn(p, &pc, &insn))
 		return at_outer_insn(p, run, &insn, pc);
 	/* Injected calls, for the probes, make stops of their own. */
@@ -690,7 +640,7 @@ enum ckpt_halt ckpt_puppet_run(struct ckpt_task *p, struct ckpt_run *run)
 		halt = at_call(p, run);
 	else
 		halt = leave_site(p, run);
-	while (halt < 0 && (halt = events_here(p, run)) < 0) {
+	while (halt < 0 && (halt = events_here(p, run, false)) < 0) {
 		over = run_once(p, PTRACE_SYSEMU, sig);
 		sig = 0;
 		if (over < 0 || p->state == CKPT_DEAD)
@@ -725,7 +675,7 @@ static enum ckpt_halt step(struct ckpt_task *p, struct ckpt_run *run)
 	uint8_t insn[2] = { 0 };
 	int sig = 0;
 
-	int turned = events_here(p, run);
+	int turned = events_here(p, run, true);
 
 	assert(!p->play->probes);
 	p->play->moves++;
@@ -767,12 +717,9 @@ static enum ckpt_halt step(struct ckpt_task *p, struct ckpt_run *run)
 			return p->play->stopped_by.si_code == SI_KERNEL ? CKPT_HALT_TRAP :
 									  CKPT_HALT_STEP;
 		}
-		if (p->play->sig && p->stop.sig == p->play->sig) {
-			ptrace(PTRACE_SETSIGINFO, p->tid, 0, &p->play->siginfo);
-			sig = p->play->sig;
-			p->play->sig = 0;
+		sig = ckpt_signal_queued(p);
+		if (sig)
 			continue;
-		}
 		if (ckpt_outer_insn_at(p, &outer)) {
 			int halt = at_outer_insn(p, run, &outer, ckpt_regs(p)->rip);
 

@@ -43,7 +43,7 @@ struct ckpt_play {
 	uint64_t moves;	 /* how often it was run or stepped */
 	int sig;	 /* to be delivered when it goes on */
 	siginfo_t siginfo;
-	bool told;	      /* ... and the debugger knows */
+	bool told;	      /* ... or as the next event: and the debugger knows */
 	siginfo_t stopped_by; /* SIGNAL, TRAP halts: the stop's, as the kernel gave it */
 	struct ckpt_probes *probes;
 	uint64_t at_site;   /* stopped there ... */
@@ -65,6 +65,9 @@ struct ckpt_goal {
 
 /* Fills the goal of interval i. The live target must be stopped. */
 void ckpt_goal_of(struct ckpt_timeline *tl, size_t i, struct ckpt_goal *ret);
+/* Whether p has come to a goal by its last event alone: a signal is delivered there, so
+ * that no instruction is run at it. */
+bool ckpt_goal_is_delivery(const struct ckpt_goal *goal, struct ckpt_task *p);
 
 /* A fresh copy of the snapshot that begins interval i, stopped there. */
 int ckpt_puppet_create(struct ckpt_timeline *tl, size_t i, struct ckpt_task **ret) __must_check;
@@ -85,15 +88,16 @@ int ckpt_puppet_save(struct ckpt_task *p, struct ckpt_threads **ret) __must_chec
 struct ckpt_task *ckpt_puppet_thread(struct ckpt_task *p, pid_t vtid);
 
 enum ckpt_halt {
-	CKPT_HALT_PROBE,  /* a rule's cell came to 0 */
-	CKPT_HALT_GOAL,	  /* the interval's end */
-	CKPT_HALT_EXIT,	  /* the program's end (the goal, too) */
-	CKPT_HALT_EVENT,  /* as many events as wished */
-	CKPT_HALT_TURN,	  /* it became the wished thread's turn */
-	CKPT_HALT_CALL,	  /* stops at calls were wished */
-	CKPT_HALT_STEP,	  /* the step is done */
-	CKPT_HALT_TRAP,	  /* a debug register struck, or a foreign int3 */
-	CKPT_HALT_SIGNAL, /* a fault of the program's */
+	CKPT_HALT_PROBE,    /* a rule's cell came to 0 */
+	CKPT_HALT_GOAL,	    /* the interval's end */
+	CKPT_HALT_EXIT,	    /* the program's end (the goal, too) */
+	CKPT_HALT_EVENT,    /* as many events as wished */
+	CKPT_HALT_TURN,	    /* it became the wished thread's turn */
+	CKPT_HALT_CALL,	    /* stops at calls were wished */
+	CKPT_HALT_STEP,	    /* the step is done */
+	CKPT_HALT_DELIVERY, /* before a signal is delivered, if that was wished */
+	CKPT_HALT_TRAP,	    /* a debug register struck, or a foreign int3 */
+	CKPT_HALT_SIGNAL,   /* a fault of the program's */
 	CKPT_HALT_CANCELLED,
 	CKPT_HALT_DIVERGED, /* it does otherwise than recorded */
 	CKPT_HALT_DEAD,
@@ -132,6 +136,7 @@ struct ckpt_run {
 	uint64_t arm_count;		   /* ... to this; 0: don't */
 	unsigned int reset_first, reset_n; /* cells set to CKPT_NEVER at each event */
 	bool calls;			   /* halt at calls' entries and exits */
+	bool signals;			   /* halt before signals that weren't told */
 	pid_t turn;			   /* halt when this thread's turn begins; 0: not */
 	pid_t only;			   /* CELL_FREE counts in this thread only; 0: in all */
 	size_t skip_rule;		   /* begin behind so many rules of the probe
@@ -202,5 +207,11 @@ int ckpt_goto(struct ckpt_timeline *tl, const struct ckpt_pos *pos,
  * the user): memory is given, output swallowed, everything else fails (EPERM).
  */
 void ckpt_foreign_call(struct ckpt_task *p);
+
+/* redo.c: makes p's recorded call again. *res: as the kernel answers. Negative errno. */
+int ckpt_redo(struct ckpt_task *p, const struct ckpt_event *ev, long *res) __must_check;
+/* p is at an rt_sigreturn, which takes registers and mask from the stack: it must
+ * really run. -ESRCH: it died. */
+int ckpt_redo_sigreturn(struct ckpt_task *p) __must_check;
 
 #endif

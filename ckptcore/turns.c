@@ -5,11 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <linux/sched.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 
 #include "ckptcore/record.h"
 #include "ckptcore/replay.h"
+#include "ckptcore/signals.h"
 #include "ckptcore/turns.h"
 #include "ckptcore/threads.h"
 
@@ -52,6 +54,24 @@ void ckpt_turns_born(struct ckpt_task *t, struct ckpt_task *child)
 		;
 }
 
+void ckpt_turns_note_birth(struct ckpt_task *t, int64_t tid)
+{
+	struct ckpt_thread *th = t->thread;
+	uint64_t flags = ckpt_clone_flags(t, th->nr, th->args), ctid = th->args[3];
+	struct ckpt_task *child = ckpt_find((pid_t)tid);
+
+	if (th->nr == SYS_clone3 && ckpt_read(t, th->args[0] + 16, &ctid, 8))
+		ctid = 0;
+	if (ctid && flags & CLONE_CHILD_SETTID && !th->barrier &&
+	    ckpt_log_data(t->timeline, t, ctid, 4))
+		th->barrier = true;
+	if (!child || !child->thread)
+		return;
+	child->thread->unborn = false;
+	if (flags & CLONE_CHILD_CLEARTID)
+		child->thread->clear_tid = ctid;
+}
+
 static void remove_thread(struct ckpt_timeline *tl, struct ckpt_task *t)
 {
 	size_t i = 0;
@@ -63,6 +83,8 @@ static void remove_thread(struct ckpt_timeline *tl, struct ckpt_task *t)
 		memmove(tl->threads + i, tl->threads + i + 1,
 			(tl->nthreads - i) * sizeof(*tl->threads));
 	}
+	if (t->thread->delayed)
+		ckpt_turns_clock(0);
 	free(t->thread);
 	t->thread = NULL;
 }
@@ -96,6 +118,7 @@ static void leave(struct ckpt_task *t)
 {
 	struct user_regs_struct *r;
 
+	ckpt_signal_release(t, false);
 	if (!is_stopped(t) || !t->in_call || t->state != CKPT_EXIT || t->thread->again ||
 	    !(t->thread->interrupted || ckpt_interrupted(t->stop.rval)))
 		return;
@@ -294,9 +317,7 @@ void ckpt_turns_turn(struct ckpt_timeline *tl, struct ckpt_task *to)
 	use_turn(to);
 }
 
-/* A clock that wakes the tracer up, and goes on doing so, since it may strike
- * before the wait begins. */
-static void set_clock(long ns)
+void ckpt_turns_clock(long ns)
 {
 	static timer_t timer;
 	static bool made;
@@ -325,11 +346,11 @@ static bool comes_back(struct ckpt_task *t)
 		return !err || !ckpt_wait(t, NULL);
 	}
 	end = ckpt_now() + GRACE_NS * 1e-9;
-	set_clock(GRACE_NS);
+	ckpt_turns_clock(GRACE_NS);
 	do
 		err = ckpt_wait(t, NULL);
 	while (err == -EINTR && ckpt_now() < end);
-	set_clock(0);
+	ckpt_turns_clock(0);
 	return !err;
 }
 

@@ -22,18 +22,25 @@ struct ckpt_thread {
 	bool interrupted; /* a call of its was ended by us and is to go on */
 	bool again;	  /* ... and is about to be made again; code: what it had ended with */
 	int64_t code;
-	bool met;	    /* its first stop was seen */
-	bool joined;	    /* stands in a call that was interrupted before it was recorded */
-	bool unborn;	    /* the call that makes it isn't over */
-	bool gone;	    /* a leader that has ended before its threads */
-	bool wrote;	    /* what its call wrote is in the log already */
-	bool step_call;	    /* the debugger single-steps over its call */
-	bool barrier;	    /* nothing but a snapshot describes its call */
-	bool births;	    /* its call starts a thread */
-	bool held;	    /* the debugger gave it `sig', which it gets once that sleeps */
-	int request, sig;   /* how the debugger resumed it last */
-	siginfo_t siginfo;  /* at a signal's stop, as the kernel gave it ... */
-	uint64_t signal_ip; /* ... and where that was */
+	bool met;		/* its first stop was seen */
+	bool joined;		/* stands in a call that was interrupted before it was recorded */
+	bool unborn;		/* the call that makes it isn't over */
+	bool gone;		/* a leader that has ended before its threads */
+	bool wrote;		/* what its call wrote is in the log already */
+	bool step_call;		/* the debugger single-steps over its call */
+	bool barrier;		/* nothing but a snapshot describes its call */
+	bool births;		/* its call starts a thread */
+	bool held;		/* the debugger gave it `sig', which it gets once that sleeps */
+	int request, sig;	/* how the debugger resumed it last */
+	siginfo_t siginfo;	/* at a signal's stop, as the kernel gave it ... */
+	uint64_t signal_ip;	/* ... and where that was */
+	bool struck;		/* a signal comes to it before it runs any instruction */
+	int delayed;		/* a signal that comes at the next call, or soon ... */
+	siginfo_t delayed_info; /* ... with this, also once it is sent again: resent */
+	int resent;
+	double since;	    /* when it struck */
+	unsigned int vain;  /* that was in vain: grows with each time on end ... */
+	unsigned int skips; /* ... and for so many signals isn't tried again */
 	int redeliver;	    /* comes once more, to be given with siginfo */
 	uint64_t clear_tid; /* where the kernel writes 0 and wakes, at its end */
 	/* Its call: */
@@ -49,6 +56,8 @@ struct ckpt_thread {
 /* Makes t, or t's new thread child, one of the live target's. */
 int ckpt_turns_add(struct ckpt_timeline *tl, struct ckpt_task *t) __must_check;
 void ckpt_turns_born(struct ckpt_task *t, struct ckpt_task *child);
+/* t is at the end of the call that has made thread tid: the rest of that event. */
+void ckpt_turns_note_birth(struct ckpt_task *t, int64_t tid);
 /* t died, and is none any more. */
 void ckpt_turns_died(struct ckpt_task *t);
 /* The recording ends, or the timeline: all run as the debugger says. */
@@ -64,6 +73,9 @@ struct ckpt_task *ckpt_turns_next(const struct ckpt_timeline *tl);
 void ckpt_turns_turn(struct ckpt_timeline *tl, struct ckpt_task *to);
 /* sleeps.c: of t's call, before which it stands. */
 enum ckpt_sleeps ckpt_sleeps(const struct ckpt_task *t);
+/* A clock that wakes the tracer up, and goes on doing so, since it may strike
+ * before the wait begins. 0: none. */
+void ckpt_turns_clock(long ns);
 /* t has just been let into the kernel: when that takes long another's turn
  * comes; its stop, if it comes soon, is dealt with. */
 void ckpt_turns_called(struct ckpt_task *t);

@@ -7,6 +7,7 @@
 #include <sys/ptrace.h>
 
 #include "ckptcore/materialize.h"
+#include "ckptcore/signals.h"
 #include "ckptcore/threads.h"
 #include "fred/branch.h"
 #include "fred/checkpoint.h"
@@ -421,7 +422,8 @@ static void drop_silently(void)
 
 bool fred_branch_resuming(struct vpt_thread *vt, int request, int sig)
 {
-	bool other_signal = sig && sig != F.now->play->sig && sig != F.now->stop.sig;
+	siginfo_t si;
+	bool other_signal = sig && sig != ckpt_signal_next(F.now, &si) && sig != F.now->stop.sig;
 	char named[1024], reason[400], text[600];
 	struct ckpt_outside *o;
 	bool asked = answer != NOT_ASKED, wanted = answer != NO;

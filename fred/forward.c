@@ -11,6 +11,7 @@
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
+#include "ckptcore/signals.h"
 #include "ckptcore/target.h"
 #include "fred/forward.h"
 #include "fred/progress.h"
@@ -100,6 +101,7 @@ static enum ckpt_halt forward_leg(const struct ckpt_goal *goal, bool calls, pid_
 	if (!ckpt_leg_begin(&leg, F.now, goal, rules, o->n)) {
 		leg.run.calls = calls;
 		leg.run.turn = turn;
+		leg.run.signals = true;
 		do {
 			ckpt_cell_set(F.now, CKPT_CELL_FREE, 1);
 			halt = ckpt_leg_run(&leg);
@@ -234,7 +236,7 @@ static enum ckpt_halt step_thread(const struct vpt_thread *vt, const struct ckpt
 	enum ckpt_halt halt;
 	uint64_t pc;
 
-	*ret = (struct ckpt_run){ .goal = goal };
+	*ret = (struct ckpt_run){ .goal = goal, .signals = true };
 	*stepped = false;
 	if (F.now->vtid == vt->tid) {
 		pc = ckpt_regs(F.now)->rip;
@@ -251,6 +253,23 @@ static enum ckpt_halt step_thread(const struct vpt_thread *vt, const struct ckpt
 	return halt == CKPT_HALT_TURN ? step_thread(vt, goal, ret, stepped) : halt;
 }
 
+/* Whether the debugger is told that the puppet gets a signal next: once, and if it has
+ * resumed that thread. */
+static bool tell_signal(struct vpt_thread *vt)
+{
+	siginfo_t si;
+	int sig = F.now->play->told ? 0 : ckpt_signal_next(F.now, &si);
+
+	if (!sig)
+		return false;
+	F.now->play->told = true;
+	if (!fred_forward_stops_here())
+		return false;
+	ckpt_overlay_apply(&F.tl->overlay, F.now);
+	fred_timeline_tell(vt, ckpt_vtid(F.now), W_STOPCODE(sig), &si);
+	return true;
+}
+
 static void forward(struct vpt_thread *vt, int request)
 {
 	struct ckpt_run run = { 0 };
@@ -262,13 +281,8 @@ static void forward(struct vpt_thread *vt, int request)
 	for (;;) {
 		fred_progress_at("going forward: snapshot", F.now->play->interval + 1,
 				 F.tl->nsnaps);
-		if (F.now->play->sig && !F.now->play->told) {
-			F.now->play->told = true;
-			ckpt_overlay_apply(&F.tl->overlay, F.now);
-			fred_timeline_tell(vt, ckpt_vtid(F.now), W_STOPCODE(F.now->play->sig),
-					   &F.now->play->siginfo);
+		if (F.now->play->sig && tell_signal(vt))
 			return;
-		}
 		ckpt_goal_of(F.tl, F.now->play->interval, &goal);
 		if (at_goal(&goal))
 			halt = CKPT_HALT_GOAL;
@@ -276,6 +290,11 @@ static void forward(struct vpt_thread *vt, int request)
 			halt = step_thread(vt, &goal, &run, &stepped);
 		else
 			halt = forward_leg(&goal, request == PTRACE_SYSCALL, 0, &run);
+		if (halt == CKPT_HALT_DELIVERY) {
+			if (tell_signal(vt))
+				return;
+			continue;
+		}
 		if (halt != CKPT_HALT_GOAL)
 			break;
 		if (cross()) {

@@ -293,7 +293,7 @@ static struct ckpt_event edge_event(size_t i)
 		INT64_MAX, 1ull << 63, UINT64_MAX
 	};
 	const size_t n = sizeof(edge) / sizeof(*edge);
-	struct ckpt_event ev = { .kind = (uint8_t)(i % (CKPT_EV_TURN + 1)),
+	struct ckpt_event ev = { .kind = (uint8_t)(i % (CKPT_EV_SIGNAL + 1)),
 				 .turn = i % 2,
 				 .nr = (int16_t)(i % 3 ? (int)i * 7 : -1),
 				 .result = (int64_t)edge[i % n],

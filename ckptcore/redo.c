@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Calls that shape the process are made again in puppets. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+
+#include "ckptcore/probe.h"
+#include "ckptcore/replay.h"
+
+#define PATH_AT (CKPT_PAGE + 1024)
+
+static int redo_mmap(struct ckpt_task *p, const struct ckpt_event *ev, long *res)
+{
+	/* Private: who else has it is not in the past, nor are a puppet's clones. */
+	uint64_t kind = MAP_FIXED_NOREPLACE | MAP_SHARED_VALIDATE;
+	uint64_t flags = (ev->args[3] & ~kind) | MAP_FIXED | MAP_PRIVATE;
+	uint64_t prot = ev->args[2];
+	char path[64];
+	long fd = -1, ignored;
+	int err;
+
+	if (ev->file >= 0) {
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", getpid(), ev->file);
+		err = ckpt_write(p, PATH_AT, path, strlen(path) + 1);
+		if (!err)
+			err = ckpt_inject(p, &fd, SYS_openat, (uint64_t)-100, PATH_AT, 0, 0, 0, 0);
+		if (err)
+			return err;
+		if (fd < 0)
+			return (int)fd;
+	}
+	err = ckpt_inject(p, res, SYS_mmap, (uint64_t)ev->result, ev->args[1], prot, flags,
+			  (uint64_t)fd, ev->args[5]);
+	if (!err && fd >= 0)
+		err = ckpt_inject(p, &ignored, SYS_close, (uint64_t)fd, 0, 0, 0, 0, 0);
+	return err;
+}
+
+int ckpt_redo(struct ckpt_task *p, const struct ckpt_event *ev, long *res)
+{
+	const uint64_t *a = ev->args;
+	struct user_regs_struct *r;
+
+	if (ev->nr == SYS_mmap)
+		return redo_mmap(p, ev, res);
+	if (ev->nr == SYS_arch_prctl && (a[0] == 0x1001 || a[0] == 0x1002)) {
+		/* The base is one of the registers that an injection restores. */
+		r = ckpt_regs(p);
+		if (a[0] == 0x1002)
+			r->fs_base = a[1];
+		else
+			r->gs_base = a[1];
+		ckpt_regs_dirty(p);
+		*res = 0;
+		return 0;
+	}
+	if (ev->nr == SYS_set_tid_address) { /* its result is a real number */
+		*res = ev->result;
+		return 0;
+	}
+	if (ev->nr == SYS_mremap && (uint64_t)ev->result != a[0])
+		return ckpt_inject(p, res, SYS_mremap, a[0], a[1], a[2],
+				   MREMAP_MAYMOVE | MREMAP_FIXED, (uint64_t)ev->result, 0);
+	return ckpt_inject(p, res, ev->nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+int ckpt_redo_sigreturn(struct ckpt_task *p)
+{
+	struct user_regs_struct *r = ckpt_regs(p);
+	bool entered = false;
+
+	/* Not where it was called: a probe may be there. */
+	r->rip = p->syscall_ip ? p->syscall_ip : r->rip - 2;
+	r->rax = SYS_rt_sigreturn;
+	ckpt_regs_dirty(p);
+	/* The end of the skipped call may be reported first. */
+	while (p->state != CKPT_EXIT || !entered) {
+		if (ckpt_resume(p, PTRACE_SYSCALL, 0))
+			return -ESRCH;
+		while (ckpt_wait(p, NULL) == -EINTR)
+			;
+		if (p->state == CKPT_DEAD)
+			return -ESRCH;
+		entered |= p->state == CKPT_ENTRY;
+	}
+	return 0;
+}
