@@ -581,7 +581,7 @@ static void recording(void)
 		char why[200] = "";
 		struct ckpt_goal goal;
 
-		record_for(tl, i ? 0.001 * (i % 7) + 0.0003 * i : 0.03);
+		record_for(tl, i ? 0.001 * (i % 7) + 0.0003 * i : 0.3);
 		if (!tl->live)
 			ok(false, "the live process died: status %#x, round %d", tl->end_status, i);
 		ckpt_goal_of(tl, tl->nsnaps - 1, &goal);
