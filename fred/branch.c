@@ -500,6 +500,7 @@ void fred_op_branch_plan(json_object *in, json_object *out)
 		put(out, "status", "clean");
 		return;
 	}
+	vpt_facts_withdraw(F.debugger);
 	if (outside(&o, named, sizeof(named), reason, sizeof(reason))) {
 		refuse(out, reason);
 		return;

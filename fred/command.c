@@ -557,32 +557,33 @@ static void op_undo(json_object *in, json_object *out)
 static const struct {
 	const char *op;
 	void (*run)(json_object *in, json_object *out);
+	bool looks; /* and changes nothing, or withdraws what the debugger was told itself */
 } ops[] = {
-	{ "status", op_status },
-	{ "stats", op_stats },
-	{ "reverse", op_reverse },
-	{ "again", op_again },
-	{ "peek", op_peek },
-	{ "land", op_land },
-	{ "met", op_met },
-	{ "drop", op_drop },
-	{ "reattach", op_reattach },
-	{ "interrupted", op_interrupted },
-	{ "checkpoint", fred_op_checkpoint },
-	{ "checkpoints", fred_op_checkpoints },
-	{ "restart", fred_op_restart },
-	{ "delete", fred_op_delete_checkpoint },
-	{ "bisect", fred_op_bisect },
-	{ "verdict", fred_op_verdict },
-	{ "prompt", op_prompt },
-	{ "undo", op_undo },
-	{ "history", fred_op_history },
-	{ "verify", fred_op_verify },
-	{ "facts", op_facts },
-	{ "branches", fred_op_branches },
-	{ "branch plan", fred_op_branch_plan },
-	{ "branch answer", fred_op_branch_answer },
-	{ "switch", fred_op_switch },
+	{ "status", op_status, true },
+	{ "stats", op_stats, true },
+	{ "reverse", op_reverse, false },
+	{ "again", op_again, false },
+	{ "peek", op_peek, false },
+	{ "land", op_land, false },
+	{ "met", op_met, false },
+	{ "drop", op_drop, false },
+	{ "reattach", op_reattach, false },
+	{ "interrupted", op_interrupted, false },
+	{ "checkpoint", fred_op_checkpoint, false },
+	{ "checkpoints", fred_op_checkpoints, false },
+	{ "restart", fred_op_restart, false },
+	{ "delete", fred_op_delete_checkpoint, false },
+	{ "bisect", fred_op_bisect, false },
+	{ "verdict", fred_op_verdict, false },
+	{ "prompt", op_prompt, true },
+	{ "undo", op_undo, false },
+	{ "history", fred_op_history, true },
+	{ "verify", fred_op_verify, false },
+	{ "facts", op_facts, false },
+	{ "branches", fred_op_branches, true },
+	{ "branch plan", fred_op_branch_plan, true },
+	{ "branch answer", fred_op_branch_answer, false },
+	{ "switch", fred_op_switch, false },
 };
 
 /* ^C while a request is served: the debugger has a SIGINT waiting. Nor does
@@ -608,10 +609,13 @@ long fred_command(struct ckpt_task *t, const char *request, char *reply, size_t 
 	ckpt_cancelled = given_up;
 	while (i < sizeof(ops) / sizeof(*ops) && strcmp(ops[i].op, op))
 		i++;
-	if (i < sizeof(ops) / sizeof(*ops))
-		ops[i].run(in, out);
-	else
+	if (i == sizeof(ops) / sizeof(*ops)) {
 		fail(out, -ENOSYS);
+	} else {
+		if (!ops[i].looks)
+			vpt_facts_withdraw(vpt_debugger_of(t->tgid, false));
+		ops[i].run(in, out);
+	}
 	ckpt_cancelled = NULL;
 	text = json_object_to_json_string(out);
 	len = strlen(text);

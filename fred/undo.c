@@ -227,6 +227,7 @@ void fred_op_prompt(struct ckpt_task *t, json_object *in, json_object *out)
 	put(out, "status", "ok");
 	if (!p || (!pin_next && !p->branched && !due()))
 		return;
+	vpt_facts_withdraw(vpt_debugger_of(t->tgid, false));
 	if (take(t, &p->session))
 		return; /* the next prompt tries again */
 	p->session->checkpoint = pin_next;

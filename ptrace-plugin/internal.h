@@ -49,8 +49,6 @@ void vpt_facts_tell(struct ckpt_task *t, const struct vpt_thread *vt);
 /* t, d's task, resumes a thread, which has stopped already: gdb shall find that
  * without a SIGCHLD and a wait of ours. False: tell it as usual. */
 bool vpt_facts_tell_ahead(struct ckpt_task *t, struct vpt_debugger *d);
-/* They are about to become untrue; d may be NULL. */
-void vpt_facts_withdraw(struct vpt_debugger *d);
 /* Memory is to be as d has written it; d may be NULL. */
 void vpt_facts_write(struct vpt_debugger *d);
 /* What they and the requests say of vt; negative errno. */

@@ -234,7 +234,6 @@ static void call_command(struct ckpt_task *t, const struct ckpt_stop *stop)
 	char *request = len < (1 << 20) ? calloc(1, len + 1) : NULL;
 	long n = -ENOMEM;
 
-	vpt_facts_withdraw(vpt_debugger_of(t->tgid, false)); /* whatever it may ask for */
 	if (request && !ckpt_read(t, stop->args[0], request, len))
 		n = vpt_control->command(t, request, reply, sizeof(reply));
 	free(request);

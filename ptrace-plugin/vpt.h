@@ -88,7 +88,8 @@ struct vpt_debugger {
 struct vpt_control {
 	/*
 	 * A request came through the reserved call. Returns the reply's
-	 * length or -errno; reply has room bytes.
+	 * length or -errno; reply has room bytes. The debugger's facts are still
+	 * told: whoever does more than look withdraws them.
 	 */
 	long (*command)(struct ckpt_task *t, const char *request, char *reply, size_t room);
 	/* The debugger is about to resume a thread or to write into it; all stand
@@ -132,6 +133,9 @@ int vpt_init(const struct vpt_control *control) __must_check;
 extern const struct ckpt_task_ops vpt_plain_ops, vpt_tracee_ops;
 /* t's debugger reads facts (facts.h) at addr. -EINVAL: its are of another size. */
 int vpt_facts_at(struct ckpt_task *t, uint64_t addr, size_t size) __must_check;
+/* They are about to become untrue, or what d has written of breakpoints there is to
+ * be in memory; d may be NULL. */
+void vpt_facts_withdraw(struct vpt_debugger *d);
 /* The process whose end ends the session. */
 void vpt_set_main(pid_t tgid);
 pid_t vpt_main(void);
