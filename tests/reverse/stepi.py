@@ -109,7 +109,9 @@ def test_arrivals_at_a_repeated_string_instruction():
         b.only_fred()
         b.start()
         rep = re.search(r"(0x\w+) <.*rep stos", b.cmd("disassemble clear"))[1]
-        b.cmd("tbreak *%s if k == 10" % rep)
+        b.cmd("tbreak clear if k == 10")
+        b.cmd("continue")
+        b.cmd("tbreak *" + rep)
         b.cmd("continue")
         b.cmd("stepi 3")
         amid = b.where()

@@ -36,7 +36,7 @@ class Walker:
             self.slow.append("%s: %.1f s (after %s)" % (line, took, "; ".join(self.moves[-6:])))
         if re.search(r"^fred: (?!.*(recorded|mapped|shared))|diverged|Traceback|internal-error|Error in sourced|Couldn't|Cannot ", out, re.M):
             self.moves.append("(%s said: %s)" % (line, out.strip()[-300:]))
-            if re.search(r"diverged|internal|Traceback", out):
+            if re.search(r"diverged|internal-error|Traceback", out):
                 self.s.fail("%s: %r" % (line, out))
         return out
 
