@@ -52,11 +52,11 @@ def test_stepped():
         b.cmd("delete")
         stops = b.forward("stepi", 120)
         b.back("reverse-stepi", stops)
-        b.cmd("tbreak note if count == 6000")
+        b.cmd("tbreak note if count == 400")
         b.cmd("continue")
         newest = b.value("ns")
         b.cmd("reverse-stepi 200")
-        b.cmd("tbreak note if count == 6000")
+        b.cmd("tbreak note if count == 400")
         b.cmd("continue")
         b.check(b.value("ns"), newest, "the same one")
         b.cmd("reverse-stepi 150")
@@ -71,7 +71,7 @@ def test_who_wrote_it():
         return
     with Backward("clock") as b:
         b.only_fred()
-        b.cmd("break monotonic if count == 5000")
+        b.cmd("break monotonic if count == 300")
         b.cmd("run")
         b.cmd("delete")
         b.cmd("next")
