@@ -228,6 +228,14 @@ static void report_halt(struct vpt_thread *vt, enum ckpt_halt halt, const struct
 	}
 }
 
+/* Whether a signal comes where the interval ends. */
+static bool signal_follows(void)
+{
+	size_t next = F.now->play->interval + 1;
+
+	return next < F.tl->nsnaps && F.tl->snaps[next]->sig;
+}
+
 /* One instruction of vt's thread, and what others did meanwhile. *stepped: where the
  * interval ends by a call, that was this instruction. */
 static enum ckpt_halt step_thread(const struct vpt_thread *vt, const struct ckpt_goal *goal,
@@ -243,6 +251,8 @@ static enum ckpt_halt step_thread(const struct vpt_thread *vt, const struct ckpt
 		halt = ckpt_puppet_step(F.now, ret);
 		*stepped = halt == CKPT_HALT_GOAL && F.now->vtid == vt->tid &&
 			   ckpt_regs(F.now)->rip != pc;
+		if (*stepped && signal_follows())
+			*stepped = false; /* the debugger hears of that first */
 		if (*stepped && goal->how == CKPT_END_EVENT)
 			return CKPT_HALT_STEP;
 		if (halt != CKPT_HALT_STEP || F.now->vtid == vt->tid)
