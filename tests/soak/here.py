@@ -87,6 +87,23 @@ def handled(words, k, sp):
     return any(at < sp - 128 and changes[-1][0] == k for at, changes in words.items())
 
 
+class SoakUp(gdb.Command):
+    """soak-up N: selects a frame as `up', but inline ones don't count"""
+
+    def __init__(self):
+        super().__init__("soak-up", gdb.COMMAND_USER)
+
+    def invoke(self, arg, from_tty):
+        frame, n = gdb.newest_frame(), int(arg)
+        while n or frame.type() == gdb.INLINE_FRAME:
+            n -= frame.type() != gdb.INLINE_FRAME
+            frame = frame.older()
+        frame.select()
+
+
+SoakUp()
+
+
 class SoakTrace(gdb.Command):
     """Step COUNT instructions; FILE gets all places, codes, addresses of breakpoints and changes on the stack as JSON."""
 

@@ -289,7 +289,7 @@ class Walks(Walker):
             return
         if address != w.pc[behind] if behind is not None else not 2 <= address - w.pc[call] <= 8:
             return
-        self.command("reverse-finish" if back else "finish", w.stopped(i, to), back, ("up %d" % level, "frame") if level else ())
+        self.command("reverse-finish" if back else "finish", w.stopped(i, to), back, ("soak-up %d" % level, "frame") if level else ())
 
     def breakpoint(self):
         w, i = self.w, self.i
