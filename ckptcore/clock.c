@@ -61,11 +61,12 @@ static bool is_possible(pid_t pid)
 	return has && same_clocks(pid);
 }
 
+/* By a call: the vdso would fault here, see ckpt_tsc_forgo(). */
 static int64_t read_clock(clockid_t clock)
 {
-	struct timespec ts;
+	struct timespec ts = { 0 };
 
-	clock_gettime(clock, &ts);
+	syscall(SYS_clock_gettime, clock, &ts);
 	return ts.tv_sec * 1000000000ll + ts.tv_nsec;
 }
 
@@ -145,6 +146,7 @@ void ckpt_clock_start(struct ckpt_timeline *tl)
 	tl->clock->ring = share(t);
 	if (tl->clock->ring && !ckpt_vdso_clock(t, true)) {
 		tl->clock->room = CKPT_RING_VALUES;
+		ckpt_clock_tick(tl);
 		return;
 	}
 	ckpt_clock_destroy(tl);
@@ -206,8 +208,13 @@ void ckpt_clock_arm(struct ckpt_timeline *tl)
 
 	if (!c || c->stopped)
 		return;
-	c->ring->monotonic = monotonic_ahead(c->ring->monotonic);
 	c->ring->left = c->room;
+}
+
+void ckpt_clock_tick(struct ckpt_timeline *tl)
+{
+	if (tl->clock)
+		tl->clock->ring->monotonic = monotonic_ahead(tl->clock->ring->monotonic);
 }
 
 void ckpt_clock_called(struct ckpt_timeline *tl)

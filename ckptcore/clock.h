@@ -34,6 +34,8 @@ void ckpt_clock_stop(struct ckpt_timeline *tl);
 /* The same for child alone, a copy of tl->live that nobody records. */
 void ckpt_clock_leave(struct ckpt_task *child);
 void ckpt_clock_destroy(struct ckpt_timeline *tl);
+/* To be called some 100 times a second: somebody may set the clock. */
+void ckpt_clock_tick(struct ckpt_timeline *tl);
 /* The live process runs from now on / has made a call, which is an event. */
 void ckpt_clock_arm(struct ckpt_timeline *tl);
 void ckpt_clock_called(struct ckpt_timeline *tl);

@@ -785,6 +785,7 @@ void ckpt_record_tick(struct ckpt_timeline *tl)
 
 	if (!t || !tl->recording)
 		return;
+	ckpt_clock_tick(tl);
 	if (t->state != CKPT_RUNNING || tl->record->due)
 		return;
 	if (ckpt_signal_is_late(t))
