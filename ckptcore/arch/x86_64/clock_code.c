@@ -2,8 +2,9 @@
 /*
  * Position-independent code for the inside of the program. Whether it takes the
  * time from the kernel or from the ring, the registers are the same when it
- * writes the result, which may fault: that is a moment to come back to. Nor may
- * the stack differ, so the call into the vsyscall page has another one.
+ * writes the result, which may fault: that is a moment to come back to. They don't
+ * tell where the ring is. Nor may the stack differ, so the call into the vsyscall
+ * page has another one.
  */
 #include <stddef.h>
 
@@ -79,7 +80,7 @@ asm(".pushsection .rodata\n"
     "	jne 7f\n"
     "	mov ecx, 1000000000\n"
     "	div rcx\n"
-    "	cmp ecx, ecx\n"
+    "	xor r8d, r8d\n"
     "	mov [rsi], rax\n"
     "	mov [rsi + 8], rdx\n"
     "	xor eax, eax\n"
@@ -91,12 +92,13 @@ asm(".pushsection .rodata\n"
     "	xor edx, edx\n"
     "	mov ecx, 1000000\n"
     "	div rcx\n"
-    "	cmp ecx, ecx\n"
+    "	xor r8d, r8d\n"
     "	mov [rdi], rax\n"
     "	mov [rdi + 8], rdx\n"
     "	xor eax, eax\n"
     "	ret\n"
     "8:	mov ecx, edx\n"
+    "	xor r8d, r8d\n"
     "	test rdi, rdi\n"
     "	jz 1f\n"
     "	mov [rdi], rax\n"
