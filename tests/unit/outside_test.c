@@ -217,8 +217,9 @@ static void do_pipes(void)
 			syscall(SYS_readv, fd, v, 2);
 		break;
 	case 3:
-		syscall(SYS_splice, fd, never_blocks(fd) && rnd(2) ? &(off_t){ 2 } : NULL, to, NULL,
-			rnd(200), SPLICE_F_NONBLOCK);
+		if (has_something(fd) && has_room(to)) /* the flag is for pipes only */
+			syscall(SYS_splice, fd, never_blocks(fd) && rnd(2) ? &(off_t){ 2 } : NULL,
+				to, NULL, rnd(200), SPLICE_F_NONBLOCK);
 		break;
 	case 4:
 		syscall(SYS_tee, fd, to, rnd(200), SPLICE_F_NONBLOCK);
