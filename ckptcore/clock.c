@@ -166,24 +166,12 @@ void ckpt_clock_leave(struct ckpt_task *child)
 		child->clock_code = 0;
 }
 
-/* Whether the process ends by sig, to whose delivery it goes on, with a core file. */
-static bool dumps_core(struct ckpt_task *t, int sig)
-{
-	const uint64_t cores = 1ull << (SIGQUIT - 1) | 1ull << (SIGILL - 1) |
-			       1ull << (SIGTRAP - 1) | 1ull << (SIGABRT - 1) |
-			       1ull << (SIGBUS - 1) | 1ull << (SIGFPE - 1) | 1ull << (SIGSEGV - 1) |
-			       1ull << (SIGXCPU - 1) | 1ull << (SIGXFSZ - 1) | 1ull << (SIGSYS - 1);
-
-	return cores >> (sig - 1) & 1 &&
-	       !(ckpt_proc_number(t->tid, "status", "SigCgt", 16) >> (sig - 1) & 1);
-}
-
-void ckpt_clock_signal(struct ckpt_task *t, int sig)
+void ckpt_clock_end(struct ckpt_task *t)
 {
 	struct ckpt_timeline *tl = t->timeline;
 	long res;
 
-	if (!tl->clock || !dumps_core(t, sig))
+	if (!tl->clock)
 		return;
 	ckpt_clock_leave(t);
 	if (!t->clock_code &&
@@ -286,11 +274,9 @@ static int drain(struct ckpt_timeline *tl)
 {
 	struct ckpt_clock *c = tl->clock;
 	struct ckpt_event ev = { .kind = CKPT_EV_CLOCK, .file = -1 };
-	uint64_t n = c ? c->ring->at : 0;
+	uint64_t n = c->ring->at;
 	int err;
 
-	if (!c)
-		return 0;
 	c->ring->left = c->ring->at = 0;
 	if (!n)
 		return 0;

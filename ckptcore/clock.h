@@ -42,8 +42,8 @@ void ckpt_clock_called(struct ckpt_timeline *tl);
 /* t, whose turn it is, has stopped. When that is amid the code, after an instruction
  * or by something from outside, has it finished; and logs what was read. -ESRCH: it died. */
 int ckpt_clock_stopped(struct ckpt_task *t) __must_check;
-/* It goes on with that signal. If it dies by it with a core file, that won't show us. */
-void ckpt_clock_signal(struct ckpt_task *t, int sig);
+/* It goes on to its death by a signal, of which a core file may remain: that won't show us. */
+void ckpt_clock_end(struct ckpt_task *t);
 /* Whether addr is of the code, but for its call: no place to stop at. */
 bool ckpt_clock_covers(const struct ckpt_task *t, uint64_t addr);
 /* Whether t is amid the code; has that finished, watchpoints may strike. */

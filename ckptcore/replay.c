@@ -299,15 +299,16 @@ static int after_event(struct ckpt_task *p, struct ckpt_run *run)
 	return -1;
 }
 
-/* Whether the next event may be given before it happened. */
+/* Whether an event of this kind may be given before it happened. */
+static bool may_be_early(enum ckpt_event_kind kind)
+{
+	return kind == CKPT_EV_WRITE || kind == CKPT_EV_CLOCK;
+}
+
 static bool is_early(const struct ckpt_task *p)
 {
-	enum ckpt_event_kind kind;
-
-	if (p->play->event >= p->timeline->nevents)
-		return false;
-	kind = ckpt_log_event(p->timeline, p->play->event).kind;
-	return kind == CKPT_EV_WRITE || kind == CKPT_EV_CLOCK;
+	return p->play->event < p->timeline->nevents &&
+	       may_be_early(ckpt_log_event(p->timeline, p->play->event).kind);
 }
 
 /* What the kernel wrote for other threads, and told of the time, a little later. */
@@ -354,7 +355,7 @@ static int kind_here(const struct ckpt_task *p)
 	if (p->play->event >= p->timeline->nevents)
 		return -1;
 	ev = ckpt_log_event(p->timeline, p->play->event);
-	if (ev.kind == CKPT_EV_WRITE || ev.kind == CKPT_EV_CLOCK || ev.kind == CKPT_EV_SIGNAL ||
+	if (may_be_early(ev.kind) || ev.kind == CKPT_EV_SIGNAL ||
 	    (ev.kind == CKPT_EV_TURN && ev.turn == CKPT_TURN_HERE))
 		return ev.kind;
 	return -1;

@@ -216,14 +216,15 @@ static int path_arg_of(long nr)
 	return nr == SYS_open || nr == SYS_readlink || nr == SYS_stat || nr == SYS_access ? 0 : 1;
 }
 
-/* Where it says how to open a file, all of O_ACCMODE is our library's way to be
- * heard here: to read. */
-static void only_read(struct ckpt_task *t, int arg)
+/* Where it says how to open maps, all of O_ACCMODE is our library's way to be heard
+ * here: to read. */
+static void only_read(struct ckpt_task *t, const char *path, int arg)
 {
 	struct user_regs_struct *r = ckpt_regs(t);
 	unsigned long long *flags = arg == 1 ? &r->rsi : &r->rdx;
+	const char *name = strrchr(path, '/');
 
-	if ((*flags & O_ACCMODE) == O_ACCMODE) {
+	if (name && is_maps(name + 1) && (*flags & O_ACCMODE) == O_ACCMODE) {
 		*flags &= ~(unsigned long long)O_ACCMODE;
 		ckpt_regs_dirty(t);
 	}
@@ -241,9 +242,13 @@ void vpt_call_path(struct ckpt_task *t, const struct ckpt_stop *stop)
 	pid_t tid = t->tid;
 	long res;
 
+	if (ckpt_read_string(t, stop->args[arg], path, sizeof(path))) {
+		vpt_native(t);
+		return;
+	}
 	if (opens)
-		only_read(t, arg + 1);
-	if (!d || ckpt_read_string(t, stop->args[arg], path, sizeof(path))) {
+		only_read(t, path, arg + 1);
+	if (!d) {
 		vpt_native(t);
 		return;
 	}

@@ -143,7 +143,7 @@ static int our_open(const char *path, int flags, ...)
 	mode_t mode;
 
 	va_start(args, flags);
-	mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(args, mode_t) : 0;
+	mode = flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE ? va_arg(args, mode_t) : 0;
 	va_end(args);
 	if (name && !strncmp(path, "/proc/", 6) &&
 	    (!strcmp(name, "/maps") || !strcmp(name, "/smaps")))

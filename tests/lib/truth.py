@@ -55,6 +55,16 @@ class Backward(Session):
 
     # -- going
 
+    def stops_before(self, last):
+        """continues from breakpoint to breakpoint, up to the one at line `last'; the stops before that"""
+        stops = []
+        while True:
+            self.cmd("continue")
+            now = self.where()
+            if now is None or now.line == last:
+                return stops
+            stops.append(now)
+
     def start(self, *where):
         """runs to main, or to the given place; what happened before main is not of interest"""
         self.expect("tbreak main", r"reakpoint \d+")

@@ -4,17 +4,6 @@ import re
 from tests import *
 
 
-def ticks(b, last):
-    """the breakpoint in the handler, up to the program's last line"""
-    stops = []
-    while True:
-        b.cmd("continue")
-        now = b.where()
-        if now is None or now.line == last:
-            return stops
-        stops.append(now)
-
-
 ITSELF = [(0, 0), (0, 0), (1, 0), (0, 0), (0, 0), (0, 0)]
 EINTR = (-1, 4)
 STEPS = (ITSELF + [(0, 0), (0, 0), (1, 0), (11, 0), (0, 0)] + ITSELF +
@@ -32,7 +21,7 @@ def deliveries(b):
     b.start_at("begin")
     for word in ("begin", "note", "step", "print"):
         b.cmd("break %d" % b.mark(word))
-    return [b.where()] + ticks(b, b.mark("print")) + [b.where()]
+    return [b.where()] + b.stops_before(b.mark("print")) + [b.where()]
 
 
 def has_few_snapshots(b):
@@ -147,7 +136,7 @@ def test_delayed():
         b.start_at("begin")
         b.cmd("break %d" % b.mark("handler"))
         b.cmd("break %d" % b.mark("end"))
-        stops = ticks(b, b.mark("end"))
+        stops = b.stops_before(b.mark("end"))
         end = b.where()
         b.check([s.values.split("|")[:2] for s in stops + [end]], [[str(i), "0"] for i in range(201)], "counts")
         b.check(int(re.search(r"^(\d+) snapshots?,", b.cmd("fred-list"), re.M).group(1)) < 100, True, "few snapshots")

@@ -4,17 +4,6 @@ from tests import *
 QUIET = "handle SIGALRM nostop noprint pass"
 
 
-def ticks(b, last):
-    """the breakpoint in the handler, up to the program's last line"""
-    stops = []
-    while True:
-        b.cmd("continue")
-        now = b.where()
-        if now is None or now.line == last:
-            return stops
-        stops.append(now)
-
-
 def test_timer():
     with Backward("ticks", watch=["ticks", "spins", "at_tick[0]", "at_tick[7]"]) as b:
         b.only_fred("asynchronous signals")
@@ -22,7 +11,7 @@ def test_timer():
         b.start()
         b.cmd("break %d" % b.mark("tick"))
         b.cmd("break %d" % b.mark("print"))
-        stops = ticks(b, b.mark("print"))
+        stops = b.stops_before(b.mark("print"))
         end = b.where()
         b.check(len(stops) >= 8, True, "ticks")
         b.back("reverse-continue", stops + [end])
@@ -86,7 +75,7 @@ def test_other_stack():
         b.cmd("break %d" % b.mark("handler"))
         b.cmd("break %d" % b.mark("caught"))
         b.cmd("break %d" % b.mark("print"))
-        stops = ticks(b, b.mark("print"))
+        stops = b.stops_before(b.mark("print"))
         end = b.where()
         b.check(len(stops), 6, "stops")
         b.check(end.values, "33|3", "at the end")
