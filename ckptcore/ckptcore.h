@@ -94,6 +94,7 @@ struct ckpt_task {
 	uint64_t syscall_ip;		/* address of "syscall; int3", 0: unknown */
 	bool int3_after;		/* ... and whether an int3 follows there */
 	uint64_t clock_code;		/* where it reads the clock, see clock.h; 0: by calls */
+	uint64_t near_code;		/* room near its libraries, see quick.h, or 0 */
 	bool no_exitkill;		/* was attached: outlives us */
 	bool fresh;			/* first stop not dispatched yet */
 	bool untold;			/* its ops haven't heard of its death yet */
@@ -230,7 +231,7 @@ int ckpt_read_string(struct ckpt_task *t, uint64_t addr, char *buf, size_t size)
 
 /* Where we have memory of our own in the target and its copies. */
 #define CKPT_OURS_LO 0x7e9000000000ull
-#define CKPT_OURS_HI (CKPT_OURS_LO + 0x18000)
+#define CKPT_OURS_HI (CKPT_OURS_LO + 0x29000)
 
 /* One line of /proc/PID/maps. */
 struct ckpt_map {
@@ -448,6 +449,7 @@ struct ckpt_timeline {
 	struct ckpt_overlay overlay;
 	struct ckpt_record *record;
 	struct ckpt_clock *clock;   /* see clock.h, or NULL */
+	struct ckpt_quick *quick;   /* see quick.h, or NULL */
 	struct ckpt_shared *shared; /* see shared.h */
 	struct ckpt_sharers {
 		pid_t pids[CKPT_SHARERS];
@@ -481,6 +483,7 @@ struct ckpt_stats {
 	uint64_t snapshots, restarts, evaluations, searches, probes, transplants;
 	double snapshot_s, restart_s, evaluation_s, search_s;
 	uint64_t events, dropped;
+	uint64_t quick; /* calls without a stop */
 };
 extern struct ckpt_stats ckpt_stats;
 

@@ -16,14 +16,17 @@
 #include "ckptcore/arch/x86_64/vdso.h"
 #include "ckptcore/clock.h"
 #include "ckptcore/inject.h"
+#include "ckptcore/quick.h"
 #include "ckptcore/record.h"
 
+#define SHARED_SIZE (CKPT_RING_SIZE + CKPT_CALLS_SIZE)
 #define SAMPLES 5
 #define MAX_STEPS 200 /* more than the code has instructions */
 
 struct ckpt_clock {
 	struct ckpt_ring *ring; /* the live process's */
 	uint64_t room;		/* for values, until the next call */
+	uint64_t logged;	/* so many of the ring's values are events already */
 	bool stopped;
 };
 
@@ -92,7 +95,7 @@ static int64_t monotonic_ahead(int64_t last)
 
 /* -------------------------------------------------------------------- the ring */
 
-/* Memory that t shares with us at CKPT_RING; NULL: it can't be had. */
+/* Memory that t shares with us at CKPT_RING, quick.c's too; NULL: it can't be had. */
 static struct ckpt_ring *share(struct ckpt_task *t)
 {
 	void *ring = MAP_FAILED;
@@ -109,17 +112,16 @@ static struct ckpt_ring *share(struct ckpt_task *t)
 	if (fd >= 0) {
 		snprintf(path, sizeof(path), "/proc/%d/fd/%ld", t->tid, fd);
 		mine = open(path, O_RDWR | O_CLOEXEC);
-		if (mine >= 0 && !ftruncate(mine, CKPT_RING_SIZE))
-			ring = mmap(NULL, CKPT_RING_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, mine,
-				    0);
+		if (mine >= 0 && !ftruncate(mine, SHARED_SIZE))
+			ring = mmap(NULL, SHARED_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, mine, 0);
 		if (mine >= 0)
 			close(mine);
 		if (ring != MAP_FAILED &&
-		    (ckpt_guest_call(&g, &res, SYS_mmap, CKPT_RING, CKPT_RING_SIZE,
+		    (ckpt_guest_call(&g, &res, SYS_mmap, CKPT_RING, SHARED_SIZE,
 				     PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, (uint64_t)fd,
 				     0) ||
 		     res < 0)) {
-			munmap(ring, CKPT_RING_SIZE);
+			munmap(ring, SHARED_SIZE);
 			ring = MAP_FAILED;
 		}
 		if (ckpt_guest_call(&g, &res, SYS_close, (uint64_t)fd, 0, 0, 0, 0, 0))
@@ -173,17 +175,19 @@ void ckpt_clock_end(struct ckpt_task *t)
 
 	if (!tl->clock)
 		return;
+	ckpt_quick_leave(t);
 	ckpt_clock_leave(t);
 	if (!t->clock_code &&
-	    ckpt_inject(t, &res, SYS_munmap, CKPT_RING, CKPT_RING_SIZE, 0, 0, 0, 0))
+	    ckpt_inject(t, &res, SYS_munmap, CKPT_RING, CKPT_OURS_HI - CKPT_RING, 0, 0, 0, 0))
 		return; /* it died */
 	ckpt_clock_destroy(tl);
 }
 
 void ckpt_clock_destroy(struct ckpt_timeline *tl)
 {
+	ckpt_quick_destroy(tl);
 	if (tl->clock && tl->clock->ring)
-		munmap(tl->clock->ring, CKPT_RING_SIZE);
+		munmap(tl->clock->ring, SHARED_SIZE);
 	free(tl->clock);
 	tl->clock = NULL;
 }
@@ -270,37 +274,61 @@ static bool may_go_on(struct ckpt_task *t)
 	return si.si_code <= 0 || (si.si_signo != SIGSEGV && si.si_signo != SIGBUS);
 }
 
-static int drain(struct ckpt_timeline *tl)
+struct ckpt_calls *ckpt_clock_calls(const struct ckpt_timeline *tl)
+{
+	const struct ckpt_clock *c = tl->clock;
+
+	return c && c->ring && !c->stopped ?
+		       (struct ckpt_calls *)((uint8_t *)c->ring + CKPT_RING_SIZE) :
+		       NULL;
+}
+
+int ckpt_clock_log(struct ckpt_timeline *tl, uint64_t end)
 {
 	struct ckpt_clock *c = tl->clock;
 	struct ckpt_event ev = { .kind = CKPT_EV_CLOCK, .file = -1 };
-	uint64_t n = c->ring->at;
+	uint64_t n = end - c->logged;
 	int err;
 
-	c->ring->left = c->ring->at = 0;
 	if (!n)
 		return 0;
-	if (n > c->room) {
-		ckpt_record_stop(tl, "the program has overwritten what fred keeps in it");
-		return 0;
-	}
+	if (n > c->room || end > CKPT_RING_VALUES)
+		return -EFAULT;
 	/* A puppet is given all of them at once, up to the next call. */
 	c->room -= n;
 	ev.result = (int64_t)n;
 	err = ckpt_log_add(tl, &ev);
-	return err ? err : ckpt_log_note(tl, c->ring->values, n * sizeof(uint64_t));
+	if (!err)
+		err = ckpt_log_note(tl, c->ring->values + c->logged, n * sizeof(uint64_t));
+	c->logged = end;
+	return err;
+}
+
+static int drain(struct ckpt_timeline *tl)
+{
+	struct ckpt_clock *c = tl->clock;
+	int err = ckpt_clock_log(tl, c->ring->at);
+
+	c->ring->left = c->ring->at = c->logged = 0;
+	return err;
+}
+
+void ckpt_ring_failed(struct ckpt_timeline *tl, int err)
+{
+	ckpt_record_stop(tl, err == -EFAULT ? "the program has overwritten what fred keeps in it" :
+					      "no memory for the log");
 }
 
 int ckpt_clock_stopped(struct ckpt_task *t)
 {
-	int err = 0;
+	int err = 0, failed;
 
 	if (t->state == CKPT_DEAD)
 		return 0;
 	if (ckpt_clock_amid(t) && may_go_on(t))
 		err = ckpt_clock_finish(t);
-	if (!err && drain(t->timeline))
-		ckpt_record_stop(t->timeline, "no memory for the log");
+	if (!err && (failed = drain(t->timeline)))
+		ckpt_ring_failed(t->timeline, failed);
 	return err;
 }
 

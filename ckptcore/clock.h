@@ -39,6 +39,14 @@ void ckpt_clock_tick(struct ckpt_timeline *tl);
 /* The live process runs from now on / has made a call, which is an event. */
 void ckpt_clock_arm(struct ckpt_timeline *tl);
 void ckpt_clock_called(struct ckpt_timeline *tl);
+/* The first so many values of the ring become an event, if they are none yet. -EFAULT: they
+ * can't be what the code has noted. */
+int ckpt_clock_log(struct ckpt_timeline *tl, uint64_t end) __must_check;
+/* quick.c's part of the memory that the live process shares with us; NULL: there is none, or
+ * its reads are calls. */
+struct ckpt_calls *ckpt_clock_calls(const struct ckpt_timeline *tl);
+/* What the program has noted there can't be logged: ends the recording. */
+void ckpt_ring_failed(struct ckpt_timeline *tl, int err);
 /* t, whose turn it is, has stopped. When that is amid the code, after an instruction
  * or by something from outside, has it finished; and logs what was read. -ESRCH: it died. */
 int ckpt_clock_stopped(struct ckpt_task *t) __must_check;

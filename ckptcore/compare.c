@@ -316,7 +316,7 @@ bool ckpt_same_memory(struct ckpt_task *a, struct ckpt_task *b, const struct ckp
 	for (size_t i = 0; same && i < n; i++) {
 		const struct ckpt_map *m = &maps[i];
 
-		if (!m->w || (m->lo >= CKPT_PAGE && m->lo < CKPT_RING + CKPT_RING_SIZE))
+		if (!m->w || (m->lo >= CKPT_PAGE && m->lo < CKPT_OURS_HI))
 			continue;
 		same = same_map(&p, fa, fb, m, where);
 	}

@@ -27,6 +27,7 @@
 #include "ckptcore/arch/x86_64/probe_internal.h"
 #include "ckptcore/arch/x86_64/vdso.h"
 #include "ckptcore/inject.h"
+#include "ckptcore/quick.h"
 
 /*
  * Any `syscall` instruction in the task's memory. The vdso's can't be unmapped
@@ -593,6 +594,7 @@ int ckpt_guest_clone(struct ckpt_guest *g, uint64_t flags, uint64_t ctid,
 	child->syscall_ip = t->syscall_ip;
 	child->int3_after = t->int3_after;
 	child->clock_code = t->clock_code;
+	child->near_code = t->near_code;
 	child->no_exitkill = t->no_exitkill;
 	child->tsc_trapped = t->tsc_trapped;
 	if (child->state == CKPT_NEW) {
@@ -712,8 +714,10 @@ int ckpt_fork(struct ckpt_task *t, bool keep, const struct ckpt_task_ops *ops,
 	bool ours = t->ours;
 	struct ckpt_task *copy = NULL;
 	struct ckpt_guest g;
-	int err = ckpt_guest_enter(t, &g), err2;
+	int err, err2;
 
+	ckpt_quick_off(t);
+	err = ckpt_guest_enter(t, &g);
 	if (err)
 		return err;
 	err = (ours ? fork_brother : fork_by_helper)(&g, ops, &copy);

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <sys/ptrace.h>
 
+#include "ckptcore/arch/x86_64/quick_code.h"
 #include "ckptcore/calls.h"
 #include "ckptcore/ckptcore.h"
 #include "ckptcore/target.h"
@@ -31,9 +32,13 @@ struct ckpt_rseq {
 #define CKPT_PAGE CKPT_OURS_LO
 #define CKPT_PAGE_SIZE 0x10000ull
 #define CKPT_PAGE_MIN 4096ull /* the processor's */
-/* Behind it, in live processes, too: see clock.h. */
+/* Behind it, in live processes, too: see clock.h and quick.h. The first two are one mapping. */
 #define CKPT_RING (CKPT_PAGE + CKPT_PAGE_SIZE)
-#define CKPT_RING_SIZE (CKPT_OURS_HI - CKPT_RING)
+#define CKPT_RING_SIZE 0x8000ull
+#define CKPT_CALLS (CKPT_RING + CKPT_RING_SIZE)
+#define CKPT_CALLS_SIZE 0x10000ull
+#define CKPT_QUICK_CODE (CKPT_CALLS + CKPT_CALLS_SIZE)
+#define CKPT_QUICK_CODE_SIZE (CKPT_OURS_HI - CKPT_QUICK_CODE)
 
 /* The kernel's codes for interrupted calls; never seen by programs. */
 static inline bool ckpt_interrupted(int64_t rax)
@@ -124,6 +129,9 @@ int ckpt_log_add(struct ckpt_timeline *tl, const struct ckpt_event *ev) __must_c
 /* Appends { addr, len, bytes }, t's memory, to the newest event's outputs. */
 int ckpt_log_data(struct ckpt_timeline *tl, struct ckpt_task *t, uint64_t addr,
 		  uint64_t len) __must_check;
+/* The same with bytes that were there. */
+int ckpt_log_bytes(struct ckpt_timeline *tl, uint64_t addr, const void *bytes,
+		   uint64_t len) __must_check;
 /* Appends bytes that the program isn't given: what fred must know of the event. */
 int ckpt_log_note(struct ckpt_timeline *tl, const void *bytes, uint64_t len) __must_check;
 #define CKPT_NOTE (~0ull) /* their addr */
@@ -151,6 +159,13 @@ uint64_t ckpt_clone_flags(struct ckpt_task *t, long nr, const uint64_t args[6]);
 void ckpt_record_classify(struct ckpt_task *t);
 /* join.c: t, which stands, is recorded from now on. */
 void ckpt_record_met(struct ckpt_task *t);
+/* Appends t's call, which has ended with a result, to the log; else it is a barrier. */
+void ckpt_record_call(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t result);
+/* The same for one that made no stop; ip: behind it. */
+int ckpt_record_quick(struct ckpt_task *t, const struct ckpt_quick_call *c,
+		      uint64_t ip) __must_check;
+/* A snapshot is to be taken at the next occasion. */
+void ckpt_record_due(struct ckpt_timeline *tl);
 /* t, whose turn it isn't, is at the end of its call: what that wrote is recorded
  * now, since it is in memory now. */
 void ckpt_record_write(struct ckpt_task *t);

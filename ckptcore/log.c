@@ -244,6 +244,11 @@ int ckpt_log_data(struct ckpt_timeline *tl, struct ckpt_task *t, uint64_t addr, 
 	return len ? add_bytes(tl, addr, NULL, t, len) : 0;
 }
 
+int ckpt_log_bytes(struct ckpt_timeline *tl, uint64_t addr, const void *bytes, uint64_t len)
+{
+	return len ? add_bytes(tl, addr, bytes, NULL, len) : 0;
+}
+
 int ckpt_log_note(struct ckpt_timeline *tl, const void *bytes, uint64_t len)
 {
 	return len ? add_bytes(tl, CKPT_NOTE, bytes, NULL, len) : 0;

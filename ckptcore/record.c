@@ -21,6 +21,7 @@
 #include "ckptcore/clock.h"
 #include "ckptcore/materialize.h"
 #include "ckptcore/outside.h"
+#include "ckptcore/quick.h"
 #include "ckptcore/record.h"
 #include "ckptcore/replay.h"
 #include "ckptcore/shared.h"
@@ -36,6 +37,7 @@
 struct ckpt_record {
 	bool due;     /* the clock wants a snapshot ... */
 	bool preempt; /* ... and another thread's turn */
+	bool patient; /* it waits for a call, until its next tick */
 	bool changed; /* the user changed the stopped target */
 	/* A function that the user calls runs: */
 	struct ckpt_general before_call; /* registers that will come back */
@@ -45,52 +47,6 @@ struct ckpt_record {
 	double began;			 /* the recording */
 	bool own_cores;			 /* it chose its cores itself */
 };
-
-static int read_task(void *ctx, uint64_t addr, void *buf, size_t len)
-{
-	return ckpt_read(ctx, addr, buf, len);
-}
-
-struct ckpt_call_reader ckpt_reader(struct ckpt_task *t)
-{
-	return (struct ckpt_call_reader){ read_task, t };
-}
-
-uint64_t ckpt_clone_flags(struct ckpt_task *t, long nr, const uint64_t args[6])
-{
-	uint64_t flags;
-
-	if (nr == SYS_fork)
-		return SIGCHLD;
-	if (nr == SYS_vfork)
-		return CLONE_VM | CLONE_VFORK;
-	if (nr == SYS_clone3)
-		return ckpt_read(t, args[0], &flags, 8) ? CLONE_VM : flags;
-	return args[0];
-}
-
-/* Sets what kind of event the call at entry will be. */
-void ckpt_record_classify(struct ckpt_task *t)
-{
-	struct ckpt_thread *th = t->thread;
-	uint64_t flags;
-
-	th->barrier = th->class == CKPT_CALL_BARRIER || th->class == CKPT_CALL_EXEC;
-	th->births = false;
-	if (th->class == CKPT_CALL_FORK) {
-		flags = ckpt_clone_flags(t, th->nr, th->args);
-		th->births = flags & CLONE_THREAD;
-		if (!th->births && (flags & (CLONE_VM | CLONE_VFORK)) != (CLONE_VM | CLONE_VFORK) &&
-		    (flags & (CLONE_VM | CLONE_UNTRACED) || (flags & CSIGNAL) != SIGCHLD))
-			ckpt_clock_stop(t->timeline);
-		th->barrier = flags & (CLONE_PIDFD | CLONE_UNTRACED) ||
-			      (!th->births && flags & (CLONE_VM | CLONE_PARENT_SETTID));
-	}
-	/* fork would leave holes in our copies. */
-	if (th->nr == SYS_madvise &&
-	    (th->args[2] == MADV_DONTFORK || th->args[2] == MADV_WIPEONFORK))
-		th->class = CKPT_CALL_REFUSE;
-}
 
 int ckpt_record_start(struct ckpt_timeline *tl)
 {
@@ -121,6 +77,8 @@ void ckpt_record_stop(struct ckpt_timeline *tl, const char *why)
 	if (!tl->recording)
 		return;
 	tl->recording = false;
+	if (tl->live)
+		ckpt_quick_off(tl->live);
 	free(tl->broken);
 	tl->broken = strdup(why);
 	ckpt_turns_release(tl);
@@ -143,6 +101,11 @@ void ckpt_record_aligned(struct ckpt_timeline *tl)
 	tl->record->aligned = true;
 }
 
+void ckpt_record_due(struct ckpt_timeline *tl)
+{
+	tl->record->due = true;
+}
+
 /* --------------------------------------------------------------- the calls */
 
 void ckpt_before_call(const struct ckpt_task *t, struct user_regs_struct *r)
@@ -156,100 +119,15 @@ void ckpt_before_call(const struct ckpt_task *t, struct user_regs_struct *r)
 /* Lets the target run on its own account. */
 static void run_on(struct ckpt_task *t, int request, int sig)
 {
-	t->timeline->record->aligned = false;
-	if (t->timeline->recording && request == PTRACE_SYSCALL)
-		ckpt_clock_arm(t->timeline);
-	ckpt_resume(t, request, sig);
-}
-
-/* Appends what the kernel wrote in t's call to the newest event. */
-static int add_outputs(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t result)
-{
-	static struct ckpt_range out[CKPT_CALL_MAX_RANGES];
-	struct ckpt_thread *th = t->thread;
-	struct ckpt_call_reader reader = ckpt_reader(t);
-	size_t n = 0;
-	int err;
-
-	/* A puppet's own mask need not be that of then: a trap of the debugger's has
-	 * unblocked SIGTRAP, if it was blocked. */
-	if (th->class != CKPT_CALL_ANSWER && th->class != CKPT_CALL_RESTART && !th->births &&
-	    th->nr != SYS_rt_sigprocmask)
-		return 0;
-	err = ckpt_call_outputs(th->call, th->args, result, &reader, &th->entry, out,
-				CKPT_CALL_MAX_RANGES, &n);
-	for (size_t i = 0; !err && i < n; i++)
-		err = ckpt_log_data(tl, t, out[i].addr, out[i].len);
-	return err;
-}
-
-/* What else belongs to the newest event, t's call. */
-static int add_outside(struct ckpt_timeline *tl, struct ckpt_task *t)
-{
-	const struct ckpt_thread *th = t->thread;
-	int err = ckpt_shared_after_call(tl, t, th->nr, th->args,
-					 ckpt_call_flags(th->call, th->args), true);
-
-	if (!err)
-		err = ckpt_outside_record(tl, t);
-	tl->record->due |= err > 0;
-	return err < 0 ? err : 0;
-}
-
-static void record_call(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t result)
-{
-	struct ckpt_thread *th = t->thread;
-	struct ckpt_event ev = { .kind = CKPT_EV_CALL,
-				 .nr = (int16_t)th->nr,
-				 .result = result,
-				 .ip = th->ip,
-				 .file = -1 };
-
-	memcpy(ev.args, th->args, sizeof(ev.args));
-	if (th->class == CKPT_CALL_MMAP && result >= 0 && !(th->args[3] & MAP_ANONYMOUS)) {
-		ev.file = ckpt_file_keep(t, (int)th->args[4]);
-		if (ev.file < 0)
-			th->barrier = true;
-	}
-	if (ckpt_log_add(tl, &ev)) {
-		th->barrier = true;
-		return;
-	}
-	ckpt_clock_called(tl);
-	if ((!th->wrote && add_outputs(tl, t, result)) || add_outside(tl, t)) {
-		ckpt_log_undo(tl);
-		th->barrier = true;
-	}
-}
-
-void ckpt_record_write(struct ckpt_task *t)
-{
 	struct ckpt_timeline *tl = t->timeline;
-	struct ckpt_thread *th = t->thread;
-	const struct ckpt_event ev = { .kind = CKPT_EV_WRITE, .result = ckpt_vtid(t), .file = -1 };
-	int err;
 
-	if (!tl->recording || th->wrote || th->barrier)
-		return;
-	err = ckpt_log_add(tl, &ev);
-	if (!err) {
-		err = add_outputs(tl, t, t->stop.rval);
-		/* Nothing but its result? */
-		if (err || !ckpt_log_event(tl, tl->nevents - 1).data_len)
-			ckpt_log_undo(tl);
+	tl->record->aligned = false;
+	if (tl->recording && request == PTRACE_SYSCALL) {
+		ckpt_clock_arm(tl);
+		if (!tl->record->due && ckpt_quick_arm(t))
+			request = PTRACE_CONT;
 	}
-	th->barrier = err != 0;
-	th->wrote = !err && !ckpt_interrupted(t->stop.rval);
-}
-
-int ckpt_record_interrupted(struct ckpt_task *t, int64_t code)
-{
-	bool failed;
-
-	record_call(t->timeline, t, code);
-	failed = t->thread->barrier;
-	t->thread->barrier = false;
-	return failed ? -ENOMEM : 0;
+	ckpt_resume(t, request, sig);
 }
 
 /* Lets t into the kernel for its call. */
@@ -289,6 +167,7 @@ static enum ckpt_verdict at_entry(struct ckpt_timeline *tl, struct ckpt_task *t)
 		ckpt_record_classify(t);
 		ckpt_call_enter(th->call, th->args, &reader, &th->entry);
 		ckpt_direct_note(t, &rec->direct);
+		ckpt_quick_entered(t);
 	}
 	if (th->nr == SYS_exit && ckpt_turns_others_live(t)) {
 		ckpt_turns_exit(t);
@@ -439,7 +318,8 @@ static void end_call(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t resu
 	th->barrier |= tl->sharers.n && ckpt_sharer_any(t);
 	ckpt_sharer_note(t, t->stop.rval);
 	if (!th->barrier)
-		record_call(tl, t, result);
+		ckpt_record_call(tl, t, result);
+	ckpt_quick_left(t);
 	trap_random(tl, t, result);
 	th->struck = th->class == CKPT_CALL_SIGRETURN && ckpt_signal_comes(t);
 	if (th->barrier)
@@ -598,11 +478,20 @@ enum ckpt_verdict ckpt_record_stopped(struct ckpt_task *t)
 {
 	struct ckpt_timeline *tl = t->timeline;
 	enum ckpt_verdict verdict;
+	bool again;
 
-	if (t == tl->live && tl->clock && ckpt_clock_stopped(t))
-		return CKPT_HANDLED; /* it died: told soon */
+	if (t == tl->live && tl->clock) {
+		if (ckpt_quick_stopped(t, &again) || ckpt_clock_stopped(t))
+			return CKPT_HANDLED; /* it died: told soon */
+		if (again) {
+			ckpt_clock_arm(tl);
+			ckpt_resume(t, PTRACE_SYSCALL, 0);
+			return CKPT_HANDLED;
+		}
+	}
 	verdict = t == tl->live ? stopped(tl, t) : ckpt_turns_stopped(t);
 	if (verdict != CKPT_HANDLED && t->thread) {
+		ckpt_quick_off(t);
 		t->thread->let = false;
 		ckpt_signal_release(t, false);
 	}
@@ -786,14 +675,22 @@ void ckpt_record_tick(struct ckpt_timeline *tl)
 	if (!t || !tl->recording)
 		return;
 	ckpt_clock_tick(tl);
-	if (t->state != CKPT_RUNNING || tl->record->due)
+	if (t->state != CKPT_RUNNING)
 		return;
+	if (tl->record->due) {
+		if (tl->record->patient)
+			ckpt_interrupt(t);
+		tl->record->patient = false;
+		return;
+	}
 	if (ckpt_signal_is_late(t))
 		ckpt_interrupt(t);
 	tl->record->preempt = ckpt_now() - tl->turn_began > slice(tl) && ckpt_turns_next(tl);
 	if (!tl->record->preempt && ckpt_now() - tl->last_snap < ckpt_snapshot_spacing(tl))
 		return;
 	tl->record->due = true;
-	if (!t->in_call) /* else at its end */
+	/* At a call's end it is cheaper to come back to. */
+	tl->record->patient = !t->in_call && ckpt_quick_interrupt(tl);
+	if (!t->in_call && !tl->record->patient)
 		ckpt_interrupt(t);
 }

@@ -314,6 +314,11 @@ int ckpt_shared_after_call(struct ckpt_timeline *tl, struct ckpt_task *t, long n
 	return 0;
 }
 
+uint64_t ckpt_shared_bytes(const struct ckpt_timeline *tl)
+{
+	return tl->shared ? tl->shared->bytes : 0;
+}
+
 bool ckpt_shared_at(const struct ckpt_timeline *tl, uint64_t addr)
 {
 	const struct ckpt_shared *s = tl ? tl->shared : NULL;

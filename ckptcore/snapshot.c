@@ -17,6 +17,7 @@
 
 #include "ckptcore/clock.h"
 #include "ckptcore/outside.h"
+#include "ckptcore/quick.h"
 #include "ckptcore/record.h"
 #include "ckptcore/replay.h"
 #include "ckptcore/shared.h"
@@ -136,7 +137,7 @@ int ckpt_copy_prepare(struct ckpt_task *copy, uint64_t *bytes)
 	*bytes = 0;
 	err = make_private(copy, bytes);
 	if (!err)
-		err = ckpt_inject(copy, &res, SYS_mmap, CKPT_PAGE, CKPT_PAGE_SIZE + CKPT_RING_SIZE,
+		err = ckpt_inject(copy, &res, SYS_mmap, CKPT_PAGE, CKPT_OURS_HI - CKPT_PAGE,
 				  PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS,
 				  (uint64_t)-1, 0);
 	if (!err && res < 0)
@@ -281,6 +282,7 @@ int ckpt_snapshot(struct ckpt_timeline *tl, enum ckpt_end before, bool dead, int
 
 	if (!tl->recording)
 		return -EINVAL;
+	ckpt_quick_off(tl->live);
 	if (!dead && !sig && is_current(tl)) {
 		tl->last_snap = start;
 		return 0;

@@ -377,6 +377,7 @@ static void adopt(struct ckpt_task *t)
 	child->syscall_ip = t->syscall_ip;
 	child->int3_after = t->int3_after;
 	child->clock_code = thread || t->stop.event == PTRACE_EVENT_FORK ? t->clock_code : 0;
+	child->near_code = child->clock_code ? t->near_code : 0;
 	child->tsc_trapped = t->tsc_trapped; /* the kernel's inherits, too */
 	child->ops = t->ops;
 	if (thread)
@@ -411,7 +412,7 @@ void ckpt_dispatch(struct ckpt_task *t)
 		memset(t->exec_pages, 0, sizeof(t->exec_pages));
 		t->syscall_ip = 0;
 		t->int3_after = false;
-		t->clock_code = 0;
+		t->clock_code = t->near_code = 0;
 	}
 	t->ops->stopped(t, &t->stop);
 }

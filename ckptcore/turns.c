@@ -9,6 +9,7 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 
+#include "ckptcore/quick.h"
 #include "ckptcore/record.h"
 #include "ckptcore/replay.h"
 #include "ckptcore/signals.h"
@@ -174,8 +175,12 @@ void ckpt_record_kill(struct ckpt_timeline *tl)
 
 void ckpt_record_let_go(struct ckpt_timeline *tl, const struct ckpt_task_ops *ops)
 {
+	struct ckpt_task **tasks;
 	size_t n;
-	struct ckpt_task **tasks = disown(tl, &n);
+
+	if (tl->live)
+		ckpt_quick_off(tl->live);
+	tasks = disown(tl, &n);
 
 	for (size_t i = 0; i < n; i++) {
 		struct ckpt_task *t = tasks[i];

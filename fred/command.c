@@ -115,6 +115,7 @@ static void op_stats(json_object *in, json_object *out)
 	put_number(out, "search runs", s->probes);
 	put_number(out, "transplants", s->transplants);
 	put_number(out, "events", s->events);
+	put_number(out, "quick calls", s->quick);
 	put_number(out, "log memory", ckpt_store_memory());
 	put_number(out, "log disk", ckpt_store_disk());
 	put_number(out, "snapshots kept", F.tl ? F.tl->nsnaps : 0);

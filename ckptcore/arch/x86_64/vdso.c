@@ -14,11 +14,13 @@
 #include <sys/syscall.h>
 
 #include "ckptcore/arch/x86_64/clock_code.h"
+#include "ckptcore/arch/x86_64/quick_code.h"
 #include "ckptcore/arch/x86_64/vdso.h"
 #include "ckptcore/clock.h"
 
 #define INJECT_OFFSET 16 /* in __vdso_getcpu's room: syscall; int3 */
 #define CLOCK_OFFSET 10	 /* in __vdso_clock_gettime's, behind the jump there */
+#define NEAR_OFFSET 16	 /* in __vdso_gettimeofday's */
 #define CLOCK_FUNCTION "__vdso_clock_gettime"
 
 static const struct {
@@ -136,6 +138,17 @@ static uint64_t clock_place(uint64_t base)
 	return at && size >= needed ? base + at + CLOCK_OFFSET : 0;
 }
 
+/* Of its gettimeofday no more than a jump is left. */
+static uint64_t near_place(uint64_t base)
+{
+	size_t size;
+	uint64_t at = symbol_offset("__vdso_gettimeofday", &size);
+
+	return at && size >= NEAR_OFFSET + CKPT_QUICK_SITES * CKPT_QUICK_JUMP ?
+		       base + at + NEAR_OFFSET :
+		       0;
+}
+
 int ckpt_vdso_patch(struct ckpt_task *t, bool clock)
 {
 	uint64_t base = vdso_base(t->tid);
@@ -145,6 +158,7 @@ int ckpt_vdso_patch(struct ckpt_task *t, bool clock)
 	if (!base)
 		return -ENOENT;
 	t->clock_code = clock ? clock_place(base) : 0;
+	t->near_code = t->clock_code ? near_place(base) : 0;
 	if (t->clock_code && (err = ckpt_vdso_clock(t, false)))
 		return err;
 	for (size_t i = 0; i < sizeof(functions) / sizeof(*functions); i++) {

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Position-independent code for the inside of the program, and places to lead there from.
+ * It has no stack: below the program's lies the red zone.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "ckptcore/arch/x86_64/probe_internal.h"
+#include "ckptcore/arch/x86_64/quick_code.h"
+#include "ckptcore/clock.h"
+
+_Static_assert(offsetof(struct ckpt_calls, left) == 0, "");
+_Static_assert(offsetof(struct ckpt_calls, room) == 8, "");
+_Static_assert(offsetof(struct ckpt_calls, at) == 16, "");
+_Static_assert(offsetof(struct ckpt_calls, nr) == 32, "");
+_Static_assert(offsetof(struct ckpt_calls, flags) == 40, "");
+_Static_assert(offsetof(struct ckpt_calls, site) == 48, "");
+_Static_assert(offsetof(struct ckpt_calls, rcx) == 56, "");
+_Static_assert(offsetof(struct ckpt_calls, r11) == 64, "");
+_Static_assert(offsetof(struct ckpt_calls, result) == 72, "");
+_Static_assert(offsetof(struct ckpt_calls, kind) == 80, "");
+_Static_assert(offsetof(struct ckpt_calls, rsi) == 88, "");
+_Static_assert(offsetof(struct ckpt_calls, rdi) == 96, "");
+_Static_assert(offsetof(struct ckpt_calls, back) == 104, "");
+_Static_assert(offsetof(struct ckpt_calls, files) == 232, "");
+_Static_assert(offsetof(struct ckpt_calls, kinds) == 296, "");
+_Static_assert(offsetof(struct ckpt_calls, data) == 808, "");
+_Static_assert(offsetof(struct ckpt_quick_call, output) == 88, "");
+_Static_assert(CKPT_CALLS == 0x7e9000018000 && CKPT_CALLS - CKPT_RING == 0x8000, "as in the code");
+
+/* An entry has saved rax and put the site's number into it. */
+asm(".pushsection .rodata\n"
+    ".intel_syntax noprefix\n"
+    ".globl ckpt_quick_code, ckpt_quick_code_call, ckpt_quick_code_copy\n"
+    ".globl ckpt_quick_code_real, ckpt_quick_code_end\n"
+    "ckpt_quick_code:\n"
+    "	movabs [0x7e9000018000 + 48], rax\n"
+    "	mov rax, rcx\n"
+    "	movabs [0x7e9000018000 + 56], rax\n"
+    "	mov rax, r11\n"
+    "	movabs [0x7e9000018000 + 64], rax\n"
+    "	movabs r11, 0x7e9000018000\n"
+    "	lahf\n"
+    "	seto al\n"
+    "	mov [r11 + 40], rax\n"
+    "	cmp qword ptr [r11], 0\n"
+    "	je 9f\n"
+    "	cmp qword ptr [r11 + 8], 512\n"
+    "	jb 9f\n"
+    "	mov rax, [r11 + 32]\n"
+    "	cmp rax, 512\n"
+    "	jae 9f\n"
+    "	movzx eax, byte ptr [r11 + rax + 296]\n"
+    "	test al, al\n"
+    "	jz 9f\n"
+    "	test al, 1\n" /* CKPT_QUICK_FILE */
+    "	jz 1f\n"
+    "	cmp rdi, 512\n"
+    "	jae 9f\n"
+    "	bt qword ptr [r11 + 232], rdi\n"
+    "	jnc 9f\n"
+    "1:	test al, 2\n" /* CKPT_QUICK_READS */
+    "	jz 2f\n"
+    "	cmp rdx, [r11 + 8]\n"
+    "	ja 9f\n"
+    "2:	mov [r11 + 80], rax\n"
+    "	mov rax, [r11 + 40]\n"
+    "	add al, 0x7f\n"
+    "	sahf\n"
+    "	mov rax, [r11 + 32]\n"
+    "ckpt_quick_code_call:\n"
+    "	syscall\n"
+    "	movabs rcx, 0x7e9000018000\n"
+    "	mov [rcx + 64], r11\n"
+    "	mov [rcx + 72], rax\n"
+    /* The note. */
+    "	mov r11, [rcx + 16]\n"
+    "	lea r11, [rcx + r11 + 808]\n"
+    "	mov [r11 + 64], rax\n"
+    "	mov rax, [rcx + 32]\n"
+    "	mov [r11], rax\n"
+    "	mov rax, [rcx + 48]\n"
+    "	mov [r11 + 8], rax\n"
+    "	mov [r11 + 16], rdi\n"
+    "	mov [r11 + 24], rsi\n"
+    "	mov [r11 + 32], rdx\n"
+    "	mov [r11 + 40], r10\n"
+    "	mov [r11 + 48], r8\n"
+    "	mov [r11 + 56], r9\n"
+    "	mov rax, [rcx - 0x8000 + 8]\n" /* the ring's `at' */
+    "	mov [r11 + 72], rax\n"
+    "	mov qword ptr [r11 + 80], 0\n"
+    "	mov rax, [rcx + 80]\n"
+    "	test al, 2\n"
+    "	jnz 3f\n"
+    "	test al, 4\n" /* CKPT_QUICK_STAT */
+    "	jz 5f\n"
+    "	cmp qword ptr [rcx + 72], 0\n"
+    "	jne 5f\n"
+    "	mov eax, 144\n"
+    "	jmp 4f\n"
+    "3:	mov rax, [rcx + 72]\n"
+    "	test rax, rax\n"
+    "	jle 5f\n"
+    /* rax bytes of output, upwards whatever the direction flag says. */
+    "4:	mov [r11 + 80], rax\n"
+    "	mov [rcx + 88], rsi\n"
+    "	mov [rcx + 96], rdi\n"
+    "	lea rdi, [r11 + 88]\n"
+    "	mov rcx, rax\n"
+    "	cld\n"
+    "ckpt_quick_code_copy:\n"
+    "	rep movsb\n"
+    "	movabs rcx, 0x7e9000018000\n"
+    "	test byte ptr [rcx + 65], 4\n"
+    "	jz 1f\n"
+    "	std\n"
+    "1:	lea rax, [rdi + 7]\n"
+    "	and rax, -8\n"
+    "	mov rsi, [rcx + 88]\n"
+    "	mov rdi, [rcx + 96]\n"
+    "	jmp 6f\n"
+    "5:	lea rax, [r11 + 88]\n"
+    /* rax: the note's end. */
+    "6:	sub rax, rcx\n"
+    "	sub rax, 808\n"
+    "	mov r11, rax\n"
+    "	sub rax, [rcx + 16]\n"
+    "	sub [rcx + 8], rax\n"
+    "	mov [rcx + 16], r11\n"
+    "	dec qword ptr [rcx]\n"
+    "	mov rax, [rcx + 40]\n"
+    "	add al, 0x7f\n"
+    "	sahf\n"
+    "	mov r11, [rcx + 64]\n"
+    "	mov rax, [rcx + 48]\n"
+    "	mov rcx, [rcx + rax * 8 + 104]\n"
+    "	movabs rax, [0x7e9000018000 + 72]\n"
+    "	jmp rcx\n"
+    "9:	mov rax, [r11 + 40]\n"
+    "	add al, 0x7f\n"
+    "	sahf\n"
+    "	mov rax, [r11 + 32]\n"
+    "ckpt_quick_code_real:\n"
+    "	syscall\n" /* a tracer has it go on at its site; without one: */
+    "	movabs [0x7e9000018000 + 72], rax\n"
+    "	movabs rax, [0x7e9000018000 + 48]\n"
+    "	movabs rcx, 0x7e9000018000\n"
+    "	mov rcx, [rcx + rax * 8 + 104]\n"
+    "	movabs rax, [0x7e9000018000 + 72]\n"
+    "	jmp rcx\n"
+    "ckpt_quick_code_end:\n"
+    ".att_syntax\n"
+    ".popsection\n");
+
+void ckpt_quick_entry(uint64_t at, unsigned int site, uint8_t ret[CKPT_QUICK_ENTRY])
+{
+	const uint64_t nr = CKPT_CALLS + offsetof(struct ckpt_calls, nr);
+	const int32_t jump = (int32_t)(CKPT_QUICK_CODE - (at + CKPT_QUICK_ENTRY));
+
+	memcpy(ret, "\x48\xa3", 2); /* movabs [nr], rax */
+	memcpy(ret + 2, &nr, 8);
+	ret[10] = 0xb8; /* mov eax, site */
+	memcpy(ret + 11, &site, 4);
+	ret[15] = 0xe9; /* jmp */
+	memcpy(ret + 16, &jump, 4);
+}
+
+void ckpt_quick_jump(uint64_t to, uint8_t ret[CKPT_QUICK_JUMP])
+{
+	memcpy(ret, "\xff\x25\0\0\0\0", 6); /* jmp [rip] */
+	memcpy(ret + 6, &to, 8);
+}
+
+/* -------------------------------------------------------------------- the pad */
+
+#define REACH 129 /* from the site: of a short jump */
+#define LONGEST 15
+#define ALIGNMENT 16
+#define MOST_CODE (64u << 20)
+
+static bool is_padding(const cs_insn *in)
+{
+	return in->id == X86_INS_NOP || in->id == X86_INS_INT3 ||
+	       (in->size == 2 && !memcmp(in->bytes, "\x66\x90", 2));
+}
+
+static bool leaves(const cs_insn *in)
+{
+	return in->id == X86_INS_RET || in->id == X86_INS_JMP;
+}
+
+/* The first padding that is long enough, in len bytes of code from the site; 0: none. */
+static size_t find_padding(const uint8_t *code, size_t len, uint64_t site)
+{
+	const uint8_t *p = code + 2;
+	size_t left = len - 2, begin = 0, end;
+	uint64_t addr = site + 2;
+	bool left_behind = false; /* the instruction before doesn't lead here */
+	cs_insn *in;
+	csh cs;
+
+	if (!probe_insn_capstone(&cs, &in))
+		return 0;
+	while (cs_disasm_iter(cs, &p, &left, &addr, in)) {
+		end = (size_t)(addr - site);
+		if (!is_padding(in)) {
+			begin = 0;
+			left_behind = leaves(in);
+			if (end > REACH)
+				break;
+			continue;
+		}
+		if (!left_behind)
+			continue;
+		if (!begin)
+			begin = end - in->size;
+		if (begin > REACH)
+			break;
+		if (addr % ALIGNMENT == 0 && end - begin >= CKPT_QUICK_PAD)
+			return begin;
+	}
+	return 0;
+}
+
+/* Whether bytes that may be a jump, wherever it would begin, lead into [lo, hi). */
+static bool is_target(const uint8_t *code, size_t len, uint64_t at, uint64_t lo, uint64_t hi)
+{
+	for (size_t i = 0; i + 6 <= len; i++) {
+		uint8_t b = code[i];
+		uint64_t to;
+		int32_t far;
+
+		if (b == 0xe8 || b == 0xe9 || (b == 0x0f && (code[i + 1] & 0xf0) == 0x80)) {
+			size_t n = b == 0x0f ? 2 : 1;
+
+			memcpy(&far, code + i + n, 4);
+			to = at + i + n + 4 + (uint64_t)(int64_t)far;
+		} else if (b == 0xeb || (b & 0xf0) == 0x70 || (b & 0xfc) == 0xe0) {
+			to = at + i + 2 + (uint64_t)(int64_t)(int8_t)code[i + 1];
+		} else {
+			continue;
+		}
+		if (to >= lo && to < hi)
+			return true;
+	}
+	return false;
+}
+
+uint64_t ckpt_quick_pad(struct ckpt_task *t, uint64_t site)
+{
+	uint8_t near[REACH + LONGEST + ALIGNMENT], *code = NULL;
+	const struct ckpt_map *m = NULL;
+	struct ckpt_map *maps;
+	uint64_t pad = 0;
+	size_t n, at;
+
+	if (ckpt_read(t, site, near, sizeof(near)) || memcmp(near, "\x0f\x05", 2))
+		return 0;
+	at = find_padding(near, sizeof(near), site);
+	if (!at || ckpt_maps(t->tgid, &maps, &n))
+		return 0;
+	for (size_t i = 0; i < n; i++)
+		if (site >= maps[i].lo && site < maps[i].hi)
+			m = &maps[i];
+	if (m && m->x && !m->w && !m->shared && m->inode && m->hi - m->lo <= MOST_CODE &&
+	    site + sizeof(near) <= m->hi)
+		code = malloc(m->hi - m->lo);
+	if (code && !ckpt_read(t, m->lo, code, m->hi - m->lo) &&
+	    !is_target(code, m->hi - m->lo, m->lo, site + at, site + at + CKPT_QUICK_PAD) &&
+	    !is_target(code, m->hi - m->lo, m->lo, site + 1, site + 2))
+		pad = site + at;
+	free(code);
+	free(maps);
+	return pad;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef CKPT_QUICK_CODE_H
+#define CKPT_QUICK_CODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ckptcore/ckptcore.h"
+
+/*
+ * The code for the inside of the program that makes its quick calls, see ckptcore/quick.h. It
+ * is copied to CKPT_QUICK_CODE, and one entry behind it for each site: there a site's number is
+ * loaded, and the common part jumped to. No register and no flag is other than before
+ * at `call' and `real', but for rcx and r11, which a system call loses anyway; what they were
+ * is in struct ckpt_calls.
+ */
+extern const uint8_t ckpt_quick_code[]; /* the common part */
+extern const uint8_t ckpt_quick_code_call[]; /* a syscall that makes no stop */
+extern const uint8_t ckpt_quick_code_copy[]; /* a rep movsb into our memory */
+extern const uint8_t ckpt_quick_code_real[]; /* a syscall that makes stops */
+extern const uint8_t ckpt_quick_code_end[];
+
+/* Which of a call's arguments the code looks at. */
+enum ckpt_quick_kind {
+	CKPT_QUICK_NOT = 0,
+	CKPT_QUICK_PLAIN = 1 << 3, /* nothing */
+	CKPT_QUICK_FILE = 1 << 0,  /* the first is a descriptor, of one of `files' */
+	CKPT_QUICK_READS = 1 << 1, /* it fills as much of the second as its result says, the third at most */
+	CKPT_QUICK_STAT = 1 << 2,  /* it fills a struct stat, the second */
+};
+#define CKPT_QUICK_STAT_SIZE 144
+
+#define CKPT_QUICK_SITES 16
+#define CKPT_QUICK_NUMBERS 512 /* calls, and descriptors, below that */
+
+/* What the code notes of a call; the output follows, and fills words. */
+struct ckpt_quick_call {
+	uint64_t nr, site, args[6];
+	int64_t result;
+	uint64_t clock; /* so many values of the ring came before, see clock.h */
+	uint64_t len;	/* of the output, in bytes */
+	uint8_t output[];
+};
+
+/* Memory that the live process shares with us. The code knows where these are. */
+struct ckpt_calls {
+	uint64_t left;	   /* so many calls may be quick */
+	uint64_t room;	   /* so many bytes of output have room */
+	uint64_t at;	   /* where the next call is noted, in data */
+	uint64_t selector; /* its first byte is the kernel's, see prctl(2) */
+	uint64_t nr, flags, site, rcx, r11, result, kind, rsi, rdi; /* the code's own */
+	uint64_t back[CKPT_QUICK_SITES];			    /* where the sites go on */
+	uint64_t files[CKPT_QUICK_NUMBERS / 64];		    /* bits */
+	uint8_t kinds[CKPT_QUICK_NUMBERS];
+	uint8_t data[];
+};
+
+/* An entry and the bytes of a jump to it, which reaches everywhere. */
+#define CKPT_QUICK_ENTRY 20
+void ckpt_quick_entry(uint64_t at, unsigned int site, uint8_t ret[CKPT_QUICK_ENTRY]);
+#define CKPT_QUICK_JUMP 14
+void ckpt_quick_jump(uint64_t to, uint8_t ret[CKPT_QUICK_JUMP]);
+
+/*
+ * Finds a place for a near jump (CKPT_QUICK_PAD bytes) that a short one at t's syscall
+ * instruction reaches: padding between functions to which nothing in its mapping jumps.
+ * 0: there is none, or the code can't be changed.
+ */
+#define CKPT_QUICK_PAD 5
+uint64_t ckpt_quick_pad(struct ckpt_task *t, uint64_t site);
+
+#endif

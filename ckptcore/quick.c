@@ -1,0 +1,600 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <linux/magic.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/user.h>
+#include <sys/vfs.h>
+
+#include "ckptcore/arch/x86_64/quick_code.h"
+#include "ckptcore/arch/x86_64/vdso.h"
+#include "ckptcore/clock.h"
+#include "ckptcore/inject.h"
+#include "ckptcore/outside.h"
+#include "ckptcore/quick.h"
+#include "ckptcore/record.h"
+#include "ckptcore/shared.h"
+#include "ckptcore/turns.h"
+
+#ifndef SYS_USER_DISPATCH
+#define SYS_USER_DISPATCH 2 /* si_code */
+#endif
+#ifndef PR_SET_SYSCALL_USER_DISPATCH
+#define PR_SET_SYSCALL_USER_DISPATCH 59
+#define PR_SYS_DISPATCH_OFF 0
+#define PR_SYS_DISPATCH_ON 1
+#endif
+#define ALLOW 0 /* the selector */
+#define BLOCK 1
+
+#define WINDOW 64     /* calls: after so many, */
+#define WORTH 40      /* of which so many could have been quick, they will be; and as long */
+#define WORTH_STILL 64 /* as there are so many quick ones to WINDOW others */
+#define MET 8	      /* a site from which so many came is one to change */
+#define MOST_STEPS 200
+#define DATA_SIZE (CKPT_CALLS_SIZE - sizeof(struct ckpt_calls))
+#define ROOM (DATA_SIZE - 2 * sizeof(struct ckpt_quick_call))
+#define MOST_CALLS 256 /* between two stops */
+
+/* A syscall instruction from which quick calls come. */
+struct site {
+	uint64_t ip, pad;
+	uint8_t was[CKPT_QUICK_PAD]; /* at the pad */
+	unsigned int met;
+	bool refused, in;
+};
+
+struct ckpt_quick {
+	struct site sites[CKPT_QUICK_SITES];
+	size_t n;
+	bool ready;	/* the code is there */
+	bool impossible;
+	bool on;	/* whenever it runs freely */
+	bool in;	/* now: jumps are in its code */
+	bool files_known;
+	bool ignored;	/* SIGSYS is, which wouldn't stay so */
+	bool ignored_known;
+	unsigned int seen, good;   /* of the present window */
+	unsigned int others, done; /* likewise, while on */
+	dev_t devs[8];		   /* file systems whose files don't make anybody wait ... */
+	bool plain[8];		   /* ... or not */
+	size_t ndevs;
+};
+
+/* What may be quick. */
+static const struct {
+	short nr;
+	uint8_t kind;
+} kinds[] = {
+	{ SYS_read, CKPT_QUICK_FILE | CKPT_QUICK_READS },
+	{ SYS_pread64, CKPT_QUICK_FILE | CKPT_QUICK_READS },
+	{ SYS_write, CKPT_QUICK_FILE },
+	{ SYS_pwrite64, CKPT_QUICK_FILE },
+	{ SYS_lseek, CKPT_QUICK_FILE },
+	{ SYS_fstat, CKPT_QUICK_FILE | CKPT_QUICK_STAT },
+	{ SYS_getpid, CKPT_QUICK_PLAIN },
+	{ SYS_gettid, CKPT_QUICK_PLAIN },
+	{ SYS_getppid, CKPT_QUICK_PLAIN },
+	{ SYS_getpgrp, CKPT_QUICK_PLAIN },
+	{ SYS_getuid, CKPT_QUICK_PLAIN },
+	{ SYS_geteuid, CKPT_QUICK_PLAIN },
+	{ SYS_getgid, CKPT_QUICK_PLAIN },
+	{ SYS_getegid, CKPT_QUICK_PLAIN },
+};
+
+static uint8_t kind_of(long nr)
+{
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+		if (kinds[i].nr == nr)
+			return kinds[i].kind;
+	return CKPT_QUICK_NOT;
+}
+
+static uint64_t address_of(const uint8_t *label)
+{
+	return CKPT_QUICK_CODE + (uint64_t)(label - ckpt_quick_code);
+}
+
+#define CODE_LEN ((size_t)(ckpt_quick_code_end - ckpt_quick_code))
+
+/* ---------------------------------------------------------------------- files */
+
+/* Whether nobody has to wait for a file system's files, but for a disk. */
+static bool is_plain(struct ckpt_quick *q, pid_t pid, const struct ckpt_file *f)
+{
+	static const unsigned int known[] = { EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC,
+					      BTRFS_SUPER_MAGIC, TMPFS_MAGIC,
+					      RAMFS_MAGIC, OVERLAYFS_SUPER_MAGIC,
+					      F2FS_SUPER_MAGIC };
+	struct statfs s;
+	char path[48];
+	size_t i = 0;
+
+	while (i < q->ndevs && q->devs[i] != f->dev)
+		i++;
+	if (i < q->ndevs)
+		return q->plain[i];
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, f->fd);
+	if (statfs(path, &s))
+		return false;
+	if (q->ndevs == sizeof(q->devs) / sizeof(*q->devs))
+		i = q->ndevs = 0;
+	q->devs[i] = f->dev;
+	q->plain[i] = false;
+	for (size_t k = 0; k < sizeof(known) / sizeof(*known); k++)
+		q->plain[i] |= (unsigned int)s.f_type == known[k];
+	q->ndevs++;
+	return q->plain[i];
+}
+
+/* Where appending leads to has to be asked behind each call. */
+static bool is_quick(struct ckpt_quick *q, pid_t pid, const struct ckpt_file *f)
+{
+	if (S_ISCHR(f->mode)) {
+		char path[48];
+		struct stat st;
+
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, f->fd);
+		return !stat(path, &st) && S_ISCHR(st.st_mode) && major(st.st_rdev) == 1 &&
+		       (minor(st.st_rdev) == 3 || minor(st.st_rdev) == 5 ||
+			minor(st.st_rdev) == 9); /* null, zero, urandom */
+	}
+	return S_ISREG(f->mode) && !(f->flags & (O_APPEND | O_DIRECT)) && is_plain(q, pid, f);
+}
+
+static void know_files(struct ckpt_timeline *tl, struct ckpt_calls *calls)
+{
+	const struct ckpt_outside *o = tl->outside;
+	struct ckpt_quick *q = tl->quick;
+
+	memset(calls->files, 0, sizeof(calls->files));
+	for (size_t i = 0; o && i < o->n; i++)
+		if (o->files[i].fd < CKPT_QUICK_NUMBERS &&
+		    is_quick(q, tl->live->tgid, &o->files[i]))
+			calls->files[o->files[i].fd / 64] |= 1ull << o->files[i].fd % 64;
+	q->files_known = true;
+}
+
+static bool has_file(const struct ckpt_calls *calls, uint64_t fd)
+{
+	return fd < CKPT_QUICK_NUMBERS && calls->files[fd / 64] >> fd % 64 & 1;
+}
+
+/* ------------------------------------------------------------- the code, sites */
+
+/* The code, and of the kernel that it lets no other pass. */
+static int prepare(struct ckpt_task *t, struct ckpt_calls *calls)
+{
+	const size_t len = (CODE_LEN + 15) & ~15ul;
+	uint8_t code[CKPT_QUICK_CODE_SIZE] = { 0 };
+	long res;
+	int err;
+
+	_Static_assert(CKPT_QUICK_CODE_SIZE >= 2048, "for the code and its entries");
+	memcpy(code, ckpt_quick_code, CODE_LEN);
+	for (unsigned int i = 0; i < CKPT_QUICK_SITES; i++)
+		ckpt_quick_entry(CKPT_QUICK_CODE + len + i * CKPT_QUICK_ENTRY, i,
+				 code + len + i * CKPT_QUICK_ENTRY);
+	err = ckpt_inject(t, &res, SYS_mmap, CKPT_QUICK_CODE, sizeof(code), PROT_READ | PROT_EXEC,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, (uint64_t)-1, 0);
+	if (!err && res < 0)
+		err = (int)res;
+	if (!err)
+		err = ckpt_write(t, CKPT_QUICK_CODE, code, sizeof(code));
+	for (unsigned int i = 0; !err && i < CKPT_QUICK_SITES; i++) {
+		uint8_t jump[CKPT_QUICK_JUMP];
+
+		ckpt_quick_jump(CKPT_QUICK_CODE + len + i * CKPT_QUICK_ENTRY, jump);
+		err = ckpt_write(t, t->near_code + i * CKPT_QUICK_JUMP, jump, sizeof(jump));
+	}
+	calls->selector = ALLOW;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+		calls->kinds[kinds[i].nr] = kinds[i].kind;
+	if (!err)
+		err = ckpt_inject(t, &res, SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH,
+				  PR_SYS_DISPATCH_ON, address_of(ckpt_quick_code_call) + 2, 1,
+				  CKPT_CALLS + offsetof(struct ckpt_calls, selector), 0);
+	return err ? err : (int)res;
+}
+
+static struct site *find_site(struct ckpt_quick *q, uint64_t ip)
+{
+	for (size_t i = 0; i < q->n; i++)
+		if (q->sites[i].ip == ip)
+			return &q->sites[i];
+	if (q->n == CKPT_QUICK_SITES)
+		return NULL;
+	q->sites[q->n] = (struct site){ .ip = ip };
+	return &q->sites[q->n++];
+}
+
+/* Whether calls may come from here without a stop. */
+static bool is_good(struct ckpt_task *t, uint64_t ip)
+{
+	struct ckpt_quick *q = t->timeline->quick;
+	struct site *s = find_site(q, ip);
+	int64_t far;
+
+	if (!s || s->refused)
+		return false;
+	if (s->pad || ++s->met < MET)
+		return true;
+	s->pad = ckpt_quick_pad(t, ip);
+	far = (int64_t)(t->near_code - s->pad);
+	s->refused = !s->pad || far != (int32_t)far ||
+		     ckpt_read(t, s->pad, s->was, sizeof(s->was));
+	return !s->refused;
+}
+
+static int put_in(struct ckpt_task *t, struct ckpt_calls *calls, size_t i)
+{
+	struct site *s = &t->timeline->quick->sites[i];
+	const int32_t far = (int32_t)(t->near_code + i * CKPT_QUICK_JUMP - (s->pad + 5));
+	const uint8_t near[2] = { 0xeb, (uint8_t)(s->pad - (s->ip + 2)) };
+	uint8_t now[2], pad[CKPT_QUICK_PAD];
+
+	if (ckpt_read(t, s->ip, now, 2) || ckpt_read(t, s->pad, pad, sizeof(pad)))
+		return -EFAULT;
+	if (memcmp(now, "\x0f\x05", 2) || memcmp(pad, s->was, sizeof(pad)))
+		return 0; /* a breakpoint, or other code by now */
+	pad[0] = 0xe9;
+	memcpy(pad + 1, &far, 4);
+	calls->back[i] = s->ip + 2;
+	s->in = true;
+	return ckpt_write(t, s->pad, pad, sizeof(pad)) ? -EFAULT : ckpt_write(t, s->ip, near, 2);
+}
+
+static int take_out(struct ckpt_task *t, struct site *s)
+{
+	int err = ckpt_write(t, s->ip, "\x0f\x05", 2);
+	int err2 = ckpt_write(t, s->pad, s->was, sizeof(s->was));
+
+	s->in = false;
+	return err ? err : err2;
+}
+
+void ckpt_quick_off(struct ckpt_task *t)
+{
+	struct ckpt_quick *q = t->timeline ? t->timeline->quick : NULL;
+	struct ckpt_calls *calls =
+		q && t == t->timeline->live ? ckpt_clock_calls(t->timeline) : NULL;
+
+	if (calls) {
+		calls->left = 0;
+		calls->selector = ALLOW;
+	}
+	/* Without a tracer's help, too, the code makes the program's calls. */
+	if (!q || !q->in || t != t->timeline->live || t->state == CKPT_RUNNING ||
+	    t->state == CKPT_DEAD)
+		return;
+	q->in = false;
+	for (size_t i = 0; i < q->n; i++)
+		if (q->sites[i].in && take_out(t, &q->sites[i]))
+			q->sites[i].refused = true; /* unmapped meanwhile, or it died */
+}
+
+void ckpt_quick_leave(struct ckpt_task *t)
+{
+	struct ckpt_quick *q = t->timeline->quick;
+	long res;
+
+	ckpt_quick_off(t);
+	if (q && q->ready &&
+	    ckpt_inject(t, &res, SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_OFF, 0, 0,
+			0, 0))
+		return; /* it died */
+}
+
+void ckpt_quick_destroy(struct ckpt_timeline *tl)
+{
+	free(tl->quick);
+	tl->quick = NULL;
+}
+
+/* ------------------------------------------------------------- when it is worth it */
+
+/* Calls after which sites may be gone, or others than we think. */
+static bool changes_code(const struct ckpt_quick *q, const struct ckpt_thread *th)
+{
+	if (th->nr != SYS_munmap && th->nr != SYS_mremap && th->nr != SYS_mprotect &&
+	    !(th->nr == SYS_mmap && th->args[3] & MAP_FIXED))
+		return false;
+	for (size_t i = 0; i < q->n; i++)
+		if (q->sites[i].ip - th->args[0] < th->args[1])
+			return true;
+	return false;
+}
+
+/* The program does by itself what we do with it, or filters calls. */
+static bool filters(const struct ckpt_thread *th)
+{
+	return th->nr == SYS_seccomp ||
+	       (th->nr == SYS_prctl &&
+		(th->args[0] == PR_SET_SYSCALL_USER_DISPATCH || th->args[0] == PR_SET_SECCOMP));
+}
+
+static void count(struct ckpt_quick *q, bool good)
+{
+	q->good += good;
+	if (++q->seen < WINDOW)
+		return;
+	q->on = q->good >= WORTH;
+	q->seen = q->good = q->others = q->done = 0;
+}
+
+void ckpt_quick_entered(struct ckpt_task *t)
+{
+	struct ckpt_timeline *tl = t->timeline;
+	struct ckpt_calls *calls = ckpt_clock_calls(tl);
+	struct ckpt_thread *th = t->thread;
+	struct ckpt_quick *q = tl->quick;
+	uint8_t kind;
+
+	if (!calls)
+		return;
+	if (!q) {
+		q = tl->quick = calloc(1, sizeof(*q));
+		if (!q)
+			return;
+		q->impossible = !t->near_code;
+	}
+	if (q->impossible)
+		return;
+	kind = kind_of(th->nr);
+	if (kind & CKPT_QUICK_FILE && !q->files_known)
+		know_files(tl, calls);
+	if (th->class != CKPT_CALL_ANSWER)
+		ckpt_quick_off(t);
+	if (changes_code(q, th))
+		q->n = 0;
+	if (filters(th)) {
+		ckpt_quick_leave(t);
+		q->impossible = true;
+		return;
+	}
+	if (th->nr == SYS_rt_sigaction && th->args[0] == SIGSYS)
+		q->ignored_known = false;
+	if (kind & CKPT_QUICK_FILE && !has_file(calls, th->args[0]))
+		kind = CKPT_QUICK_NOT;
+	if (kind && !is_good(t, t->stop.ip - 2))
+		kind = CKPT_QUICK_NOT;
+	if (!q->on)
+		count(q, kind);
+}
+
+void ckpt_quick_left(struct ckpt_task *t)
+{
+	struct ckpt_quick *q = t->timeline->quick;
+
+	if (q && !kind_of(t->thread->nr))
+		q->files_known = false;
+}
+
+/* Whether the kernel may send t SIGSYS without a trace. */
+static bool takes_sigsys(struct ckpt_task *t, struct ckpt_quick *q)
+{
+	uint64_t mask;
+
+	if (!q->ignored_known)
+		q->ignored = ckpt_proc_number(t->tid, "status", "SigIgn", 16) >> (SIGSYS - 1) & 1;
+	q->ignored_known = true;
+	return !q->ignored && ptrace(PTRACE_GETSIGMASK, t->tid, 8, &mask) == 0 &&
+	       !(mask >> (SIGSYS - 1) & 1);
+}
+
+bool ckpt_quick_arm(struct ckpt_task *t)
+{
+	struct ckpt_timeline *tl = t->timeline;
+	struct ckpt_calls *calls = ckpt_clock_calls(tl);
+	struct ckpt_thread *th = t->thread;
+	struct ckpt_quick *q = tl->quick;
+
+	if (!q || !q->on || !calls || q->impossible || tl->nthreads > 1 || t->in_call ||
+	    th->request != PTRACE_CONT || th->delayed || th->resent || tl->sharers.n ||
+	    tl->self.seen || ckpt_shared_bytes(tl) || !takes_sigsys(t, q) ||
+	    (!q->in && ptrace(PTRACE_PEEKUSER, t->tid, offsetof(struct user, u_debugreg[7]), 0L)))
+		return false;
+	if (!q->ready) {
+		if (t->state != CKPT_EXIT)
+			return false;
+		q->ready = !prepare(t, calls);
+		q->impossible = !q->ready;
+		if (q->impossible)
+			return false;
+	}
+	if (!q->files_known)
+		know_files(tl, calls);
+	for (size_t i = 0; i < q->n; i++)
+		if (q->sites[i].pad && !q->sites[i].refused && !q->sites[i].in &&
+		    put_in(t, calls, i))
+			q->sites[i].refused = true;
+	q->in = true;
+	calls->at = 0;
+	calls->room = ROOM;
+	calls->left = MOST_CALLS;
+	calls->selector = BLOCK;
+	return true;
+}
+
+bool ckpt_quick_interrupt(struct ckpt_timeline *tl)
+{
+	struct ckpt_calls *calls = tl->quick ? ckpt_clock_calls(tl) : NULL;
+
+	if (!calls || !calls->left)
+		return false;
+	calls->left = 0;
+	return true;
+}
+
+/* ------------------------------------------------------------------------ stops */
+
+static bool is_amid(const struct ckpt_task *t, uint64_t rip)
+{
+	const struct ckpt_quick *q = t->timeline->quick;
+
+	if (rip - CKPT_QUICK_CODE < CKPT_QUICK_CODE_SIZE ||
+	    rip - t->near_code < CKPT_QUICK_SITES * CKPT_QUICK_JUMP)
+		return true;
+	for (size_t i = 0; i < q->n; i++)
+		if (q->sites[i].in && rip - q->sites[i].pad < CKPT_QUICK_PAD)
+			return true;
+	return false;
+}
+
+/* Where a call would be made. */
+static bool is_before(uint64_t rip)
+{
+	return rip == address_of(ckpt_quick_code_call) || rip == address_of(ckpt_quick_code_real);
+}
+
+/* t stands at the copying, which would be a step a byte. */
+static void copy(struct ckpt_task *t)
+{
+	struct user_regs_struct *r = ckpt_regs(t);
+	uint8_t *calls = (uint8_t *)ckpt_clock_calls(t->timeline);
+	uint64_t to = r->rdi - CKPT_CALLS;
+
+	if (!calls || to > CKPT_CALLS_SIZE || r->rcx > CKPT_CALLS_SIZE - to ||
+	    ckpt_read(t, r->rsi, calls + to, r->rcx))
+		return;
+	r->rdi += r->rcx;
+	r->rsi += r->rcx;
+	r->rcx = 0;
+	ckpt_regs_dirty(t);
+}
+
+static bool goes_on(struct ckpt_task *t)
+{
+	uint64_t rip = ckpt_regs(t)->rip;
+
+	if (rip == address_of(ckpt_quick_code_copy))
+		copy(t);
+	return is_amid(t, rip) && !is_before(rip);
+}
+
+/* t has been about to make a call from our code, or comes from one that the kernel didn't
+ * make: it is at its site. */
+static void go_back(struct ckpt_task *t, const struct ckpt_calls *calls)
+{
+	struct user_regs_struct *r = ckpt_regs(t);
+
+	r->rip = calls->back[calls->site % CKPT_QUICK_SITES] - 2;
+	r->rax = calls->nr;
+	r->rcx = calls->rcx;
+	r->r11 = calls->r11;
+	r->orig_rax = (uint64_t)-1;
+	ckpt_regs_dirty(t);
+}
+
+/* t is in the kernel by our code's real call: as if by its site's. */
+static void pretend(struct ckpt_task *t, const struct ckpt_calls *calls)
+{
+	struct user_regs_struct *r = ckpt_regs(t);
+
+	r->rip = r->rcx = calls->back[calls->site % CKPT_QUICK_SITES];
+	t->stop.ip = r->rip;
+	ckpt_regs_dirty(t);
+}
+
+/* The notes become events. -EFAULT: they aren't the code's. */
+static int drain(struct ckpt_task *t, struct ckpt_calls *calls)
+{
+	struct ckpt_timeline *tl = t->timeline;
+	struct ckpt_quick *q = tl->quick;
+	uint64_t end = calls->at;
+	int err = 0;
+
+	calls->at = 0;
+	if (end > DATA_SIZE)
+		return -EFAULT;
+	for (uint64_t at = 0; !err && at < end;) {
+		const struct ckpt_quick_call *c = (const void *)(calls->data + at);
+
+		if (end - at < sizeof(*c) || c->len > end - at - sizeof(*c) ||
+		    c->site >= CKPT_QUICK_SITES || !kind_of((long)c->nr))
+			return -EFAULT;
+		err = ckpt_clock_log(tl, c->clock);
+		if (!err)
+			err = ckpt_record_quick(t, c, calls->back[c->site]);
+		at += sizeof(*c) + ((c->len + 7) & ~7ull);
+		q->done++;
+		ckpt_stats.quick++;
+	}
+	return err;
+}
+
+/* A call that isn't quick was refused by the kernel. */
+static bool was_refused(struct ckpt_task *t)
+{
+	siginfo_t si;
+
+	return t->state == CKPT_SIGNAL && t->stop.sig == SIGSYS &&
+	       !ptrace(PTRACE_GETSIGINFO, t->tid, 0, &si) && si.si_code == SYS_USER_DISPATCH;
+}
+
+static void count_other(struct ckpt_quick *q)
+{
+	if (++q->others < WINDOW)
+		return;
+	q->on = q->done >= WORTH_STILL;
+	q->others = q->done = 0;
+}
+
+int ckpt_quick_stopped(struct ckpt_task *t, bool *again)
+{
+	struct ckpt_quick *q = t->timeline->quick;
+	struct ckpt_calls *calls = ckpt_clock_calls(t->timeline);
+	const uint64_t real = address_of(ckpt_quick_code_real) + 2;
+	struct user_regs_struct *r;
+	int err = 0, failed;
+
+	*again = false;
+	if (!q || !q->ready || !calls || t->state == CKPT_DEAD)
+		return 0;
+	calls->left = 0;
+	*again = calls->selector == BLOCK && was_refused(t);
+	calls->selector = ALLOW;
+	if (t->state == CKPT_ENTRY || t->state == CKPT_EXIT || t->state == CKPT_SECCOMP) {
+		if (t->stop.ip == real)
+			pretend(t, calls);
+	} else {
+		r = ckpt_regs(t);
+		if (*again && r->rip == real) {
+			go_back(t, calls);
+		} else if (*again) {
+			r->rip -= 2;
+			r->orig_rax = (uint64_t)-1;
+			ckpt_regs_dirty(t);
+		} else if (r->rip == address_of(ckpt_quick_code_call) + 2 &&
+			   ckpt_interrupted((int64_t)r->rax)) {
+			go_back(t, calls);
+		} else if (is_amid(t, r->rip)) {
+			err = ckpt_step_while(t, goes_on, MOST_STEPS);
+			if (err)
+				return err;
+			r = ckpt_regs(t);
+			if (is_before(r->rip))
+				go_back(t, calls);
+			else if (r->r11 & 0x100)
+				ckpt_hide_trap_in_r11(t);
+		}
+	}
+	failed = drain(t, calls);
+	if (failed)
+		ckpt_ring_failed(t->timeline, failed);
+	if (*again)
+		count_other(q);
+	if (!q->on)
+		ckpt_quick_off(t);
+	return 0;
+}

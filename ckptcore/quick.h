@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Quick calls: those that can't sleep, and of which nothing is to be known but their result and
+ * a small output, make no stop while the program runs freely. The `syscall' instructions from which
+ * many of them come (sites) become jumps, by way of some padding, to code of ours in the
+ * program (arch/x86_64/quick_code.c), which makes the call, and notes it in
+ * memory that is shared with us. At the next stop that becomes events, as if each had been
+ * seen.
+ *
+ * The kernel lets only that code's calls through (syscall user dispatch, see
+ * prctl(2)); all others raise SIGSYS, and are made again with their stops. That costs
+ * a stop more, so sites are used only while most calls come from them.
+ *
+ * The code is the program's own again whenever somebody may look: at each stop that the
+ * debugger hears of, in every copy, in children. So puppets know nothing of quick
+ * calls. A stop amid our code is brought to before the call or behind it.
+ */
+#ifndef CKPT_QUICK_H
+#define CKPT_QUICK_H
+
+#include "ckptcore/internal.h"
+
+/* t, whose turn it is, is at the entry of a call, th->nr and so on. Before anything else is
+ * done with it. */
+void ckpt_quick_entered(struct ckpt_task *t);
+/* It has ended, and is recorded. */
+void ckpt_quick_left(struct ckpt_task *t);
+/* t is to run freely from where it stands: whether calls may be quick. Then it must go on
+ * by PTRACE_CONT. */
+bool ckpt_quick_arm(struct ckpt_task *t) __must_check;
+/*
+ * t has stopped. Brings it out of our code, and logs the quick calls that it has made.
+ * *again: it stands before a call that isn't quick, whose stops are to come: nobody
+ * else needs to know. -ESRCH: it died.
+ */
+int ckpt_quick_stopped(struct ckpt_task *t, bool *again) __must_check;
+/* The clock wants t to stop: it does at its next call. False: it makes none of those. */
+bool ckpt_quick_interrupt(struct ckpt_timeline *tl) __must_check;
+/* Takes our jumps out of t's code; it is stopped, or about to be let go. */
+void ckpt_quick_off(struct ckpt_task *t);
+/* The memory that t shares with us is going to be unmapped. */
+void ckpt_quick_leave(struct ckpt_task *t);
+void ckpt_quick_destroy(struct ckpt_timeline *tl);
+
+#endif

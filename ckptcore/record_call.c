@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What is recorded of a call. */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <linux/sched.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "ckptcore/clock.h"
+#include "ckptcore/outside.h"
+#include "ckptcore/record.h"
+#include "ckptcore/shared.h"
+#include "ckptcore/turns.h"
+
+static int read_task(void *ctx, uint64_t addr, void *buf, size_t len)
+{
+	return ckpt_read(ctx, addr, buf, len);
+}
+
+struct ckpt_call_reader ckpt_reader(struct ckpt_task *t)
+{
+	return (struct ckpt_call_reader){ read_task, t };
+}
+
+uint64_t ckpt_clone_flags(struct ckpt_task *t, long nr, const uint64_t args[6])
+{
+	uint64_t flags;
+
+	if (nr == SYS_fork)
+		return SIGCHLD;
+	if (nr == SYS_vfork)
+		return CLONE_VM | CLONE_VFORK;
+	if (nr == SYS_clone3)
+		return ckpt_read(t, args[0], &flags, 8) ? CLONE_VM : flags;
+	return args[0];
+}
+
+/* Sets what kind of event the call at entry will be. */
+void ckpt_record_classify(struct ckpt_task *t)
+{
+	struct ckpt_thread *th = t->thread;
+	uint64_t flags;
+
+	th->barrier = th->class == CKPT_CALL_BARRIER || th->class == CKPT_CALL_EXEC;
+	th->births = false;
+	if (th->class == CKPT_CALL_FORK) {
+		flags = ckpt_clone_flags(t, th->nr, th->args);
+		th->births = flags & CLONE_THREAD;
+		if (!th->births && (flags & (CLONE_VM | CLONE_VFORK)) != (CLONE_VM | CLONE_VFORK) &&
+		    (flags & (CLONE_VM | CLONE_UNTRACED) || (flags & CSIGNAL) != SIGCHLD))
+			ckpt_clock_stop(t->timeline);
+		th->barrier = flags & (CLONE_PIDFD | CLONE_UNTRACED) ||
+			      (!th->births && flags & (CLONE_VM | CLONE_PARENT_SETTID));
+	}
+	/* fork would leave holes in our copies. */
+	if (th->nr == SYS_madvise &&
+	    (th->args[2] == MADV_DONTFORK || th->args[2] == MADV_WIPEONFORK))
+		th->class = CKPT_CALL_REFUSE;
+}
+
+/* Appends what the kernel wrote in t's call to the newest event. */
+static int add_outputs(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t result)
+{
+	static struct ckpt_range out[CKPT_CALL_MAX_RANGES];
+	struct ckpt_thread *th = t->thread;
+	struct ckpt_call_reader reader = ckpt_reader(t);
+	size_t n = 0;
+	int err;
+
+	/* A puppet's own mask need not be that of then: a trap of the debugger's has
+	 * unblocked SIGTRAP, if it was blocked. */
+	if (th->class != CKPT_CALL_ANSWER && th->class != CKPT_CALL_RESTART && !th->births &&
+	    th->nr != SYS_rt_sigprocmask)
+		return 0;
+	err = ckpt_call_outputs(th->call, th->args, result, &reader, &th->entry, out,
+				CKPT_CALL_MAX_RANGES, &n);
+	for (size_t i = 0; !err && i < n; i++)
+		err = ckpt_log_data(tl, t, out[i].addr, out[i].len);
+	return err;
+}
+
+/* What else belongs to the newest event, t's call. */
+static int add_outside(struct ckpt_timeline *tl, struct ckpt_task *t)
+{
+	const struct ckpt_thread *th = t->thread;
+	int err = ckpt_shared_after_call(tl, t, th->nr, th->args,
+					 ckpt_call_flags(th->call, th->args), true);
+
+	if (!err)
+		err = ckpt_outside_record(tl, t);
+	if (err > 0)
+		ckpt_record_due(tl);
+	return err < 0 ? err : 0;
+}
+
+void ckpt_record_call(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t result)
+{
+	struct ckpt_thread *th = t->thread;
+	struct ckpt_event ev = { .kind = CKPT_EV_CALL,
+				 .nr = (int16_t)th->nr,
+				 .result = result,
+				 .ip = th->ip,
+				 .file = -1 };
+
+	memcpy(ev.args, th->args, sizeof(ev.args));
+	if (th->class == CKPT_CALL_MMAP && result >= 0 && !(th->args[3] & MAP_ANONYMOUS)) {
+		ev.file = ckpt_file_keep(t, (int)th->args[4]);
+		if (ev.file < 0)
+			th->barrier = true;
+	}
+	if (ckpt_log_add(tl, &ev)) {
+		th->barrier = true;
+		return;
+	}
+	ckpt_clock_called(tl);
+	if ((!th->wrote && add_outputs(tl, t, result)) || add_outside(tl, t)) {
+		ckpt_log_undo(tl);
+		th->barrier = true;
+	}
+}
+
+void ckpt_record_write(struct ckpt_task *t)
+{
+	struct ckpt_timeline *tl = t->timeline;
+	struct ckpt_thread *th = t->thread;
+	const struct ckpt_event ev = { .kind = CKPT_EV_WRITE, .result = ckpt_vtid(t), .file = -1 };
+	int err;
+
+	if (!tl->recording || th->wrote || th->barrier)
+		return;
+	err = ckpt_log_add(tl, &ev);
+	if (!err) {
+		err = add_outputs(tl, t, t->stop.rval);
+		/* Nothing but its result? */
+		if (err || !ckpt_log_event(tl, tl->nevents - 1).data_len)
+			ckpt_log_undo(tl);
+	}
+	th->barrier = err != 0;
+	th->wrote = !err && !ckpt_interrupted(t->stop.rval);
+}
+
+int ckpt_record_interrupted(struct ckpt_task *t, int64_t code)
+{
+	bool failed;
+
+	ckpt_record_call(t->timeline, t, code);
+	failed = t->thread->barrier;
+	t->thread->barrier = false;
+	return failed ? -ENOMEM : 0;
+}
+
+int ckpt_record_quick(struct ckpt_task *t, const struct ckpt_quick_call *c, uint64_t ip)
+{
+	struct ckpt_timeline *tl = t->timeline;
+	struct ckpt_thread *th = t->thread;
+	struct ckpt_event ev = { .kind = CKPT_EV_CALL,
+				 .nr = (int16_t)c->nr,
+				 .result = c->result,
+				 .ip = ip,
+				 .file = -1 };
+	int err;
+
+	memcpy(ev.args, c->args, sizeof(ev.args));
+	err = ckpt_log_add(tl, &ev);
+	if (err)
+		return err;
+	ckpt_clock_called(tl);
+	th->nr = (long)c->nr;
+	memcpy(th->args, c->args, sizeof(th->args));
+	th->call = ckpt_call_find(th->nr);
+	th->class = CKPT_CALL_ANSWER;
+	th->ip = ip;
+	err = c->len ? ckpt_log_bytes(tl, c->args[1], c->output, c->len) : 0;
+	return err ? err : add_outside(tl, t);
+}
