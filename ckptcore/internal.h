@@ -41,6 +41,7 @@ struct ckpt_rseq {
 #define CKPT_QUICK_CODE_SIZE (CKPT_OURS_HI - CKPT_QUICK_CODE)
 
 /* The kernel's codes for interrupted calls; never seen by programs. */
+#define CKPT_ERESTARTNOINTR 513 /* it is made again in any case */
 static inline bool ckpt_interrupted(int64_t rax)
 {
 	return rax == -512 || rax == -513 || rax == -514 || rax == -516;
@@ -164,6 +165,8 @@ void ckpt_record_call(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t res
 /* The same for one that made no stop; ip: behind it. */
 int ckpt_record_quick(struct ckpt_task *t, const struct ckpt_quick_call *c,
 		      uint64_t ip) __must_check;
+/* t enters the kernel for the call of its stop. */
+void ckpt_record_entered(struct ckpt_task *t);
 /* A snapshot is to be taken at the next occasion. */
 void ckpt_record_due(struct ckpt_timeline *tl);
 /* t, whose turn it isn't, is at the end of its call: what that wrote is recorded

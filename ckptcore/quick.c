@@ -31,7 +31,6 @@
 #endif
 #ifndef PR_SET_SYSCALL_USER_DISPATCH
 #define PR_SET_SYSCALL_USER_DISPATCH 59
-#define PR_SYS_DISPATCH_OFF 0
 #define PR_SYS_DISPATCH_ON 1
 #endif
 #define ALLOW 0 /* the selector */
@@ -61,6 +60,7 @@ struct ckpt_quick {
 	bool impossible;
 	bool on;	/* whenever it runs freely */
 	bool in;	/* now: jumps are in its code */
+	bool interrupted; /* before a refused call's signal: once more behind it */
 	bool files_known;
 	bool ignored;	/* SIGSYS is, which wouldn't stay so */
 	bool ignored_known;
@@ -283,18 +283,6 @@ void ckpt_quick_off(struct ckpt_task *t)
 			q->sites[i].refused = true; /* unmapped meanwhile, or it died */
 }
 
-void ckpt_quick_leave(struct ckpt_task *t)
-{
-	struct ckpt_quick *q = t->timeline->quick;
-	long res;
-
-	ckpt_quick_off(t);
-	if (q && q->ready &&
-	    ckpt_inject(t, &res, SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_OFF, 0, 0,
-			0, 0))
-		return; /* it died */
-}
-
 void ckpt_quick_destroy(struct ckpt_timeline *tl)
 {
 	free(tl->quick);
@@ -315,12 +303,10 @@ static bool changes_code(const struct ckpt_quick *q, const struct ckpt_thread *t
 	return false;
 }
 
-/* The program does by itself what we do with it, or filters calls. */
+/* The program may forbid itself our code's calls. (It isn't let dispatch them.) */
 static bool filters(const struct ckpt_thread *th)
 {
-	return th->nr == SYS_seccomp ||
-	       (th->nr == SYS_prctl &&
-		(th->args[0] == PR_SET_SYSCALL_USER_DISPATCH || th->args[0] == PR_SET_SECCOMP));
+	return th->nr == SYS_seccomp || (th->nr == SYS_prctl && th->args[0] == PR_SET_SECCOMP);
 }
 
 static void count(struct ckpt_quick *q, bool good)
@@ -358,7 +344,7 @@ void ckpt_quick_entered(struct ckpt_task *t)
 	if (changes_code(q, th))
 		q->n = 0;
 	if (filters(th)) {
-		ckpt_quick_leave(t);
+		ckpt_quick_off(t);
 		q->impossible = true;
 		return;
 	}
@@ -482,8 +468,7 @@ static bool goes_on(struct ckpt_task *t)
 	return is_amid(t, rip) && !is_before(rip);
 }
 
-/* t has been about to make a call from our code, or comes from one that the kernel didn't
- * make: it is at its site. */
+/* t has been about to make a call from our code: it is at its site. */
 static void go_back(struct ckpt_task *t, const struct ckpt_calls *calls)
 {
 	struct user_regs_struct *r = ckpt_regs(t);
@@ -494,6 +479,30 @@ static void go_back(struct ckpt_task *t, const struct ckpt_calls *calls)
 	r->r11 = calls->r11;
 	r->orig_rax = (uint64_t)-1;
 	ckpt_regs_dirty(t);
+}
+
+/*
+ * The kernel has refused to make t's call, or was interrupted in it: that is as if a signal had
+ * interrupted it at its site, and it will be made again. What rcx and r11 were before is lost.
+ */
+static void be_interrupted(struct ckpt_task *t, const struct ckpt_calls *calls)
+{
+	struct user_regs_struct *r = ckpt_regs(t);
+
+	if (r->rip - CKPT_QUICK_CODE < CKPT_QUICK_CODE_SIZE) {
+		r->rip = r->rcx = calls->back[calls->site % CKPT_QUICK_SITES];
+		r->orig_rax = calls->nr;
+	} else {
+		r->orig_rax = r->rax;
+	}
+	if (!ckpt_interrupted((int64_t)r->rax))
+		r->rax = (uint64_t)-CKPT_ERESTARTNOINTR;
+	ckpt_regs_dirty(t);
+	t->stop.ip = r->rip;
+	t->stop.nr = (long)r->orig_rax;
+	memcpy(t->stop.args, (const uint64_t[6]){ r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9 },
+	       sizeof(t->stop.args));
+	ckpt_record_entered(t);
 }
 
 /* t is in the kernel by our code's real call: as if by its site's. */
@@ -542,6 +551,19 @@ static bool was_refused(struct ckpt_task *t)
 	       !ptrace(PTRACE_GETSIGINFO, t->tid, 0, &si) && si.si_code == SYS_USER_DISPATCH;
 }
 
+/* The same, but an interrupt came between that and its signal. */
+static bool is_refused(struct ckpt_task *t)
+{
+	struct __ptrace_peeksiginfo_args args = { .nr = 8 };
+	siginfo_t si[8];
+	long n = t->state == CKPT_EVENT ? ptrace(PTRACE_PEEKSIGINFO, t->tid, &args, si) : 0;
+
+	for (long i = 0; i < n; i++)
+		if (si[i].si_signo == SIGSYS && si[i].si_code == SYS_USER_DISPATCH)
+			return true;
+	return false;
+}
+
 static void count_other(struct ckpt_quick *q)
 {
 	if (++q->others < WINDOW)
@@ -557,27 +579,26 @@ int ckpt_quick_stopped(struct ckpt_task *t, bool *again)
 	const uint64_t real = address_of(ckpt_quick_code_real) + 2;
 	struct user_regs_struct *r;
 	int err = 0, failed;
+	bool early, interrupted = false;
 
 	*again = false;
-	if (!q || !q->ready || !calls || t->state == CKPT_DEAD)
+	if (!q || !q->ready || q->impossible || !calls || t->state == CKPT_DEAD)
 		return 0;
 	calls->left = 0;
-	*again = calls->selector == BLOCK && was_refused(t);
-	calls->selector = ALLOW;
-	if (t->state == CKPT_ENTRY || t->state == CKPT_EXIT || t->state == CKPT_SECCOMP) {
+	early = calls->selector == BLOCK && is_refused(t);
+	*again = early || was_refused(t);
+	if (!early)
+		calls->selector = ALLOW;
+	if (early) {
+		q->interrupted = true;
+	} else if (t->state == CKPT_ENTRY || t->state == CKPT_EXIT || t->state == CKPT_SECCOMP) {
 		if (t->stop.ip == real)
 			pretend(t, calls);
 	} else {
 		r = ckpt_regs(t);
-		if (*again && r->rip == real) {
-			go_back(t, calls);
-		} else if (*again) {
-			r->rip -= 2;
-			r->orig_rax = (uint64_t)-1;
-			ckpt_regs_dirty(t);
-		} else if (r->rip == address_of(ckpt_quick_code_call) + 2 &&
-			   ckpt_interrupted((int64_t)r->rax)) {
-			go_back(t, calls);
+		if (*again || (r->rip == address_of(ckpt_quick_code_call) + 2 &&
+			       ckpt_interrupted((int64_t)r->rax))) {
+			interrupted = true;
 		} else if (is_amid(t, r->rip)) {
 			err = ckpt_step_while(t, goes_on, MOST_STEPS);
 			if (err)
@@ -592,9 +613,17 @@ int ckpt_quick_stopped(struct ckpt_task *t, bool *again)
 	failed = drain(t, calls);
 	if (failed)
 		ckpt_ring_failed(t->timeline, failed);
+	if (interrupted)
+		be_interrupted(t, calls);
+	if (early)
+		return 0;
 	if (*again)
 		count_other(q);
-	if (!q->on)
+	if (*again && q->interrupted)
+		ckpt_interrupt(t);
+	q->interrupted = false;
+	/* Where a signal or the clock stops it, others may look at its code, and step in it. */
+	if (!q->on || (!*again && (t->state == CKPT_SIGNAL || t->state == CKPT_EVENT)))
 		ckpt_quick_off(t);
 	return 0;
 }

@@ -38,8 +38,6 @@ int ckpt_quick_stopped(struct ckpt_task *t, bool *again) __must_check;
 bool ckpt_quick_interrupt(struct ckpt_timeline *tl) __must_check;
 /* Takes our jumps out of t's code; it is stopped, or about to be let go. */
 void ckpt_quick_off(struct ckpt_task *t);
-/* The memory that t shares with us is going to be unmapped. */
-void ckpt_quick_leave(struct ckpt_task *t);
 void ckpt_quick_destroy(struct ckpt_timeline *tl);
 
 #endif

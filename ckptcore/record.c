@@ -146,29 +146,36 @@ static void enter(struct ckpt_task *t, int sig)
 				 CKPT_CALL_BLOCKS));
 }
 
-static enum ckpt_verdict at_entry(struct ckpt_timeline *tl, struct ckpt_task *t)
+void ckpt_record_entered(struct ckpt_task *t)
 {
-	struct ckpt_record *rec = tl->record;
+	struct ckpt_record *rec = t->timeline->record;
 	struct ckpt_thread *th = t->thread;
 	struct ckpt_call_reader reader = ckpt_reader(t);
 	const struct ckpt_stop *stop = &t->stop;
 
+	th->ip = stop->ip;
+	th->wrote = th->again = th->joined = th->struck = th->restarts = false;
+	rec->aligned = false;
+	if (stop->nr == SYS_restart_syscall) /* that goes on with the former */
+		return;
+	th->nr = stop->nr;
+	memcpy(th->args, stop->args, sizeof(th->args));
+	ckpt_identity_enter(t);
+	th->call = ckpt_call_find(th->nr);
+	th->class = ckpt_call_class(th->call, th->args);
+	ckpt_record_classify(t);
+	ckpt_call_enter(th->call, th->args, &reader, &th->entry);
+	ckpt_direct_note(t, &rec->direct);
+}
+
+static enum ckpt_verdict at_entry(struct ckpt_timeline *tl, struct ckpt_task *t)
+{
+	struct ckpt_thread *th = t->thread;
+
 	t->in_call = true;
 	ckpt_signal_release(t, true);
-	th->ip = stop->ip;
-	th->wrote = th->again = th->joined = th->struck = false;
-	rec->aligned = false;
-	if (stop->nr != SYS_restart_syscall) { /* that goes on with the former */
-		th->nr = stop->nr;
-		memcpy(th->args, stop->args, sizeof(th->args));
-		ckpt_identity_enter(t);
-		th->call = ckpt_call_find(th->nr);
-		th->class = ckpt_call_class(th->call, th->args);
-		ckpt_record_classify(t);
-		ckpt_call_enter(th->call, th->args, &reader, &th->entry);
-		ckpt_direct_note(t, &rec->direct);
-		ckpt_quick_entered(t);
-	}
+	ckpt_record_entered(t);
+	ckpt_quick_entered(t);
 	if (th->nr == SYS_exit && ckpt_turns_others_live(t)) {
 		ckpt_turns_exit(t);
 		return CKPT_HANDLED;
@@ -345,6 +352,7 @@ static enum ckpt_verdict at_exit(struct ckpt_timeline *tl, struct ckpt_task *t)
 		return CKPT_REPORT_TRACE;
 	}
 	if (ckpt_interrupted(t->stop.rval)) {
+		th->restarts = true;
 		if (tl->nthreads == 1 || ckpt_turns_signal(t))
 			run_on(t, PTRACE_SYSCALL, 0);
 		else
@@ -391,6 +399,27 @@ static enum ckpt_verdict outer_insn(struct ckpt_timeline *tl, struct ckpt_task *
 }
 
 /* ------------------------------------------------------------------ stops */
+
+/*
+ * t has stopped. When its call had been interrupted, and the kernel was about to let it make
+ * that again, it is as if that came first: so the place is found again by the
+ * call, and registers that were lost in it don't matter.
+ */
+static void stay_interrupted(struct ckpt_task *t)
+{
+	const struct ckpt_thread *th = t->thread;
+	struct user_regs_struct *r;
+
+	if (t->state != CKPT_EVENT && (t->state != CKPT_SIGNAL || t->stop.sig == SIGTRAP))
+		return;
+	r = ckpt_regs(t);
+	if (r->rip != th->ip - 2 || r->rcx != th->ip || (long)r->rax != th->nr)
+		return;
+	r->rip = th->ip;
+	r->orig_rax = r->rax;
+	r->rax = (uint64_t)-CKPT_ERESTARTNOINTR;
+	ckpt_regs_dirty(t);
+}
 
 /* A stop of the thread whose turn it is. */
 static enum ckpt_verdict stopped(struct ckpt_timeline *tl, struct ckpt_task *t)
@@ -484,11 +513,14 @@ enum ckpt_verdict ckpt_record_stopped(struct ckpt_task *t)
 		if (ckpt_quick_stopped(t, &again) || ckpt_clock_stopped(t))
 			return CKPT_HANDLED; /* it died: told soon */
 		if (again) {
+			t->thread->restarts = true;
 			ckpt_clock_arm(tl);
 			ckpt_resume(t, PTRACE_SYSCALL, 0);
 			return CKPT_HANDLED;
 		}
 	}
+	if (t->thread->restarts)
+		stay_interrupted(t);
 	verdict = t == tl->live ? stopped(tl, t) : ckpt_turns_stopped(t);
 	if (verdict != CKPT_HANDLED && t->thread) {
 		ckpt_quick_off(t);
@@ -575,6 +607,7 @@ void ckpt_record_resume(struct ckpt_task *t, int request, int sig)
 		enter(t, sig);
 		return;
 	}
+	th->step_call = false; /* a signal may have come before that call */
 	if (th->held && !sig)
 		sig = th->sig;
 	effect = sig ? ckpt_signal_effect(t, sig) : CKPT_EFFECT_NONE;

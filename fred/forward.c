@@ -127,8 +127,15 @@ void fred_forward_live(int request)
 		ckpt_target_resume(F.tl->live, request, 0); /* a signal was the puppet's */
 }
 
-/* The live process goes on where the past has ended. */
-static void go_live(struct vpt_thread *vt, int request)
+/* Whether the live process is going to run into a breakpoint where it stands. */
+static bool is_at_breakpoint(int request)
+{
+	return request != PTRACE_SINGLESTEP && fred_forward_stops_here() &&
+	       ckpt_overlay_at(&F.tl->overlay, ckpt_regs(F.now)->rip, NULL);
+}
+
+/* The live process goes on where the past has ended. moved: it wasn't there before. */
+static void go_live(struct vpt_thread *vt, int request, bool moved)
 {
 	siginfo_t si;
 	int sig;
@@ -139,6 +146,11 @@ static void go_live(struct vpt_thread *vt, int request)
 	sig = ckpt_record_signal(F.tl, &si);
 	if (sig) {
 		fred_timeline_tell(vt, ckpt_vtid(F.now), W_STOPCODE(sig), &si);
+		return;
+	}
+	/* A signal that has come there since would be before it. */
+	if (moved && is_at_breakpoint(request)) {
+		fred_timeline_announce(vt, FRED_ARRIVE_BREAKPOINT);
 		return;
 	}
 	fred_threads_vanish();
@@ -285,7 +297,7 @@ static void forward(struct vpt_thread *vt, int request)
 	struct ckpt_run run = { 0 };
 	struct ckpt_goal goal;
 	enum ckpt_halt halt;
-	bool stepped = false;
+	bool stepped = false, moved = false, here;
 
 	ckpt_overlay_remove(&F.tl->overlay, F.now);
 	for (;;) {
@@ -294,7 +306,9 @@ static void forward(struct vpt_thread *vt, int request)
 		if (F.now->play->sig && tell_signal(vt))
 			return;
 		ckpt_goal_of(F.tl, F.now->play->interval, &goal);
-		if (at_goal(&goal))
+		here = at_goal(&goal);
+		moved |= !here;
+		if (here)
 			halt = CKPT_HALT_GOAL;
 		else if (request == PTRACE_SINGLESTEP)
 			halt = step_thread(vt, &goal, &run, &stepped);
@@ -317,7 +331,7 @@ static void forward(struct vpt_thread *vt, int request)
 		}
 		if (F.now == F.tl->live) {
 			fred_progress_end();
-			go_live(vt, request);
+			go_live(vt, request, moved);
 			return;
 		}
 		/* A call that isn't replayed: the next interval begins behind it. */

@@ -18,6 +18,7 @@ class Stats(gdb.Command):
         gdb.write("%-12s %8d\n" % ("transplants", s["transplants"]))
         gdb.write("%-12s %8d events, %d bytes in memory, %d on disk\n" % ("log", s["events"], s["log memory"],
                                                                             s["log disk"]))
+        gdb.write("%-12s %8d without a stop\n" % ("calls", s["quick calls"]))
         gdb.write("%-12s %8d kept, %d dropped, %d bytes private%s\n" % (
             "copies", s["snapshots kept"], s["snapshots dropped"], s["private memory"],
             "; the oldest part of history is gone" if s["truncated"] else ""))

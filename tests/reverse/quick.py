@@ -1,0 +1,119 @@
+"""Calls that can't sleep make no stop, and nobody notices: the program checks what it gets, and the past is the same."""
+import re
+
+from tests import *
+
+PHASES = 10
+
+
+def quick(*args, **more):
+    b = Backward("quick", *args, env={"QUICKLIB": target("quicklib")}, **more)
+    b.cmd("handle SIGALRM SIGSYS nostop noprint pass")
+    return b
+
+
+def without_stop(b):
+    return int(re.search(r"^calls +(\d+) without a stop", b.cmd("fred-stats"), re.M).group(1))
+
+
+def test_phases():
+    """each with something that comes in between; then back through all of them"""
+    with quick("5") as b:
+        b.only_fred()
+        b.cmd("break %d" % b.mark("next"))
+        b.expect("run", r"MARK next")
+        truth = []
+        for i in range(1, PHASES):
+            b.check(b.value("wrong"), 0, "what phase %d saw" % i)
+            truth.append((b.value("phase"), b.value("sum"), b.value("calls"), b.value("ticks"), b.value("came")))
+            if i < PHASES - 1:
+                b.expect("continue", r"MARK next")
+        b.check(without_stop(b) > 10000, True, "most make no stop")
+        for was in reversed(truth[:-1]):
+            b.expect("reverse-continue", r"MARK next")
+            b.check((b.value("phase"), b.value("sum"), b.value("calls"), b.value("ticks"), b.value("came")), was, "as then")
+        for was in truth[1:4]:
+            b.expect("continue", r"MARK next")
+            b.check((b.value("phase"), b.value("sum"), b.value("calls"), b.value("ticks"), b.value("came")), was, "once more")
+
+
+def test_interrupted():
+    """wherever ^C strikes, registers and code are the program's"""
+    with quick("7") as b:
+        b.only_fred()
+        b.cmd("break %d" % b.mark("files"))
+        code = "x/40xb getppid"
+        b.cmd("tbreak main")
+        b.cmd("run")
+        was = b.cmd(code)
+        b.cmd("set var seed = 3")
+        for _ in range(6):
+            b.type("continue")
+            b.pause(0.03)
+            b.interrupt()
+            out = b.wait()
+            if "MARK files" in out:
+                break
+            b.check(b.cmd(code), was, "its code")
+            b.check(0x7e9000000000 <= b.value("(long)$pc") < 0x7e9000100000, False, "fred's code isn't seen")
+            before = b.cmd("info registers")
+            b.cmd("stepi 5")
+            b.cmd("reverse-stepi 5")
+            b.check(b.cmd("info registers"), before, "there and back")
+
+
+def test_debugged():
+    """breakpoints at the call's instruction, steps over it, watchpoints on what it writes"""
+    with quick("9") as b:
+        b.only_fred()
+        b.cmd("tbreak %d" % b.mark("files"))
+        b.expect("run", r"MARK files")
+        b.check(without_stop(b) > 1000, True, "there are quick ones")
+        out = b.cmd("disassemble getppid")
+        at = int(re.search(r"0x([0-9a-f]+) <\+\d+>:\tsyscall", out).group(1), 16)
+        b.cmd("break *%d" % at)
+        b.cmd("continue")
+        b.check(b.value("(long)$pc"), at, "at the instruction")
+        b.cmd("stepi")
+        b.check((b.value("(long)$pc"), b.value("(long)$rcx"), b.value("$rax > 1")), (at + 2, at + 2, 1), "behind it")
+        b.cmd("reverse-stepi")
+        b.check(b.value("(long)$pc"), at, "before it")
+        b.cmd("delete")
+        b.cmd("tbreak some")
+        b.cmd("continue")
+        b.cmd("watch -l calls")
+        b.expect("continue", r"watchpoint \d+: ", r"(Old|New) value")
+        new = b.value("calls")
+        b.cmd("stepi")
+        b.expect("reverse-continue", r"watchpoint \d+: ")
+        b.cmd("delete")
+        b.cmd("tbreak %d" % b.mark("masked"))
+        b.expect("continue", r"MARK masked")
+        b.check((b.value("wrong"), b.value("came"), new != 0), (0, 50, True), "all went well")
+
+
+def test_clock():
+    """snapshots between calls and amid them"""
+    with quick("11") as b:
+        b.only_fred()
+        b.cmd("break %d" % b.mark("ticking"))
+        b.cmd("ignore 1 15")
+        b.expect("run", r"MARK ticking")
+        here = (b.value("sum"), b.value("calls"), b.value("ticks"))
+        b.cmd("reverse-stepi 300")
+        b.cmd("delete")
+        b.cmd("break quick.c:%d if calls == %d" % (b.mark("ticking"), here[1]))
+        b.expect("continue", r"MARK ticking")
+        b.check((b.value("sum"), b.value("calls"), b.value("ticks")), here, "once more")
+
+
+def test_detached():
+    """the program goes on by itself"""
+    with quick("13") as b:
+        b.cmd("tbreak %d" % b.mark("files"))
+        b.expect("run", r"MARK files")
+        b.cmd("detach")
+        b.until(r"10 phases, \d+ calls, 0 wrong", timeout=15)
+
+
+run(globals())

@@ -1,0 +1,315 @@
+/* Many small system calls, of which most can't sleep, and what may come in between: signals, masks, children,
+ * threads, descriptors that change their meaning, code that comes and goes.   cc: -pthread -ldl */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef PR_SET_SYSCALL_USER_DISPATCH
+#define PR_SET_SYSCALL_USER_DISPATCH 59
+#endif
+#ifndef SYS_USER_DISPATCH
+#define SYS_USER_DISPATCH 2
+#endif
+
+struct registers {
+	unsigned long ax, bx, cx, dx, si, di, bp, sp, r8, r9, r10, r11, r12, r13, r14, r15, flags;
+};
+
+volatile unsigned long sum, calls, wrong, ticks, came, dispatched, seed;
+volatile int phase;
+static int in, out;
+static char buf[300000];
+static volatile char selector;
+
+static unsigned long rnd(void)
+{
+	seed = seed * 6364136223846793005ul + 1442695040888963407ul;
+	return seed >> 33;
+}
+
+static void add(const void *p, long n)
+{
+	const unsigned char *c = p;
+
+	for (long i = 0; i < n; i += 7)
+		sum = sum * 31 + c[i];
+	sum = sum * 31 + (unsigned long)n;
+	calls++;
+}
+
+static void check(int good)
+{
+	wrong += !good;
+}
+
+static void some(int n)
+{
+	struct timespec ts;
+	struct stat st;
+
+	for (int i = 0; i < n; i++) {
+		long at = (long)(rnd() % 60000), len = (long)(rnd() % 500);
+		long is = lseek(in, at, SEEK_SET);
+
+		check(is == at);
+		is = read(in, buf, (size_t)len);
+		check(is == len && (!len || buf[len / 2] == (char)((at + len / 2) * 7)));
+		add(buf, is);
+		is = pread(in, buf, 20, at / 2);
+		add(buf, is);
+		is = write(out, buf, 20);
+		add(&is, sizeof(is));
+		is = getppid();
+		add(&is, sizeof(is));
+		if (i % 7 == 0) {
+			clock_gettime(CLOCK_REALTIME, &ts);
+			add(&ts, sizeof(ts));
+		}
+		if (i % 5 == 0) {
+			is = syscall(SYS_fstat, in, &st);
+			check(is == 0 && st.st_size == 65536);
+			add(&st, sizeof(st));
+		}
+	}
+}
+
+static void tick(int sig)
+{
+	char mine[16];
+
+	(void)sig;
+	ticks++;
+	check(pread(in, mine, sizeof(mine), 7) == sizeof(mine) && mine[3] == (char)((7 + 3) * 7));
+}
+
+static void on_sys(int sig, siginfo_t *si, void *context)
+{
+	(void)sig;
+	(void)context;
+	if (si->si_code == SYS_USER_DISPATCH) {
+		selector = 0;
+		dispatched++;
+	} else {
+		came++;
+	}
+}
+
+static void probe_all(void)
+{
+	void *lib = dlopen(getenv("QUICKLIB"), RTLD_NOW);
+	void (*probe)(const struct registers *, struct registers *) =
+		(void (*)(const struct registers *, struct registers *))dlsym(lib, "probe");
+
+	for (int i = 0; i < 2000; i++) {
+		struct registers a, b;
+
+		for (unsigned long *p = &a.ax; p <= &a.flags; p++)
+			*p = rnd() << 32 | rnd();
+		a.flags = 0x202 | (rnd() & 0xcd5); /* also the direction */
+		switch (i % 3) {
+		case 0:
+			a.ax = SYS_getppid;
+			break;
+		case 1:
+			a.ax = SYS_read;
+			a.di = (unsigned long)in;
+			a.si = (unsigned long)buf;
+			a.dx = 40;
+			break;
+		case 2:
+			a.ax = SYS_lseek;
+			a.di = (unsigned long)in;
+			a.si = rnd() % 1000;
+			a.dx = SEEK_SET;
+			break;
+		}
+		probe(&a, &b);
+		check(b.ax == (i % 3 == 0 ? (unsigned long)getppid() : i % 3 == 1 ? 40 : a.si));
+		check(b.bx == a.bx && b.bp == a.bp && b.cx == 0 && b.sp == 0 && b.dx == a.dx);
+		check(b.si == a.si && b.di == a.di && b.r8 == a.r8 && b.r9 == a.r9 && b.r10 == a.r10);
+		check(b.r12 == a.r12 && b.r13 == a.r13 && b.r14 == a.r14 && b.r15 == a.r15);
+		check((b.flags & 0xfff) == a.flags && (b.r11 & 0xfff) == a.flags);
+		sum = sum * 31 + b.ax;
+		calls++;
+	}
+	dlclose(lib);			/* MARK probed */
+}
+
+static void signals(void)
+{
+	struct itimerval it = { { 0, 1000 }, { 0, 1000 } };
+
+	signal(SIGALRM, tick);
+	setitimer(ITIMER_REAL, &it, NULL);
+	while (ticks < 100)
+		some(10);		/* MARK ticking */
+	memset(&it, 0, sizeof(it));
+	setitimer(ITIMER_REAL, &it, NULL);
+}
+
+static void masks(void)
+{
+	struct sigaction sa = { .sa_sigaction = on_sys, .sa_flags = SA_SIGINFO }, now;
+	sigset_t all, before, is;
+
+	sigfillset(&all);
+	sigaction(SIGSYS, &sa, NULL);
+	for (int i = 0; i < 50; i++) {
+		some(20);
+		sigprocmask(SIG_SETMASK, &all, &before);
+		check(!sigismember(&before, SIGSYS));
+		some(20);
+		kill(getpid(), SIGSYS);
+		check(came == (unsigned long)i);
+		sigprocmask(SIG_SETMASK, &before, &is);
+		check(sigismember(&is, SIGSYS));
+		check(came == (unsigned long)i + 1);
+		sigaction(SIGSYS, NULL, &now);
+		check(now.sa_sigaction == on_sys);
+	}
+	signal(SIGSYS, SIG_IGN);
+	some(200);
+	raise(SIGSYS);
+	sigaction(SIGSYS, NULL, &now);
+	check(now.sa_handler == SIG_IGN);
+}					/* MARK masked */
+
+static void children(void)
+{
+	for (int i = 0; i < 10; i++) {
+		int status = 0;
+		pid_t pid;
+
+		some(50);
+		pid = fork();
+		if (!pid) {
+			in = open("/proc/self/exe", O_RDONLY);
+			for (int k = 0; k < 200; k++)
+				check(getppid() != 1 && read(in, buf, 1) == 1);
+			_exit(wrong ? 1 : 5);
+		}
+		some(50);
+		check(waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 5);
+		pid = vfork();
+		if (!pid)
+			_exit(getppid() == 1 ? 1 : 6);
+		check(waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 6);
+	}
+}					/* MARK parent */
+
+static void *thread(void *arg)
+{
+	for (int i = 0; i < 300; i++)
+		check(getppid() > 1);
+	return arg;
+}
+
+static void threads(void)
+{
+	pthread_t t;
+
+	for (int i = 0; i < 5; i++) {
+		some(50);
+		pthread_create(&t, NULL, thread, NULL);
+		some(20);
+		pthread_join(t, NULL);
+	}
+}					/* MARK joined */
+
+/* The number of a file's descriptor is a pipe's for a while. */
+static void reused(void)
+{
+	int fds[2], file = dup(in);
+	struct timespec nap = { 0, 20000000 };
+
+	for (int i = 0; i < 3; i++) {
+		pid_t pid;
+
+		some(60);
+		check(pipe(fds) == 0 && dup2(fds[0], in) == in && close(fds[0]) == 0);
+		pid = fork();
+		if (!pid) {
+			nanosleep(&nap, NULL);
+			_exit(write(fds[1], "abc", 3) == 3 ? 0 : 1);
+		}
+		check(read(in, buf, 3) == 3 && buf[1] == 'b');
+		check(lseek(in, 0, SEEK_SET) == -1);
+		waitpid(pid, NULL, 0);
+		close(fds[1]);
+		check(dup2(file, in) == in);
+	}
+	close(file);
+}					/* MARK again */
+
+static void errors(void)
+{
+	char *hole = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	munmap(hole + 4096, 4096);
+	for (int i = 0; i < 100; i++) {
+		some(5);
+		check(read(-1, buf, 1) == -1 && read(1000, buf, 1) == -1 && read(77, buf, 1) == -1);
+		check(pread(in, hole + 4096, 10, 0) == -1);
+		check(pread(in, hole + 4090, 10, 0) == 6 || hole[4090] == 0);
+		check(write(out, hole + 4096, 10) == -1);
+		check(pread(in, buf, sizeof(buf), 0) == 65536 && buf[65535] == (char)(65535 * 7));
+		check(pread(in, buf, sizeof(buf), 65536) == 0);
+		add(buf, 65536);
+	}
+}					/* MARK failed */
+
+static void dispatch(void)
+{
+	struct sigaction sa = { .sa_sigaction = on_sys, .sa_flags = SA_SIGINFO };
+
+	sigaction(SIGSYS, &sa, NULL);
+	some(60);
+	if (prctl(PR_SET_SYSCALL_USER_DISPATCH, 1, 0, 0, &selector))
+		return; /* not below fred */
+	for (int i = 0; i < 30; i++) {
+		selector = 1;
+		getppid();
+		selector = 0;
+		check(dispatched == (unsigned long)i + 1);
+	}
+	check(prctl(PR_SET_SYSCALL_USER_DISPATCH, 0, 0, 0, 0) == 0);
+	some(200);
+}					/* MARK dispatched */
+
+int main(int argc, char **argv)
+{
+	static void (*const phases[])(void) = { signals, masks, children, threads, reused, errors, probe_all,
+						probe_all, dispatch };
+	char name[] = "/tmp/quickXXXXXX", name2[] = "/tmp/quickXXXXXX";
+
+	seed = argc > 1 ? strtoul(argv[1], NULL, 10) : 1;
+	in = mkstemp(name);
+	out = mkstemp(name2);
+	unlink(name);
+	unlink(name2);
+	for (int i = 0; i < 65536; i++)
+		buf[i] = (char)(i * 7);
+	if (write(in, buf, 65536) != 65536)
+		return 1;
+	some(3000);			/* MARK first */
+	phase++;			/* MARK files */
+	for (unsigned int i = 0; i < sizeof(phases) / sizeof(*phases); i++) {
+		phases[i]();
+		phase++;		/* MARK next */
+	}
+	printf("%d phases, %lu calls, %lu wrong\n", phase, calls, wrong);
+	return 0;			/* MARK end */
+}
