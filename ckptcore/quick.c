@@ -60,7 +60,6 @@ struct ckpt_quick {
 	bool impossible;
 	bool on;	/* whenever it runs freely */
 	bool in;	/* now: jumps are in its code */
-	bool interrupted; /* before a refused call's signal: once more behind it */
 	bool files_known;
 	bool ignored;	/* SIGSYS is, which wouldn't stay so */
 	bool ignored_known;
@@ -590,7 +589,7 @@ int ckpt_quick_stopped(struct ckpt_task *t, bool *again)
 	if (!early)
 		calls->selector = ALLOW;
 	if (early) {
-		q->interrupted = true;
+		; /* that signal comes next */
 	} else if (t->state == CKPT_ENTRY || t->state == CKPT_EXIT || t->state == CKPT_SECCOMP) {
 		if (t->stop.ip == real)
 			pretend(t, calls);
@@ -619,9 +618,6 @@ int ckpt_quick_stopped(struct ckpt_task *t, bool *again)
 		return 0;
 	if (*again)
 		count_other(q);
-	if (*again && q->interrupted)
-		ckpt_interrupt(t);
-	q->interrupted = false;
 	/* Where a signal or the clock stops it, others may look at its code, and step in it. */
 	if (!q->on || (!*again && (t->state == CKPT_SIGNAL || t->state == CKPT_EVENT)))
 		ckpt_quick_off(t);

@@ -84,14 +84,19 @@ void ckpt_record_stop(struct ckpt_timeline *tl, const char *why)
 	ckpt_turns_release(tl);
 }
 
+/* Whether t goes on by making a call again. */
+static bool is_interrupted(struct ckpt_task *t)
+{
+	const struct user_regs_struct *r = ckpt_regs(t);
+
+	return (int64_t)r->orig_rax >= 0 && ckpt_interrupted((int64_t)r->rax);
+}
+
 enum ckpt_end ckpt_record_where(const struct ckpt_timeline *tl)
 {
-	struct user_regs_struct *r;
-
 	if (!tl->live || !tl->recording || tl->live->in_call)
 		return CKPT_END_CALL;
-	r = ckpt_regs(tl->live);
-	if ((int64_t)r->orig_rax >= 0 && ckpt_interrupted((int64_t)r->rax))
+	if (is_interrupted(tl->live))
 		return CKPT_END_CALL;
 	return tl->record->aligned ? CKPT_END_EVENT : CKPT_END_MATCH;
 }
@@ -154,7 +159,7 @@ void ckpt_record_entered(struct ckpt_task *t)
 	const struct ckpt_stop *stop = &t->stop;
 
 	th->ip = stop->ip;
-	th->wrote = th->again = th->joined = th->struck = th->restarts = false;
+	th->wrote = th->again = th->joined = th->struck = th->restarts = th->refused = false;
 	rec->aligned = false;
 	if (stop->nr == SYS_restart_syscall) /* that goes on with the former */
 		return;
@@ -176,6 +181,9 @@ static enum ckpt_verdict at_entry(struct ckpt_timeline *tl, struct ckpt_task *t)
 	ckpt_signal_release(t, true);
 	ckpt_record_entered(t);
 	ckpt_quick_entered(t);
+	if (th->stops)
+		ckpt_interrupt(t);
+	th->stops = false;
 	if (th->nr == SYS_exit && ckpt_turns_others_live(t)) {
 		ckpt_turns_exit(t);
 		return CKPT_HANDLED;
@@ -421,6 +429,19 @@ static void stay_interrupted(struct ckpt_task *t)
 	ckpt_regs_dirty(t);
 }
 
+/* t is kept before a call. Whoever wants it to stop, but us, gets that behind it. */
+static void go_on_to_call(struct ckpt_task *t)
+{
+	struct ckpt_thread *th = t->thread;
+
+	if (t->state == CKPT_EVENT)
+		th->stops |= !t->timeline->record->due && !th->delayed;
+	else
+		th->restarts = th->refused = true;
+	ckpt_clock_arm(t->timeline);
+	ckpt_resume(t, PTRACE_SYSCALL, 0);
+}
+
 /* A stop of the thread whose turn it is. */
 static enum ckpt_verdict stopped(struct ckpt_timeline *tl, struct ckpt_task *t)
 {
@@ -470,6 +491,10 @@ static enum ckpt_verdict stopped(struct ckpt_timeline *tl, struct ckpt_task *t)
 		if (t->stop.event != PTRACE_EVENT_STOP)
 			return CKPT_REPORT;
 		th->struck = false;
+		if (th->refused && th->request == PTRACE_CONT) { /* soon at its call */
+			go_on_to_call(t);
+			return CKPT_HANDLED;
+		}
 		/* The clock interrupted it, or an attach did. */
 		if (rec->due && (th->request == PTRACE_SINGLESTEP || ckpt_fault_pending(t))) {
 			/* That comes at once; another time. */
@@ -513,9 +538,7 @@ enum ckpt_verdict ckpt_record_stopped(struct ckpt_task *t)
 		if (ckpt_quick_stopped(t, &again) || ckpt_clock_stopped(t))
 			return CKPT_HANDLED; /* it died: told soon */
 		if (again) {
-			t->thread->restarts = true;
-			ckpt_clock_arm(tl);
-			ckpt_resume(t, PTRACE_SYSCALL, 0);
+			go_on_to_call(t);
 			return CKPT_HANDLED;
 		}
 	}
@@ -651,7 +674,8 @@ void ckpt_record_resume(struct ckpt_task *t, int request, int sig)
 		return;
 	}
 	next_insn(t, insn);
-	th->step_call = !sig && insn[0] == 0x0f && (insn[1] == 0x05 || insn[1] == 0x34);
+	th->step_call = !sig && ((insn[0] == 0x0f && (insn[1] == 0x05 || insn[1] == 0x34)) ||
+				 is_interrupted(t));
 	if (th->step_call) {
 		run_on(t, PTRACE_SYSCALL, 0);
 		return;

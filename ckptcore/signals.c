@@ -147,19 +147,28 @@ static bool can_wait(int sig)
 	return sig < FIRST_QUEUED && !memchr(never, sig, sizeof(never));
 }
 
+/* t is at the very call before which we have kept it: any signal might come behind that. */
+static bool is_before_call(const struct ckpt_task *t)
+{
+	return t->thread->refused && t->stop.sig < FIRST_QUEUED && !ckpt_signal_is_fault(t);
+}
+
 bool ckpt_signal_delay(struct ckpt_task *t)
 {
 	struct ckpt_thread *th = t->thread;
 	int sig = t->stop.sig;
 
-	if (th->skips) {
-		th->skips--;
+	if (th->delayed || th->resent || th->struck || th->request != PTRACE_CONT)
 		return false;
+	if (!is_before_call(t)) {
+		if (th->skips) {
+			th->skips--;
+			return false;
+		}
+		if (!can_wait(sig) || (int64_t)ckpt_regs(t)->orig_rax >= 0 ||
+		    ckpt_signal_effect(t, sig) != CKPT_EFFECT_HANDLER)
+			return false;
 	}
-	if (th->delayed || th->resent || th->struck || th->request != PTRACE_CONT ||
-	    !can_wait(sig) || (int64_t)ckpt_regs(t)->orig_rax >= 0 ||
-	    ckpt_signal_effect(t, sig) != CKPT_EFFECT_HANDLER)
-		return false;
 	th->delayed = sig;
 	th->delayed_info = th->siginfo;
 	th->since = ckpt_now();
