@@ -81,10 +81,10 @@ def back_over_rounds(b, rounds):
     b.cmd("delete")
 
 
-def test_rewriting():
+def test_rewriting(*more):
     """three rewritten copies would not fit"""
     size = 64
-    with Backward("rewrite", "1", str(size), "10", env={"FRED_BUDGET": "150M"}, timeout=100) as b:
+    with Backward("rewrite", "1", str(size), "10", *more, env={"FRED_BUDGET": "150M"}, timeout=100) as b:
         b.only_fred()
         b.expect("break done", r"reakpoint")
         with Peak("rewrite") as peak:
@@ -107,6 +107,11 @@ def test_rewriting():
         b.expect("tbreak main", r"reakpoint")
         b.expect("continue", r"main")
         b.check(count(b, DROPPING, 0), 1, "messages in the end")
+
+
+def test_huge_pages():
+    """each given back for new ones: one fault is 2 MB"""
+    test_rewriting("anew")
 
 
 def test_too_little():
