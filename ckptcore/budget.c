@@ -11,6 +11,7 @@
 #include "ckptcore/budget.h"
 
 #define PAGE 4096
+#define HUGE_PAGE (2ull << 20)
 #define SHARE 4		/* of the memory: one in so many bytes */
 #define PROCESS_SHARE 8 /* of the processes; puppets and the program need some */
 #define MIN_SNAPS 4	/* below that there is no going back to speak of */
@@ -186,6 +187,24 @@ const struct ckpt_budget *ckpt_budget(void)
 
 /* --------------------------------------------------------------- measuring */
 
+/* By faults, and of small pages by the kernel on its own. It counts them for the
+ * system only. */
+static uint64_t huge_pages_made(void)
+{
+	static const char *const names[] = { "thp_fault_alloc ", "thp_collapse_alloc " };
+	FILE *f = fopen("/proc/vmstat", "re");
+	uint64_t sum = 0;
+	char line[128];
+
+	while (f && fgets(line, sizeof(line), f))
+		for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+			if (!strncmp(line, names[i], strlen(names[i])))
+				sum += strtoull(line + strlen(names[i]), NULL, 10);
+	if (f)
+		fclose(f);
+	return sum;
+}
+
 struct ckpt_memory ckpt_memory_of(pid_t pid)
 {
 	struct ckpt_memory m = { .pid = pid };
@@ -199,6 +218,8 @@ struct ckpt_memory ckpt_memory_of(pid_t pid)
 	if (ckpt_proc_read(pid, "statm", text, sizeof(text)) > 0 &&
 	    sscanf(text, "%*u %llu %llu", &resident, &files) == 2 && resident > files)
 		m.anon = (resident - files) * PAGE;
+	if (m.anon >= HUGE_PAGE)
+		m.huge = huge_pages_made();
 	return m;
 }
 
@@ -212,16 +233,16 @@ uint64_t ckpt_memory_private(pid_t pid)
  * that a snapshot is. Each page that it wrote cost it a fault, though, counted
  * by the kernel; those of which it got more memory wrote no page of the copy's.
  * That is right as long as it doesn't give memory back and get new one all the
- * time, or by huge pages, of which one is one fault. Errors of the first kind
- * add up; so, when faults were many in comparison with its size (they have cost
- * ten times what the visits do), its pages are visited.
+ * time, or by huge pages, of which one is one fault or none. Errors add up; so,
+ * when faults were many in comparison with its size (they have cost ten times what
+ * the visits do), or somebody has got a huge page, its pages are visited.
  */
 uint64_t ckpt_memory_lost(const struct ckpt_task *t, const struct ckpt_memory *then,
 			  const struct ckpt_memory *now)
 {
 	uint64_t wrote = (now->faults - then->faults) * PAGE, shared;
 
-	if (wrote > now->anon / 8) {
+	if (wrote > now->anon / 8 || now->huge != then->huge) {
 		wrote = ckpt_memory_private(t->tgid);
 		if (wrote > now->anon)
 			wrote = now->anon;

@@ -392,6 +392,7 @@ struct ckpt_memory {
 	pid_t pid;
 	uint64_t anon;	 /* bytes */
 	uint64_t faults; /* page faults so far */
+	uint64_t huge;	 /* huge pages made in the whole system so far; 0: it can't have any */
 };
 
 /*

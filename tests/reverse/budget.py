@@ -18,12 +18,12 @@ DROPPING = r"^fred: .*dropping the oldest snapshots"
 SHORTER = r"^fred: .*the oldest part of the program's history is dropped"
 
 
-def memory(comm):
-    """bytes that the processes of that name have together, each page counted once"""
+def memory(comm, what="Pss_Anon"):
+    """bytes that the processes of that name have together, each page counted once (or another of their numbers)"""
     total = 0
     for pid in tagged(comm=comm):
         try:
-            total += int(re.search(r"^Pss_Anon:\s*(\d+)", open("/proc/%d/smaps_rollup" % pid).read(), re.M).group(1)) << 10
+            total += int(re.search(r"^%s:\s*(\d+)" % what, open("/proc/%d/smaps_rollup" % pid).read(), re.M).group(1)) << 10
         except (OSError, AttributeError):
             pass
     return total
@@ -81,10 +81,10 @@ def back_over_rounds(b, rounds):
     b.cmd("delete")
 
 
-def test_rewriting():
+def test_rewriting(*more):
     """three rewritten copies would not fit"""
     size = 64
-    with Backward("rewrite", "1", str(size), "10", env={"FRED_BUDGET": "150M"}, timeout=100) as b:
+    with Backward("rewrite", "1", str(size), "10", *more, env={"FRED_BUDGET": "150M"}, timeout=100) as b:
         b.only_fred()
         b.expect("break done", r"reakpoint")
         with Peak("rewrite") as peak:
@@ -97,6 +97,7 @@ def test_rewriting():
             size, kept, dropped, used, budget, peak.most / MB))
         b.check(used <= budget, True, "%d MB used of %d MB" % (used, budget))
         b.check(dropped > 0, True, "snapshots were dropped")
+        print("# %d MB of them and of the program's are in huge pages" % (memory("rewrite", "AnonHugePages") / MB))
         exact = memory("rewrite") / MB - size
         b.check(abs(exact - used) < 24, True, "%d MB used, and fred says %d" % (exact, used))
         # The newest one's pages become its own after it was taken; that much was foreseen.
@@ -107,6 +108,11 @@ def test_rewriting():
         b.expect("tbreak main", r"reakpoint")
         b.expect("continue", r"main")
         b.check(count(b, DROPPING, 0), 1, "messages in the end")
+
+
+def test_huge_pages():
+    """each given back for new ones: one fault is 2 MB"""
+    test_rewriting("anew")
 
 
 def test_too_little():

@@ -1,15 +1,27 @@
 /* Rewrites MEGABYTES (64) again and again, ROUNDS times and at least SECONDS (0) long: all words are the same, `turn`,
- * but in the middle of a round. */
+ * but in the middle of a round. With a fourth argument each round gets new memory for it, in huge pages. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <sys/mman.h>
 
 static long *memory;
 static size_t words;
 static volatile long turn, changed;
+static int anew;
+
+static void renew(void)
+{
+	if (memory)
+		munmap(memory, words * sizeof(*memory));
+	memory = mmap(NULL, words * sizeof(*memory), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	madvise(memory, words * sizeof(*memory), MADV_HUGEPAGE);
+}
 
 static void rewrite(long value)
 {
+	if (anew)
+		renew();
 	for (size_t i = 0; i < words; i++)
 		memory[i] = value;
 	turn = value;			/* MARK turn */
@@ -26,7 +38,11 @@ int main(int argc, char **argv)
 	time_t end = argc > 3 ? time(NULL) + atoi(argv[3]) : 0;
 
 	words = (size_t)(argc > 2 ? atoi(argv[2]) : 64) << 17;
-	memory = calloc(words, sizeof(*memory));
+	anew = argc > 4;
+	if (anew)
+		renew();
+	else
+		memory = calloc(words, sizeof(*memory));
 	for (long i = 1; i <= rounds || time(NULL) < end; i++)
 		rewrite(i);
 	done();

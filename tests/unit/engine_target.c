@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/* The program below the engine's tests: engine_target MODE [MEGABYTES]. */
+/* The program below the engine's tests: engine_target MODE [MEGABYTES]. With ENGINE_HUGE in the
+ * environment the megabytes are in huge pages. */
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -369,6 +370,8 @@ static void m_threads(const char *megabytes, int leader_dies)
 		char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 			       0);
 
+		if (getenv("ENGINE_HUGE"))
+			madvise(p, size, MADV_HUGEPAGE);
 		memset(p, 1, size);
 	}
 	pthread_mutexattr_init(&attr);

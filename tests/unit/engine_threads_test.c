@@ -484,6 +484,8 @@ static double fork_alone(size_t megabytes)
 	double took[9];
 
 	need(m != MAP_FAILED);
+	if (getenv("ENGINE_HUGE"))
+		madvise(m, len, MADV_HUGEPAGE);
 	memset(m, 1, len);
 	for (size_t i = 0; i < 9; i++) {
 		double from = ckpt_now();
