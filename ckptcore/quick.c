@@ -148,6 +148,8 @@ static bool is_quick(struct ckpt_quick *q, pid_t pid, const struct ckpt_file *f)
 		       (minor(st.st_rdev) == 3 || minor(st.st_rdev) == 5 ||
 			minor(st.st_rdev) == 9); /* null, zero, urandom */
 	}
+	if (S_ISFIFO(f->mode) || S_ISSOCK(f->mode))
+		return f->flags & O_NONBLOCK;
 	return S_ISREG(f->mode) && !(f->flags & (O_APPEND | O_DIRECT)) && is_plain(q, pid, f);
 }
 

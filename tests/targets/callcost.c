@@ -1,4 +1,4 @@
-/* Many system calls of one kind, for tests/bench: callcost getppid|read|write|clock_gettime COUNT */
+/* Many system calls of one kind, for tests/bench: callcost getppid|read|write|pipe|clock_gettime COUNT */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,14 +12,19 @@ int main(int argc, char **argv)
 	int zero = open("/dev/zero", O_RDONLY), null = open("/dev/null", O_WRONLY);
 	const char *what = argc > 1 ? argv[1] : "";
 	struct timespec ts;
-	char buf[64];
+	char buf[64] = "";
+	int fds[2];
 
+	if (pipe(fds))
+		return 1;
 	for (long i = 0; i < n; i++) {
 		if (what[0] == 'g')
 			syscall(SYS_getppid);
 		else if (what[0] == 'r' && read(zero, buf, sizeof(buf)) < 0)
 			return 1;
 		else if (what[0] == 'w' && write(null, buf, sizeof(buf)) < 0)
+			return 1;
+		else if (what[0] == 'p' && (i % 2 ? read(fds[0], buf, 1) : write(fds[1], buf, 1)) != 1)
 			return 1;
 		else if (what[0] == 'c')
 			clock_gettime(CLOCK_MONOTONIC, &ts);

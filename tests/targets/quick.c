@@ -306,6 +306,8 @@ int main(int argc, char **argv)
 		return 1;
 	some(3000);			/* MARK first */
 	phase++;			/* MARK files */
+	while (argc > 2)
+		some(10);		/* MARK forever */
 	for (unsigned int i = 0; i < sizeof(phases) / sizeof(*phases); i++) {
 		phases[i]();
 		phase++;		/* MARK next */
