@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -77,8 +78,8 @@ static const struct {
 } kinds[] = {
 	{ SYS_read, CKPT_QUICK_FILE | CKPT_QUICK_READS },
 	{ SYS_pread64, CKPT_QUICK_FILE | CKPT_QUICK_READS },
-	{ SYS_write, CKPT_QUICK_FILE },
-	{ SYS_pwrite64, CKPT_QUICK_FILE },
+	{ SYS_write, CKPT_QUICK_FILE | CKPT_QUICK_WRITES },
+	{ SYS_pwrite64, CKPT_QUICK_FILE | CKPT_QUICK_WRITES },
 	{ SYS_lseek, CKPT_QUICK_FILE },
 	{ SYS_fstat, CKPT_QUICK_FILE | CKPT_QUICK_STAT },
 	{ SYS_getpid, CKPT_QUICK_PLAIN },
@@ -148,9 +149,19 @@ static bool is_quick(struct ckpt_quick *q, pid_t pid, const struct ckpt_file *f)
 		       (minor(st.st_rdev) == 3 || minor(st.st_rdev) == 5 ||
 			minor(st.st_rdev) == 9); /* null, zero, urandom */
 	}
-	if (S_ISFIFO(f->mode) || S_ISSOCK(f->mode))
+	if (S_ISSOCK(f->mode))
 		return f->flags & O_NONBLOCK;
 	return S_ISREG(f->mode) && !(f->flags & (O_APPEND | O_DIRECT)) && is_plain(q, pid, f);
+}
+
+static void set(uint64_t *bits, int fd)
+{
+	bits[fd / 64] |= 1ull << fd % 64;
+}
+
+static bool has(const uint64_t *bits, uint64_t fd)
+{
+	return fd < CKPT_QUICK_NUMBERS && bits[fd / 64] >> fd % 64 & 1;
 }
 
 static void know_files(struct ckpt_timeline *tl, struct ckpt_calls *calls)
@@ -159,16 +170,26 @@ static void know_files(struct ckpt_timeline *tl, struct ckpt_calls *calls)
 	struct ckpt_quick *q = tl->quick;
 
 	memset(calls->files, 0, sizeof(calls->files));
-	for (size_t i = 0; o && i < o->n; i++)
-		if (o->files[i].fd < CKPT_QUICK_NUMBERS &&
-		    is_quick(q, tl->live->tgid, &o->files[i]))
-			calls->files[o->files[i].fd / 64] |= 1ull << o->files[i].fd % 64;
+	memset(calls->pipes, 0, sizeof(calls->pipes));
+	for (size_t i = 0; o && i < o->n; i++) {
+		const struct ckpt_file *f = &o->files[i];
+
+		if (f->fd >= CKPT_QUICK_NUMBERS)
+			continue;
+		if (S_ISFIFO(f->mode))
+			set(calls->pipes, f->fd);
+		else if (is_quick(q, tl->live->tgid, f))
+			set(calls->files, f->fd);
+	}
 	q->files_known = true;
 }
 
-static bool has_file(const struct ckpt_calls *calls, uint64_t fd)
+/* t is at the entry of a call with such a descriptor. */
+static bool has_file(const struct ckpt_calls *calls, const struct ckpt_thread *th, uint8_t kind)
 {
-	return fd < CKPT_QUICK_NUMBERS && calls->files[fd / 64] >> fd % 64 & 1;
+	return has(calls->files, th->args[0]) ||
+	       (has(calls->pipes, th->args[0]) &&
+		(!(kind & CKPT_QUICK_WRITES) || th->args[2] <= PIPE_BUF));
 }
 
 /* ------------------------------------------------------------- the code, sites */
@@ -351,7 +372,7 @@ void ckpt_quick_entered(struct ckpt_task *t)
 	}
 	if (th->nr == SYS_rt_sigaction && th->args[0] == SIGSYS)
 		q->ignored_known = false;
-	if (kind & CKPT_QUICK_FILE && !has_file(calls, th->args[0]))
+	if (kind & CKPT_QUICK_FILE && !has_file(calls, th, kind))
 		kind = CKPT_QUICK_NOT;
 	if (kind && !is_good(t, t->stop.ip - 2))
 		kind = CKPT_QUICK_NOT;
@@ -411,6 +432,19 @@ bool ckpt_quick_arm(struct ckpt_task *t)
 	calls->left = MOST_CALLS;
 	calls->selector = BLOCK;
 	return true;
+}
+
+bool ckpt_quick_sleeps(const struct ckpt_timeline *tl)
+{
+	const struct ckpt_calls *calls = tl->quick ? ckpt_clock_calls(tl) : NULL;
+	char text[CKPT_PROC_SIZE];
+	const char *state;
+
+	if (!calls || !calls->left)
+		return false;
+	ckpt_proc_read(tl->live->tid, "stat", text, sizeof(text));
+	state = strrchr(text, ')');
+	return state && !strncmp(state, ") S", 3);
 }
 
 bool ckpt_quick_interrupt(struct ckpt_timeline *tl)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Quick calls: those that can't sleep, and of which nothing is to be known but their result and
- * a small output, make no stop while the program runs freely. The `syscall' instructions from which
+ * Quick calls: those that can't sleep (or on a pipe only: they can be made again as if nothing
+ * had been), and of which nothing is to be known but their result and a small output, make no
+ * stop while the program runs freely. The `syscall' instructions from which
  * many of them come (sites) become jumps, by way of some padding, to code of ours in the
  * program (arch/x86_64/quick_code.c), which makes the call, and notes it in
  * memory that is shared with us. At the next stop that becomes events, as if each had been
@@ -34,6 +35,8 @@ bool ckpt_quick_arm(struct ckpt_task *t) __must_check;
  * else needs to know. -ESRCH: it died.
  */
 int ckpt_quick_stopped(struct ckpt_task *t, bool *again) __must_check;
+/* Whether the live process, which runs, sleeps in a call of our code's, on a pipe. */
+bool ckpt_quick_sleeps(const struct ckpt_timeline *tl);
 /* The clock wants t to stop: it does at its next call. False: it makes none of those. */
 bool ckpt_quick_interrupt(struct ckpt_timeline *tl) __must_check;
 /* Takes our jumps out of t's code; it is stopped, or about to be let go. */

@@ -745,6 +745,10 @@ void ckpt_record_tick(struct ckpt_timeline *tl)
 	tl->record->preempt = ckpt_now() - tl->turn_began > slice(tl) && ckpt_turns_next(tl);
 	if (!tl->record->preempt && ckpt_now() - tl->last_snap < ckpt_snapshot_spacing(tl))
 		return;
+	if (ckpt_quick_sleeps(tl)) {
+		tl->record->preempt = false;
+		return;
+	}
 	tl->record->due = true;
 	/* At a call's end it is cheaper to come back to. */
 	tl->record->patient = !t->in_call && ckpt_quick_interrupt(tl);

@@ -3,7 +3,7 @@ import re
 
 from tests import *
 
-PHASES = 10
+PHASES = 11
 
 
 def quick(*args, **more):
@@ -114,7 +114,7 @@ def test_detached():
         b.cmd("tbreak %d" % b.mark("files"))
         b.expect("run", r"MARK files")
         b.cmd("detach")
-        b.until(r"10 phases, \d+ calls, 0 wrong", timeout=15)
+        b.until(r"11 phases, \d+ calls, 0 wrong", timeout=15)
 
 
 run(globals())

@@ -30,7 +30,7 @@ struct registers {
 
 volatile unsigned long sum, calls, wrong, ticks, came, dispatched, seed;
 volatile int phase;
-static int in, out;
+static int in, out, phase_status;
 static char buf[300000];
 static volatile char selector;
 
@@ -254,6 +254,54 @@ static void reused(void)
 	close(file);
 }					/* MARK again */
 
+/* To a child that answers, with a timer's signals in between; and more than a pipe takes at once. */
+static void pipes(void)
+{
+	struct itimerval it = { { 0, 3000 }, { 0, 3000 } }, none = { { 0, 0 }, { 0, 0 } };
+	int to[2], from[2];
+	long n, got;
+	pid_t pid;
+
+	check(pipe(to) == 0 && pipe(from) == 0);
+	pid = fork();
+	if (!pid) {
+		close(to[1]);
+		while ((n = read(to[0], buf, 200000)) > 0)
+			if (n < 1000 && write(from[1], buf, (size_t)n) != n)
+				_exit(1);
+		_exit(7);
+	}
+	setitimer(ITIMER_REAL, &it, NULL);
+	for (int i = 0; i < 1500; i++) {
+		char line[200];
+
+		n = (long)(rnd() % 190) + 1;
+		memset(line, (int)(i % 100), sizeof(line));
+		check(write(to[1], line, (size_t)n) == n);
+		for (got = 0; got < n;) {
+			long r = read(from[0], line + got, sizeof(line) - (size_t)got);
+
+			if (r <= 0)
+				break;
+			got += r;
+		}
+		check(got == n && line[n - 1] == (char)(i % 100));
+		add(line, n);
+	}
+	setitimer(ITIMER_REAL, &none, NULL);
+	for (int i = 0; i < 20; i++) {
+		n = write(to[1], buf, 150000);
+		check(n == 150000);
+		add(&n, sizeof(n));
+	}
+	close(to[1]);
+	waitpid(pid, &phase_status, 0);
+	check(WEXITSTATUS(phase_status) == 7);
+	close(to[0]);
+	close(from[0]);
+	close(from[1]);
+}					/* MARK piped */
+
 static void errors(void)
 {
 	char *hole = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -291,7 +339,7 @@ static void dispatch(void)
 
 int main(int argc, char **argv)
 {
-	static void (*const phases[])(void) = { signals, masks, children, threads, reused, errors, probe_all,
+	static void (*const phases[])(void) = { signals, masks, children, threads, reused, pipes, errors, probe_all,
 						probe_all, dispatch };
 	char name[] = "/tmp/quickXXXXXX", name2[] = "/tmp/quickXXXXXX";
 

@@ -24,8 +24,9 @@ _Static_assert(offsetof(struct ckpt_calls, rsi) == 88, "");
 _Static_assert(offsetof(struct ckpt_calls, rdi) == 96, "");
 _Static_assert(offsetof(struct ckpt_calls, back) == 104, "");
 _Static_assert(offsetof(struct ckpt_calls, files) == 232, "");
-_Static_assert(offsetof(struct ckpt_calls, kinds) == 296, "");
-_Static_assert(offsetof(struct ckpt_calls, data) == 808, "");
+_Static_assert(offsetof(struct ckpt_calls, pipes) == 296, "");
+_Static_assert(offsetof(struct ckpt_calls, kinds) == 360, "");
+_Static_assert(offsetof(struct ckpt_calls, data) == 872, "");
 _Static_assert(offsetof(struct ckpt_quick_call, output) == 88, "");
 _Static_assert(CKPT_CALLS == 0x7e9000018000 && CKPT_CALLS - CKPT_RING == 0x8000, "as in the code");
 
@@ -51,7 +52,7 @@ asm(".pushsection .rodata\n"
     "	mov rax, [r11 + 32]\n"
     "	cmp rax, 512\n"
     "	jae 9f\n"
-    "	movzx eax, byte ptr [r11 + rax + 296]\n"
+    "	movzx eax, byte ptr [r11 + rax + 360]\n"
     "	test al, al\n"
     "	jz 9f\n"
     "	test al, 1\n" /* CKPT_QUICK_FILE */
@@ -59,7 +60,13 @@ asm(".pushsection .rodata\n"
     "	cmp rdi, 512\n"
     "	jae 9f\n"
     "	bt qword ptr [r11 + 232], rdi\n"
+    "	jc 1f\n"
+    "	bt qword ptr [r11 + 296], rdi\n"
     "	jnc 9f\n"
+    "	test al, 16\n" /* CKPT_QUICK_WRITES */
+    "	jz 1f\n"
+    "	cmp rdx, 4096\n" /* PIPE_BUF */
+    "	ja 9f\n"
     "1:	test al, 2\n" /* CKPT_QUICK_READS */
     "	jz 2f\n"
     "	cmp rdx, [r11 + 8]\n"
@@ -76,7 +83,7 @@ asm(".pushsection .rodata\n"
     "	mov [rcx + 72], rax\n"
     /* The note. */
     "	mov r11, [rcx + 16]\n"
-    "	lea r11, [rcx + r11 + 808]\n"
+    "	lea r11, [rcx + r11 + 872]\n"
     "	mov [r11 + 64], rax\n"
     "	mov rax, [rcx + 32]\n"
     "	mov [r11], rax\n"
@@ -124,7 +131,7 @@ asm(".pushsection .rodata\n"
     "5:	lea rax, [r11 + 88]\n"
     /* rax: the note's end. */
     "6:	sub rax, rcx\n"
-    "	sub rax, 808\n"
+    "	sub rax, 872\n"
     "	mov r11, rax\n"
     "	sub rax, [rcx + 16]\n"
     "	sub [rcx + 8], rax\n"

@@ -25,9 +25,10 @@ extern const uint8_t ckpt_quick_code_end[];
 enum ckpt_quick_kind {
 	CKPT_QUICK_NOT = 0,
 	CKPT_QUICK_PLAIN = 1 << 3, /* nothing */
-	CKPT_QUICK_FILE = 1 << 0,  /* the first is a descriptor, of one of `files' */
+	CKPT_QUICK_FILE = 1 << 0,  /* the first is a descriptor, of one of `files' or `pipes' */
 	CKPT_QUICK_READS = 1 << 1, /* it fills as much of the second as its result says, the third at most */
 	CKPT_QUICK_STAT = 1 << 2,  /* it fills a struct stat, the second */
+	CKPT_QUICK_WRITES = 1 << 4, /* as many bytes as the third says */
 };
 #define CKPT_QUICK_STAT_SIZE 144
 
@@ -51,7 +52,8 @@ struct ckpt_calls {
 	uint64_t selector; /* its first byte is the kernel's, see prctl(2) */
 	uint64_t nr, flags, site, rcx, r11, result, kind, rsi, rdi; /* the code's own */
 	uint64_t back[CKPT_QUICK_SITES];			    /* where the sites go on */
-	uint64_t files[CKPT_QUICK_NUMBERS / 64];		    /* bits */
+	uint64_t files[CKPT_QUICK_NUMBERS / 64];		    /* bits ... */
+	uint64_t pipes[CKPT_QUICK_NUMBERS / 64]; /* ... and those into which little can be written */
 	uint8_t kinds[CKPT_QUICK_NUMBERS];
 	uint8_t data[];
 };
