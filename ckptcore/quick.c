@@ -48,8 +48,9 @@
 
 /* A syscall instruction from which quick calls come. */
 struct site {
-	uint64_t ip, pad;
-	uint8_t was[CKPT_QUICK_PAD]; /* at the pad */
+	uint64_t ip, pad, hop;	     /* hop: or 0 */
+	uint8_t was[CKPT_QUICK_PAD]; /* at the pad ... */
+	uint8_t was_hop[CKPT_QUICK_HOP];
 	unsigned int met;
 	bool refused, in;
 };
@@ -251,38 +252,58 @@ static bool is_good(struct ckpt_task *t, uint64_t ip)
 		return false;
 	if (s->pad || ++s->met < MET)
 		return true;
-	s->pad = ckpt_quick_pad(t, ip);
+	s->pad = ckpt_quick_pad(t, ip, &s->hop);
 	far = (int64_t)(t->near_code - s->pad);
 	s->refused = !s->pad || far != (int32_t)far ||
-		     ckpt_read(t, s->pad, s->was, sizeof(s->was));
+		     ckpt_read(t, s->pad, s->was, sizeof(s->was)) ||
+		     (s->hop && ckpt_read(t, s->hop, s->was_hop, sizeof(s->was_hop)));
 	return !s->refused;
+}
+
+static int put_short_jump(struct ckpt_task *t, uint64_t at, uint64_t to)
+{
+	const uint8_t jump[CKPT_QUICK_HOP] = { 0xeb, (uint8_t)(to - (at + CKPT_QUICK_HOP)) };
+
+	return ckpt_write(t, at, jump, sizeof(jump));
+}
+
+static bool is_there(struct ckpt_task *t, uint64_t addr, const void *bytes, size_t len)
+{
+	uint8_t now[CKPT_QUICK_PAD];
+
+	return !ckpt_read(t, addr, now, len) && !memcmp(now, bytes, len);
 }
 
 static int put_in(struct ckpt_task *t, struct ckpt_calls *calls, size_t i)
 {
 	struct site *s = &t->timeline->quick->sites[i];
 	const int32_t far = (int32_t)(t->near_code + i * CKPT_QUICK_JUMP - (s->pad + 5));
-	const uint8_t near[2] = { 0xeb, (uint8_t)(s->pad - (s->ip + 2)) };
-	uint8_t now[2], pad[CKPT_QUICK_PAD];
+	uint8_t jump[CKPT_QUICK_PAD] = { 0xe9 };
+	int err;
 
-	if (ckpt_read(t, s->ip, now, 2) || ckpt_read(t, s->pad, pad, sizeof(pad)))
-		return -EFAULT;
-	if (memcmp(now, "\x0f\x05", 2) || memcmp(pad, s->was, sizeof(pad)))
-		return 0; /* a breakpoint, or other code by now */
-	pad[0] = 0xe9;
-	memcpy(pad + 1, &far, 4);
+	/* Else there is a breakpoint, or other code by now. */
+	if (!is_there(t, s->ip, "\x0f\x05", 2) || !is_there(t, s->pad, s->was, sizeof(s->was)) ||
+	    (s->hop && !is_there(t, s->hop, s->was_hop, sizeof(s->was_hop))))
+		return 0;
+	memcpy(jump + 1, &far, 4);
 	calls->back[i] = s->ip + 2;
 	s->in = true;
-	return ckpt_write(t, s->pad, pad, sizeof(pad)) ? -EFAULT : ckpt_write(t, s->ip, near, 2);
+	err = ckpt_write(t, s->pad, jump, sizeof(jump));
+	if (!err && s->hop)
+		err = put_short_jump(t, s->hop, s->pad);
+	return err ? err : put_short_jump(t, s->ip, s->hop ? s->hop : s->pad);
 }
 
 static int take_out(struct ckpt_task *t, struct site *s)
 {
 	int err = ckpt_write(t, s->ip, "\x0f\x05", 2);
-	int err2 = ckpt_write(t, s->pad, s->was, sizeof(s->was));
 
+	if (!err)
+		err = ckpt_write(t, s->pad, s->was, sizeof(s->was));
+	if (!err && s->hop)
+		err = ckpt_write(t, s->hop, s->was_hop, sizeof(s->was_hop));
 	s->in = false;
-	return err ? err : err2;
+	return err;
 }
 
 void ckpt_quick_off(struct ckpt_task *t)
@@ -467,7 +488,9 @@ static bool is_amid(const struct ckpt_task *t, uint64_t rip)
 	    rip - t->near_code < CKPT_QUICK_SITES * CKPT_QUICK_JUMP)
 		return true;
 	for (size_t i = 0; i < q->n; i++)
-		if (q->sites[i].in && rip - q->sites[i].pad < CKPT_QUICK_PAD)
+		if (q->sites[i].in && (rip - q->sites[i].pad < CKPT_QUICK_PAD ||
+				       (q->sites[i].hop &&
+					rip - q->sites[i].hop < CKPT_QUICK_HOP)))
 			return true;
 	return false;
 }

@@ -182,10 +182,15 @@ void ckpt_quick_jump(uint64_t to, uint8_t ret[CKPT_QUICK_JUMP])
 
 /* -------------------------------------------------------------------- the pad */
 
-#define REACH 129 /* from the site: of a short jump */
+#define REACH (CKPT_QUICK_HOP + 127) /* of a short jump, from its own place */
 #define LONGEST 15
-#define ALIGNMENT 16
+#define ALIGNMENT 8
 #define MOST_CODE (64u << 20)
+#define MOST_PADS 16
+
+struct pad {
+	size_t at, len;
+};
 
 static bool is_padding(const cs_insn *in)
 {
@@ -198,37 +203,57 @@ static bool leaves(const cs_insn *in)
 	return in->id == X86_INS_RET || in->id == X86_INS_JMP;
 }
 
-/* The first padding that is long enough, in len bytes of code from the site; 0: none. */
-static size_t find_padding(const uint8_t *code, size_t len, uint64_t site)
+/* The padding in len bytes of code from the site. */
+static size_t find_pads(const uint8_t *code, size_t len, uint64_t site, struct pad pads[MOST_PADS])
 {
-	const uint8_t *p = code + 2;
-	size_t left = len - 2, begin = 0, end;
-	uint64_t addr = site + 2;
+	const uint8_t *p = code + CKPT_QUICK_HOP;
+	size_t left = len - CKPT_QUICK_HOP, n = 0;
+	uint64_t addr = site + CKPT_QUICK_HOP;
 	bool left_behind = false; /* the instruction before doesn't lead here */
+	struct pad pad = { 0, 0 };
 	cs_insn *in;
 	csh cs;
 
 	if (!probe_insn_capstone(&cs, &in))
 		return 0;
-	while (cs_disasm_iter(cs, &p, &left, &addr, in)) {
-		end = (size_t)(addr - site);
+	while (n < MOST_PADS && cs_disasm_iter(cs, &p, &left, &addr, in)) {
 		if (!is_padding(in)) {
-			begin = 0;
+			if (pad.len >= CKPT_QUICK_HOP && in->address % ALIGNMENT == 0)
+				pads[n++] = pad;
+			pad.len = 0;
 			left_behind = leaves(in);
-			if (end > REACH)
-				break;
-			continue;
+		} else if (left_behind) {
+			if (!pad.len)
+				pad.at = (size_t)(in->address - site);
+			pad.len += in->size;
 		}
-		if (!left_behind)
-			continue;
-		if (!begin)
-			begin = end - in->size;
-		if (begin > REACH)
-			break;
-		if (addr % ALIGNMENT == 0 && end - begin >= CKPT_QUICK_PAD)
-			return begin;
 	}
+	return n;
+}
+
+/* The first that is long enough and reached from somewhere; 0: none. */
+static size_t find_long(const struct pad *pads, size_t n, size_t from)
+{
+	for (size_t i = 0; i < n; i++)
+		if (pads[i].at > from && pads[i].at <= from + REACH &&
+		    pads[i].len >= CKPT_QUICK_PAD)
+			return pads[i].at;
 	return 0;
+}
+
+static size_t find_padding(const uint8_t *code, size_t len, uint64_t site, size_t *hop)
+{
+	struct pad pads[MOST_PADS];
+	size_t n = find_pads(code, len, site, pads), at = find_long(pads, n, 0);
+
+	*hop = 0;
+	for (size_t i = n; !at && i-- > 0;) {
+		if (pads[i].at > REACH)
+			continue;
+		at = find_long(pads, n, pads[i].at);
+		*hop = at ? pads[i].at : 0;
+	}
+	return at;
 }
 
 /* Whether bytes that may be a jump, wherever it would begin, lead into [lo, hi). */
@@ -255,17 +280,18 @@ static bool is_target(const uint8_t *code, size_t len, uint64_t at, uint64_t lo,
 	return false;
 }
 
-uint64_t ckpt_quick_pad(struct ckpt_task *t, uint64_t site)
+uint64_t ckpt_quick_pad(struct ckpt_task *t, uint64_t site, uint64_t *hop)
 {
-	uint8_t near[REACH + LONGEST + ALIGNMENT], *code = NULL;
+	uint8_t near[2 * REACH + LONGEST], *code = NULL;
 	const struct ckpt_map *m = NULL;
 	struct ckpt_map *maps;
 	uint64_t pad = 0;
-	size_t n, at;
+	size_t n, at, by;
 
+	*hop = 0;
 	if (ckpt_read(t, site, near, sizeof(near)) || memcmp(near, "\x0f\x05", 2))
 		return 0;
-	at = find_padding(near, sizeof(near), site);
+	at = find_padding(near, sizeof(near), site, &by);
 	if (!at || ckpt_maps(t->tgid, &maps, &n))
 		return 0;
 	for (size_t i = 0; i < n; i++)
@@ -276,8 +302,11 @@ uint64_t ckpt_quick_pad(struct ckpt_task *t, uint64_t site)
 		code = malloc(m->hi - m->lo);
 	if (code && !ckpt_read(t, m->lo, code, m->hi - m->lo) &&
 	    !is_target(code, m->hi - m->lo, m->lo, site + at, site + at + CKPT_QUICK_PAD) &&
-	    !is_target(code, m->hi - m->lo, m->lo, site + 1, site + 2))
+	    (!by || !is_target(code, m->hi - m->lo, m->lo, site + by, site + by + CKPT_QUICK_HOP)) &&
+	    !is_target(code, m->hi - m->lo, m->lo, site + 1, site + 2)) {
 		pad = site + at;
+		*hop = by ? site + by : 0;
+	}
 	free(code);
 	free(maps);
 	return pad;

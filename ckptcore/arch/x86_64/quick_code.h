@@ -65,11 +65,13 @@ void ckpt_quick_entry(uint64_t at, unsigned int site, uint8_t ret[CKPT_QUICK_ENT
 void ckpt_quick_jump(uint64_t to, uint8_t ret[CKPT_QUICK_JUMP]);
 
 /*
- * Finds a place for a near jump (CKPT_QUICK_PAD bytes) that a short one at t's syscall
- * instruction reaches: padding between functions to which nothing in its mapping jumps.
- * 0: there is none, or the code can't be changed.
+ * Finds a place for a near jump (CKPT_QUICK_PAD bytes) that a short one (CKPT_QUICK_HOP) at
+ * t's syscall instruction reaches: padding behind code that leads elsewhere, to which
+ * nothing in its mapping jumps. *hop: a place of the same kind for another short
+ * jump by which it is reached, or 0. Returns 0 if there is none, or the code can't be changed.
  */
 #define CKPT_QUICK_PAD 5
-uint64_t ckpt_quick_pad(struct ckpt_task *t, uint64_t site);
+#define CKPT_QUICK_HOP 2
+uint64_t ckpt_quick_pad(struct ckpt_task *t, uint64_t site, uint64_t *hop);
 
 #endif
