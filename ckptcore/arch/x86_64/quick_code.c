@@ -302,7 +302,8 @@ uint64_t ckpt_quick_pad(struct ckpt_task *t, uint64_t site, uint64_t *hop)
 		code = malloc(m->hi - m->lo);
 	if (code && !ckpt_read(t, m->lo, code, m->hi - m->lo) &&
 	    !is_target(code, m->hi - m->lo, m->lo, site + at, site + at + CKPT_QUICK_PAD) &&
-	    (!by || !is_target(code, m->hi - m->lo, m->lo, site + by, site + by + CKPT_QUICK_HOP)) &&
+	    (!by ||
+	     !is_target(code, m->hi - m->lo, m->lo, site + by, site + by + CKPT_QUICK_HOP)) &&
 	    !is_target(code, m->hi - m->lo, m->lo, site + 1, site + 2)) {
 		pad = site + at;
 		*hop = by ? site + by : 0;
