@@ -297,7 +297,9 @@ int ckpt_clock_stopped(struct ckpt_task *t)
 
 	if (t->state == CKPT_DEAD)
 		return 0;
-	if (ckpt_clock_amid(t) && may_go_on(t))
+	/* To look for it costs a request; stops of calls, the most frequent ones, aren't amid. */
+	if ((t->state == CKPT_SIGNAL || t->state == CKPT_EVENT) && ckpt_clock_amid(t) &&
+	    may_go_on(t))
 		err = ckpt_clock_finish(t);
 	if (!err && drain(t->timeline))
 		ckpt_record_stop(t->timeline, "no memory for the log");

@@ -209,6 +209,7 @@ void ckpt_log_undo(struct ckpt_timeline *tl)
 	if (x)
 		x->n--;
 	tl->nevents--;
+	ckpt_stats.events--;
 	ckpt_chunk_undo(c);
 	tl->data_len = c->data_first + c->data_len;
 }
