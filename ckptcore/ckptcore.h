@@ -191,11 +191,12 @@ int ckpt_wait_until(struct ckpt_task *t, struct ckpt_stop *stop, double deadline
  */
 int ckpt_wait_any(void) __must_check;
 /*
- * t, running, will most likely be the next to stop: ckpt_wait_any() waits for it
- * alone, which costs the same however many copies there are, when nobody but t
- * and a debugger is there. Others are looked at every now and then. Holds until
- * somebody else stops or a signal comes: the tracer has a clock. @soon: false: its
- * call may sleep, and t is waited for only if for some time nobody but t has stopped.
+ * t, running, will most likely be the next to stop, or a thread of its process:
+ * ckpt_wait_any() waits for these alone, which costs the same however many copies
+ * there are (with several threads, nearly so), when no other process but a debugger
+ * is there. Others are looked at every now and then. Holds until somebody else
+ * stops or a signal comes: the tracer has a clock. @soon: false: its call may sleep,
+ * or others run, and they are waited for only if for some time nobody else has stopped.
  */
 void ckpt_expect(struct ckpt_task *t, bool soon);
 /* The same, without waiting: -EAGAIN when nothing has happened. */

@@ -325,8 +325,9 @@ int ckpt_clock_stopped(struct ckpt_task *t)
 
 	if (t->state == CKPT_DEAD)
 		return 0;
-	/* In a call it isn't amid the code, and its registers needn't be asked for. */
-	if (t->state != CKPT_ENTRY && t->state != CKPT_EXIT && ckpt_clock_amid(t) && may_go_on(t))
+	/* To look for it costs a request; stops of calls, the most frequent ones, aren't amid. */
+	if ((t->state == CKPT_SIGNAL || t->state == CKPT_EVENT) && ckpt_clock_amid(t) &&
+	    may_go_on(t))
 		err = ckpt_clock_finish(t);
 	if (!err && (failed = drain(t->timeline)))
 		ckpt_ring_failed(t->timeline, failed);

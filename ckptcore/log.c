@@ -120,6 +120,8 @@ static void index_forget(struct ckpt_index *x, uint64_t event)
 {
 	size_t n = index_before(x, event);
 
+	if (!n)
+		return; /* perhaps there is no array */
 	x->n -= n;
 	memmove(x->events, x->events + n, x->n * sizeof(*x->events));
 }
@@ -209,6 +211,7 @@ void ckpt_log_undo(struct ckpt_timeline *tl)
 	if (x)
 		x->n--;
 	tl->nevents--;
+	ckpt_stats.events--;
 	ckpt_chunk_undo(c);
 	tl->data_len = c->data_first + c->data_len;
 }

@@ -260,8 +260,7 @@ static void go_on(struct ckpt_task *t, bool yield)
 		return;
 	}
 	run_on(t, request_of(t), 0);
-	if (tl->nthreads == 1)
-		ckpt_expect(t, true);
+	ckpt_expect(t, tl->nthreads == 1);
 }
 
 /* What else is to be known of a call that was recorded. */

@@ -30,8 +30,9 @@ static pthread_t tracer;
 static unsigned int untold; /* tasks with untold set */
 static struct ckpt_task *expected;
 static bool counted;	   /* nothing has come or gone since others were counted */
-static unsigned int alone; /* so many stops in a row were of one task, and no signal came */
-static size_t members;	   /* processes that aren't copies, and the expected one's threads */
+static unsigned int alone; /* so many stops in a row were of one process, and no signal came */
+static size_t processes;   /* that aren't copies */
+static size_t siblings;	   /* threads of the expected one's process */
 
 #define LOOK_AROUND 16 /* waits for the expected one between looks at the others */
 
@@ -372,6 +373,7 @@ static void adopt(struct ckpt_task *t)
 	if (!child)
 		child = ckpt_task_new(tid, tid, t->ops);
 	child->tgid = thread ? t->tgid : tid;
+	counted = false;
 	child->parent = t->tgid;
 	child->no_exitkill = t->no_exitkill;
 	child->syscall_ip = t->syscall_ip;
@@ -463,10 +465,12 @@ static void count_member(struct ckpt_task *t, void *arg)
 {
 	(void)arg;
 	/* A debugger's helper threads run no calls that would stop them. */
-	members += !t->ours && (t->tid == t->tgid || t->tgid == expected->tgid);
+	processes += !t->ours && t->tid == t->tgid;
+	siblings += t->tgid == expected->tgid;
 }
 
-/* The task to wait for alone, or -1. */
+/* The task to wait for alone, the process group of its process, or -1. Each copy has
+ * a group of its own: so the kernel passes them over without a look at their states. */
 static pid_t whom(void)
 {
 	static unsigned int n;
@@ -474,42 +478,48 @@ static pid_t whom(void)
 	if (!expected || expected->state != CKPT_RUNNING)
 		return -1;
 	if (!counted) {
-		members = 0;
+		processes = siblings = 0;
 		ckpt_each_task(count_member, NULL);
 		counted = true;
 	}
-	return members > 2 || ++n % LOOK_AROUND == 0 ? -1 : expected->tid;
+	if (processes > 2 || ++n % LOOK_AROUND == 0)
+		return -1;
+	return siblings > 1 ? -getpgid(expected->tid) : expected->tid;
 }
 
 static int wait_any(int options)
 {
 	static unsigned int in_a_row;
-	static pid_t last = -1;
+	static pid_t last = -1, last_process = -1;
 	struct ckpt_task *t;
 	int status;
-	pid_t tid;
+	pid_t tid, from;
 
 	check_thread();
 	if (untold) {
 		tell();
 		return 0;
 	}
+	from = options ? -1 : whom();
 	/*
 	 * Mostly it is the one that stopped last, and has done so by now. To ask
 	 * for that one is cheap; to ask for any takes longer with each snapshot.
 	 * The others have their turn soon.
 	 */
-	tid = !expected && in_a_row++ % LOOK_AROUND ? waitpid(last, &status, __WALL | WNOHANG) : 0;
+	tid = from < 0 && in_a_row++ % LOOK_AROUND ? waitpid(last, &status, __WALL | WNOHANG) : 0;
 	if (tid <= 0)
-		tid = waitpid(options ? -1 : whom(), &status, __WALL | options);
+		tid = waitpid(from, &status, __WALL | options);
+	if (tid < 0 && errno == ECHILD && from != -1)
+		errno = EAGAIN; /* it isn't there any more, but others may be */
 	if (tid <= 0) {
 		expected = NULL;
 		alone = 0;
 		return tid ? -errno : -EAGAIN;
 	}
-	alone = tid == last ? alone + 1 : 0;
 	last = tid;
 	t = ckpt_find(tid);
+	alone = t && t->tgid == last_process ? alone + 1 : 0;
+	last_process = t ? t->tgid : -1;
 	if (!t) {
 		/* Either an orphan that came to us (a daemon's child), or a
 		 * new child that was quicker than its parent's fork event. */

@@ -320,6 +320,8 @@ void ckpt_turns_turn(struct ckpt_timeline *tl, struct ckpt_task *to)
 	ckpt_record_aligned(tl);
 	hand_over(tl, to);
 	use_turn(to);
+	if (tl->live == to && to->state == CKPT_RUNNING)
+		ckpt_expect(to, false);
 }
 
 void ckpt_turns_clock(long ns)
@@ -364,10 +366,14 @@ void ckpt_turns_called(struct ckpt_task *t)
 	struct ckpt_timeline *tl = t->timeline;
 	struct ckpt_task *to = ckpt_turns_next(tl);
 
-	/* What shapes the process happens in one's own turn. */
-	if (!to || t->state != CKPT_RUNNING ||
-	    (t->thread->class != CKPT_CALL_ANSWER && t->thread->class != CKPT_CALL_RESTART))
+	if (t->state != CKPT_RUNNING)
 		return;
+	/* What shapes the process happens in one's own turn. */
+	if (!to ||
+	    (t->thread->class != CKPT_CALL_ANSWER && t->thread->class != CKPT_CALL_RESTART)) {
+		ckpt_expect(t, false);
+		return;
+	}
 	if (comes_back(t)) {
 		ckpt_dispatch(t);
 		return;

@@ -57,7 +57,7 @@ int main(int argc, char **argv)
 	struct fred_options options = { 0 };
 	const struct fred_personality *p;
 	uint64_t budget;
-	int i = 1;
+	int i = 1, status;
 
 	if (!strncmp(name, "fred-", 5)) {
 		p = fred_personality_find(name + 5);
@@ -99,5 +99,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "fred: out of memory\n");
 		return 1;
 	}
-	return fred_session_run(&options);
+	status = fred_session_run(&options);
+	free(options.argv);
+	return status;
 }

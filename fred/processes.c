@@ -270,6 +270,14 @@ void fred_process_died(struct ckpt_task *t)
 	}
 }
 
+/* Pasts of processes that ended before it are still there. */
+void fred_process_debugger_gone(const struct vpt_debugger *d)
+{
+	for (struct fred_timeline *f = fred_processes(); f; f = f->next)
+		if (f->debugger == d)
+			f->debugger = NULL;
+}
+
 void fred_process_gone(struct vpt_thread *vt, bool died)
 {
 	if (fresh == vt)

@@ -13,6 +13,7 @@
 
 struct ckpt_task;
 struct fred_timeline;
+struct vpt_debugger;
 struct vpt_thread;
 
 /* The one that is looked at; an empty one if that isn't recorded. Never NULL. */
@@ -24,6 +25,7 @@ void fred_process_options(struct vpt_thread *vt);
 void fred_process_stopped(struct vpt_thread *vt);
 void fred_process_died(struct ckpt_task *t);
 void fred_process_gone(struct vpt_thread *vt, bool died);
+void fred_process_debugger_gone(const struct vpt_debugger *d);
 /* @breaks: it sets a breakpoint or resumes: a child that it has followed is to be
  * recorded by now. */
 void fred_process_about_to_act(struct vpt_thread *vt, bool breaks);

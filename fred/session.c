@@ -181,6 +181,7 @@ static const struct vpt_control control = {
 	.target_stopped = fred_process_stopped,
 	.target_died = fred_process_died,
 	.target_gone = fred_process_gone,
+	.debugger_gone = fred_process_debugger_gone,
 	.suspended = debugger_suspended,
 	.attaching = fred_timeline_attaching,
 	.signalled = fred_timeline_signalled,

@@ -335,6 +335,8 @@ static void debugger_died(struct vpt_debugger *d)
 		}
 		vpt_thread_free(vt);
 	}
+	if (vpt_control->debugger_gone)
+		vpt_control->debugger_gone(d);
 	while (*p != d)
 		p = &(*p)->next;
 	*p = d->next;

@@ -113,6 +113,8 @@ struct vpt_control {
 	void (*target_died)(struct ckpt_task *t);
 	/* The debugger is rid of the process: it died, or is let go. */
 	void (*target_gone)(struct vpt_thread *vt, bool died);
+	/* d has ended, and is about to be freed. */
+	void (*debugger_gone)(const struct vpt_debugger *d);
 	/* The debugger is about to change t's registers or memory. True: that
 	 * is the controller's business, not the recorder's. */
 	bool (*changing)(struct ckpt_task *t);

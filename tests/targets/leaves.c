@@ -1,9 +1,8 @@
 /*
- * The main thread ends before the other one, which goes on for a while. cc: -pthread
+ * The main thread ends before the other one, which waits for that and goes on. cc: -pthread
  */
 #include <pthread.h>
 #include <stdio.h>
-#include <unistd.h>
 
 static int total;
 
@@ -12,20 +11,21 @@ static void hit(int i)
 	total += i; /* the hit */
 }
 
-static void *work(void *arg)
+static void *work(void *leaver)
 {
 	hit(1);
-	usleep(300000); /* the main thread ends meanwhile, also on a busy machine */
+	pthread_join(*(pthread_t *)leaver, NULL);
 	for (int i = 2; i < 6; i++)
 		hit(i);
 	printf("total %d\n", total);
-	return arg;
+	return NULL;
 }
 
 int main(void)
 {
-	pthread_t t;
+	static pthread_t t, self;
 
-	pthread_create(&t, NULL, work, NULL);
+	self = pthread_self();
+	pthread_create(&t, NULL, work, &self);
 	pthread_exit(NULL);
 }

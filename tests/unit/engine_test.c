@@ -555,11 +555,7 @@ static void there_and_back(struct ckpt_timeline *tl)
 
 static void drop_timeline(struct ckpt_timeline *tl)
 {
-	if (tl->live) {
-		tl->live->timeline = NULL;
-		ckpt_kill(tl->live);
-	}
-	tl->live = NULL;
+	ckpt_record_kill(tl);
 	ckpt_timeline_destroy(tl);
 }
 
