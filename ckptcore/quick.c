@@ -13,7 +13,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 #include <sys/user.h>
 #include <sys/vfs.h>
 
@@ -141,15 +140,11 @@ static bool is_plain(struct ckpt_quick *q, pid_t pid, const struct ckpt_file *f)
 /* Where appending leads to has to be asked behind each call. */
 static bool is_quick(struct ckpt_quick *q, pid_t pid, const struct ckpt_file *f)
 {
-	if (S_ISCHR(f->mode)) {
-		char path[48];
-		struct stat st;
+	static const char *const devices[] = { "/dev/null", "/dev/zero", "/dev/urandom" };
 
-		snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, f->fd);
-		return !stat(path, &st) && S_ISCHR(st.st_mode) && major(st.st_rdev) == 1 &&
-		       (minor(st.st_rdev) == 3 || minor(st.st_rdev) == 5 ||
-			minor(st.st_rdev) == 9); /* null, zero, urandom */
-	}
+	for (size_t i = 0; S_ISCHR(f->mode) && i < sizeof(devices) / sizeof(*devices); i++)
+		if (!strcmp(f->path, devices[i]))
+			return true;
 	if (S_ISSOCK(f->mode))
 		return f->flags & O_NONBLOCK;
 	return S_ISREG(f->mode) && !(f->flags & (O_APPEND | O_DIRECT)) && is_plain(q, pid, f);
