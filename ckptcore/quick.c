@@ -43,7 +43,6 @@
 #define MOST_STEPS 200
 #define DATA_SIZE (CKPT_CALLS_SIZE - sizeof(struct ckpt_calls))
 #define ROOM (DATA_SIZE - 2 * sizeof(struct ckpt_quick_call))
-#define MOST_CALLS 256 /* between two stops */
 
 /* A syscall instruction from which quick calls come. */
 struct site {
@@ -308,7 +307,7 @@ void ckpt_quick_off(struct ckpt_task *t)
 		q && t == t->timeline->live ? ckpt_clock_calls(t->timeline) : NULL;
 
 	if (calls) {
-		calls->left = 0;
+		calls->open = 0;
 		calls->selector = ALLOW;
 	}
 	/* Without a tracer's help, too, the code makes the program's calls. */
@@ -445,7 +444,7 @@ bool ckpt_quick_arm(struct ckpt_task *t)
 	q->in = true;
 	calls->at = 0;
 	calls->room = ROOM;
-	calls->left = MOST_CALLS;
+	calls->open = 1;
 	calls->selector = BLOCK;
 	return true;
 }
@@ -456,7 +455,7 @@ bool ckpt_quick_sleeps(const struct ckpt_timeline *tl)
 	char text[CKPT_PROC_SIZE];
 	const char *state;
 
-	if (!calls || !calls->left)
+	if (!calls || !calls->open)
 		return false;
 	ckpt_proc_read(tl->live->tid, "stat", text, sizeof(text));
 	state = strrchr(text, ')');
@@ -467,9 +466,9 @@ bool ckpt_quick_interrupt(struct ckpt_timeline *tl)
 {
 	struct ckpt_calls *calls = tl->quick ? ckpt_clock_calls(tl) : NULL;
 
-	if (!calls || !calls->left)
+	if (!calls || !calls->open)
 		return false;
-	calls->left = 0;
+	calls->open = 0;
 	return true;
 }
 
@@ -636,7 +635,7 @@ int ckpt_quick_stopped(struct ckpt_task *t, bool *again)
 	*again = false;
 	if (!q || !q->ready || q->impossible || !calls || t->state == CKPT_DEAD)
 		return 0;
-	calls->left = 0;
+	calls->open = 0;
 	early = calls->selector == BLOCK && is_refused(t);
 	*again = early || was_refused(t);
 	if (!early)

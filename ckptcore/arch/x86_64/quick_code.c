@@ -10,7 +10,7 @@
 #include "ckptcore/arch/x86_64/quick_code.h"
 #include "ckptcore/clock.h"
 
-_Static_assert(offsetof(struct ckpt_calls, left) == 0, "");
+_Static_assert(offsetof(struct ckpt_calls, open) == 0, "");
 _Static_assert(offsetof(struct ckpt_calls, room) == 8, "");
 _Static_assert(offsetof(struct ckpt_calls, at) == 16, "");
 _Static_assert(offsetof(struct ckpt_calls, nr) == 32, "");
@@ -136,7 +136,6 @@ asm(".pushsection .rodata\n"
     "	sub rax, [rcx + 16]\n"
     "	sub [rcx + 8], rax\n"
     "	mov [rcx + 16], r11\n"
-    "	dec qword ptr [rcx]\n"
     "	mov rax, [rcx + 40]\n"
     "	add al, 0x7f\n"
     "	sahf\n"
