@@ -42,7 +42,6 @@
 #define MET 8	      /* a site from which so many came is one to change */
 #define MOST_STEPS 200
 #define DATA_SIZE (CKPT_CALLS_SIZE - sizeof(struct ckpt_calls))
-#define ROOM (DATA_SIZE - 2 * sizeof(struct ckpt_quick_call))
 #define MOST_CALLS 256 /* between two stops */
 
 /* A syscall instruction from which quick calls come. */
@@ -407,7 +406,7 @@ bool ckpt_quick_arm(struct ckpt_task *t)
 			q->sites[i].refused = true;
 	q->in = true;
 	calls->at = 0;
-	calls->room = ROOM;
+	calls->room = DATA_SIZE;
 	calls->left = MOST_CALLS;
 	calls->selector = BLOCK;
 	return true;
