@@ -421,7 +421,8 @@ static void stay_interrupted(struct ckpt_task *t)
 	if (t->state != CKPT_EVENT && (t->state != CKPT_SIGNAL || t->stop.sig == SIGTRAP))
 		return;
 	r = ckpt_regs(t);
-	if (r->rip != th->ip - 2 || r->rcx != th->ip || (long)r->rax != th->nr)
+	if (r->rip != th->ip - 2 || r->rcx != th->ip || (long)r->rax != th->nr ||
+	    (int)th->nr == -1)
 		return;
 	r->rip = th->ip;
 	r->orig_rax = r->rax;
