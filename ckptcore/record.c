@@ -626,6 +626,7 @@ void ckpt_record_resume(struct ckpt_task *t, int request, int sig)
 	}
 	th->let = true;
 	th->request = request;
+	th->refused = false; /* somebody has seen it there, and it may be elsewhere */
 	if (t->in_call) { /* at an event or entry stop amid a call */
 		th->step_call = request == PTRACE_SINGLESTEP;
 		enter(t, sig);
