@@ -42,7 +42,6 @@
 #define MET 8	       /* a site from which so many came is one to change */
 #define MOST_STEPS 200
 #define DATA_SIZE (CKPT_CALLS_SIZE - sizeof(struct ckpt_calls))
-#define ROOM (DATA_SIZE - 2 * sizeof(struct ckpt_quick_call))
 
 /* A syscall instruction from which quick calls come. */
 struct site {
@@ -443,7 +442,7 @@ bool ckpt_quick_arm(struct ckpt_task *t)
 			q->sites[i].refused = true;
 	q->in = true;
 	calls->at = 0;
-	calls->room = ROOM;
+	calls->room = DATA_SIZE;
 	calls->open = 1;
 	calls->selector = BLOCK;
 	return true;
@@ -546,13 +545,16 @@ static void be_interrupted(struct ckpt_task *t, const struct ckpt_calls *calls)
 	} else {
 		r->orig_rax = r->rax;
 	}
-	if (!ckpt_interrupted((int64_t)r->rax))
-		r->rax = (uint64_t)-CKPT_ERESTARTNOINTR;
-	ckpt_regs_dirty(t);
 	t->stop.ip = r->rip;
 	t->stop.nr = (long)r->orig_rax;
 	memcpy(t->stop.args, (const uint64_t[6]){ r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9 },
 	       sizeof(t->stop.args));
+	if ((int)r->orig_rax == -1) { /* no call to the kernel, which wouldn't make it again */
+		r->rip -= 2;
+	} else if (!ckpt_interrupted((int64_t)r->rax)) {
+		r->rax = (uint64_t)-CKPT_ERESTARTNOINTR;
+	}
+	ckpt_regs_dirty(t);
 	ckpt_record_entered(t);
 }
 
@@ -563,6 +565,22 @@ static void pretend(struct ckpt_task *t, const struct ckpt_calls *calls)
 
 	r->rip = r->rcx = calls->back[calls->site % CKPT_QUICK_SITES];
 	t->stop.ip = r->rip;
+	ckpt_regs_dirty(t);
+}
+
+/*
+ * t, stepped, is behind its site. If it was on the way out of the call when it stopped it is
+ * so still: a signal that came of the call is delivered there.
+ */
+static void be_behind(struct ckpt_task *t, const struct ckpt_calls *calls, bool on_way_out)
+{
+	struct user_regs_struct *r = ckpt_regs(t);
+
+	if (r->r11 & 0x100)
+		ckpt_hide_trap_in_r11(t);
+	if (!on_way_out)
+		return;
+	r->orig_rax = calls->nr;
 	ckpt_regs_dirty(t);
 }
 
@@ -605,12 +623,13 @@ static bool was_refused(struct ckpt_task *t)
 /* The same, but an interrupt came between that and its signal. */
 static bool is_refused(struct ckpt_task *t)
 {
-	struct __ptrace_peeksiginfo_args args = { .nr = 8 };
-	siginfo_t si[8];
-	long n = t->state == CKPT_EVENT ? ptrace(PTRACE_PEEKSIGINFO, t->tid, &args, si) : 0;
+	struct __ptrace_peeksiginfo_args args = { .nr = 1 };
+	siginfo_t si;
 
-	for (long i = 0; i < n; i++)
-		if (si[i].si_signo == SIGSYS && si[i].si_code == SYS_USER_DISPATCH)
+	if (t->state != CKPT_EVENT)
+		return false;
+	for (; ptrace(PTRACE_PEEKSIGINFO, t->tid, &args, &si) == 1; args.off++)
+		if (si.si_signo == SIGSYS && si.si_code == SYS_USER_DISPATCH)
 			return true;
 	return false;
 }
@@ -630,7 +649,7 @@ int ckpt_quick_stopped(struct ckpt_task *t, bool *again)
 	const uint64_t real = address_of(ckpt_quick_code_real) + 2;
 	struct user_regs_struct *r;
 	int err = 0, failed;
-	bool early, interrupted = false;
+	bool early, behind, interrupted = false;
 
 	*again = false;
 	if (!q || !q->ready || q->impossible || !calls || t->state == CKPT_DEAD)
@@ -651,14 +670,14 @@ int ckpt_quick_stopped(struct ckpt_task *t, bool *again)
 			       ckpt_interrupted((int64_t)r->rax))) {
 			interrupted = true;
 		} else if (is_amid(t, r->rip)) {
+			behind = r->rip == address_of(ckpt_quick_code_call) + 2;
 			err = ckpt_step_while(t, goes_on, MOST_STEPS);
 			if (err)
 				return err;
-			r = ckpt_regs(t);
-			if (is_before(r->rip))
+			if (is_before(ckpt_regs(t)->rip))
 				go_back(t, calls);
-			else if (r->r11 & 0x100)
-				ckpt_hide_trap_in_r11(t);
+			else
+				be_behind(t, calls, behind);
 		}
 	}
 	failed = drain(t, calls);

@@ -251,7 +251,7 @@ static int give_call(struct ckpt_task *p, struct ckpt_run *run)
 		return give_outputs(p, ev) ? -EPROTO : 0;
 	}
 	yielded = ckpt_probes_yield(p, ev);
-	if (class == CKPT_CALL_SIGRETURN) {
+	if (class == CKPT_CALL_SIGRETURN && !ckpt_interrupted(ev->result)) {
 		err = ckpt_redo_sigreturn(p);
 		ckpt_play_note_mask(p);
 	} else {

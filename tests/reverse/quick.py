@@ -3,12 +3,12 @@ import re
 
 from tests import *
 
-PHASES = 11
+PHASES = 15
 
 
 def quick(*args, **more):
     b = Backward("quick", *args, env={"QUICKLIB": target("quicklib")}, **more)
-    b.cmd("handle SIGALRM SIGSYS nostop noprint pass")
+    b.cmd("handle SIGALRM SIGSYS SIGPIPE SIGUSR1 SIGHUP nostop noprint pass")
     return b
 
 
@@ -114,7 +114,7 @@ def test_detached():
         b.cmd("tbreak %d" % b.mark("files"))
         b.expect("run", r"MARK files")
         b.cmd("detach")
-        b.until(r"11 phases, \d+ calls, 0 wrong", timeout=15)
+        b.until(r"15 phases, \d+ calls, 0 wrong", timeout=15)
 
 
 run(globals())

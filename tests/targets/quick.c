@@ -2,6 +2,7 @@
  * threads, descriptors that change their meaning, code that comes and goes.   cc: -pthread -ldl */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -28,7 +29,7 @@ struct registers {
 	unsigned long ax, bx, cx, dx, si, di, bp, sp, r8, r9, r10, r11, r12, r13, r14, r15, flags;
 };
 
-volatile unsigned long sum, calls, wrong, ticks, came, dispatched, seed;
+volatile unsigned long sum, calls, wrong, ticks, came, dispatched, broken, struck, seed;
 volatile int phase;
 static int in, out, phase_status;
 static char buf[300000];
@@ -255,7 +256,7 @@ static void reused(void)
 }					/* MARK again */
 
 /* To a child that answers, with a timer's signals in between; and more than a pipe takes at once. */
-static void pipes(void)
+static void talk(void)
 {
 	struct itimerval it = { { 0, 3000 }, { 0, 3000 } }, none = { { 0, 0 }, { 0, 0 } };
 	int to[2], from[2];
@@ -300,7 +301,7 @@ static void pipes(void)
 	close(to[0]);
 	close(from[0]);
 	close(from[1]);
-}					/* MARK piped */
+}					/* MARK talked */
 
 static void errors(void)
 {
@@ -318,6 +319,82 @@ static void errors(void)
 		add(buf, 65536);
 	}
 }					/* MARK failed */
+
+/* Notes of many sizes, which fill the room for them to the last byte or not. */
+static void full(void)
+{
+	for (long len = 7900; len < 8100; len++) {
+		check(lseek(in, 0, SEEK_SET) == 0);
+		for (int i = 0; i < 8; i++) /* 8 of 7988 leave no room for the last one's note */
+			check(read(in, buf, (size_t)len) == len && buf[5] == (char)((i * len + 5) * 7));
+		add(buf, len);
+		some(1);
+	}
+}					/* MARK filled */
+
+/* What isn't a call is none. */
+static void none(void)
+{
+	static const long numbers[] = { -1, 0xffffffff, -512, -513, 999 };
+
+	for (int i = 0; i < 100; i++) {
+		some(10);
+		for (size_t k = 0; k < sizeof(numbers) / sizeof(*numbers); k++)
+			check(syscall(numbers[k]) == -1 && errno == ENOSYS);
+	}
+}					/* MARK none */
+
+static void on_pipe(int sig)
+{
+	(void)sig;
+	broken++;
+}
+
+/* A signal that comes of a call comes before that returns. */
+static void pipes(void)
+{
+	signal(SIGPIPE, on_pipe);
+	for (unsigned long i = 0; i < 100; i++) {
+		int fds[2];
+
+		some(10);
+		check(pipe2(fds, O_NONBLOCK) == 0);
+		close(fds[0]);
+		for (unsigned long k = 1; k <= 3; k++) {
+			check(write(fds[1], "a", 1) == -1 && errno == EPIPE);
+			check(broken == 3 * i + k);
+		}
+		close(fds[1]);
+	}
+}					/* MARK broken */
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	struck++;
+}
+
+/* Signals strike wherever they like, and others before their handlers' ends. */
+static void struck_often(void)
+{
+	struct timespec nap = { 0, 1000000 };
+	pid_t me = getpid(), pid;
+
+	signal(SIGUSR1, on_signal);
+	signal(SIGHUP, on_signal);
+	pid = fork();
+	if (!pid) {
+		for (int i = 0; i < 3000; i++) {
+			kill(me, i % 3 ? SIGUSR1 : SIGHUP);
+			if (i % 50 == 0)
+				nanosleep(&nap, NULL);
+		}
+		_exit(0);
+	}
+	while (waitpid(pid, NULL, WNOHANG) == 0)
+		some(2);
+	check(struck > 0);
+}					/* MARK struck */
 
 static void dispatch(void)
 {
@@ -339,8 +416,8 @@ static void dispatch(void)
 
 int main(int argc, char **argv)
 {
-	static void (*const phases[])(void) = { signals, masks, children, threads, reused, pipes, errors, probe_all,
-						probe_all, dispatch };
+	static void (*const phases[])(void) = { signals, masks, children, threads, reused, talk, errors, probe_all,
+						probe_all, full, none, pipes, struck_often, dispatch };
 	char name[] = "/tmp/quickXXXXXX", name2[] = "/tmp/quickXXXXXX";
 
 	seed = argc > 1 ? strtoul(argv[1], NULL, 10) : 1;

@@ -69,7 +69,9 @@ asm(".pushsection .rodata\n"
     "	ja 9f\n"
     "1:	test al, 2\n" /* CKPT_QUICK_READS */
     "	jz 2f\n"
-    "	cmp rdx, [r11 + 8]\n"
+    "	mov rcx, [r11 + 8]\n"
+    "	sub rcx, 96\n" /* the note itself, and what fills words */
+    "	cmp rdx, rcx\n"
     "	ja 9f\n"
     "2:	mov [r11 + 80], rax\n"
     "	mov rax, [r11 + 40]\n"

@@ -48,7 +48,7 @@ struct ckpt_quick_call {
 /* Memory that the live process shares with us. The code knows where these are. */
 struct ckpt_calls {
 	uint64_t open;	   /* calls may be quick */
-	uint64_t room;	   /* so many bytes of output have room */
+	uint64_t room;	   /* so many bytes of notes have room */
 	uint64_t at;	   /* where the next call is noted, in data */
 	uint64_t selector; /* its first byte is the kernel's, see prctl(2) */
 	uint64_t nr, flags, site, rcx, r11, result, kind, rsi, rdi; /* the code's own */
