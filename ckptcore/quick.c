@@ -326,6 +326,8 @@ void ckpt_quick_entered(struct ckpt_task *t)
 	struct ckpt_quick *q = tl->quick;
 	uint8_t kind;
 
+	if (th->class != CKPT_CALL_ANSWER)
+		ckpt_quick_off(t);
 	if (!calls)
 		return;
 	if (!q) {
@@ -339,8 +341,6 @@ void ckpt_quick_entered(struct ckpt_task *t)
 	kind = kind_of(th->nr);
 	if (kind & CKPT_QUICK_FILE && !q->files_known)
 		know_files(tl, calls);
-	if (th->class != CKPT_CALL_ANSWER)
-		ckpt_quick_off(t);
 	if (changes_code(q, th))
 		q->n = 0;
 	if (filters(th)) {
@@ -635,6 +635,8 @@ int ckpt_quick_stopped(struct ckpt_task *t, bool *again)
 		ckpt_ring_failed(t->timeline, failed);
 	if (interrupted)
 		be_interrupted(t, calls);
+	if (!ckpt_clock_calls(t->timeline)) /* for good, that call said so */
+		ckpt_quick_off(t);
 	if (early)
 		return 0;
 	if (*again)

@@ -3,7 +3,7 @@ import re
 
 from tests import *
 
-PHASES = 14
+PHASES = 15
 
 
 def quick(*args, **more):
