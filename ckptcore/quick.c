@@ -31,6 +31,7 @@
 #endif
 #ifndef PR_SET_SYSCALL_USER_DISPATCH
 #define PR_SET_SYSCALL_USER_DISPATCH 59
+#define PR_SYS_DISPATCH_OFF 0
 #define PR_SYS_DISPATCH_ON 1
 #endif
 #define ALLOW 0 /* the selector */
@@ -281,6 +282,19 @@ void ckpt_quick_off(struct ckpt_task *t)
 	for (size_t i = 0; i < q->n; i++)
 		if (q->sites[i].in && take_out(t, &q->sites[i]))
 			q->sites[i].refused = true; /* unmapped meanwhile, or it died */
+}
+
+int ckpt_quick_end(struct ckpt_task *t)
+{
+	struct ckpt_quick *q = t->timeline->quick;
+	long res;
+
+	ckpt_quick_off(t);
+	if (!q || !q->ready)
+		return 0;
+	q->impossible = true;
+	return ckpt_inject(t, &res, SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_OFF, 0,
+			   0, 0, 0);
 }
 
 void ckpt_quick_destroy(struct ckpt_timeline *tl)

@@ -108,6 +108,18 @@ def test_clock():
         b.check(here(b), was, "once more")
 
 
+def test_survived():
+    """a signal that would kill, had the program not blocked it"""
+    with quick("15") as b:
+        b.only_fred()
+        b.cmd("tbreak %d" % b.mark("blocked"))
+        b.expect("run", r"MARK blocked")
+        b.check(without_stop(b) > 1000, True, "there are quick ones")
+        b.cmd("tbreak %d" % b.mark("still"))
+        b.expect("signal SIGTERM", r"MARK still")
+        b.check(b.value("wrong"), 0, "all went well")
+
+
 def test_detached():
     """the program goes on by itself"""
     with quick("13") as b:

@@ -172,8 +172,8 @@ static void masks(void)
 		some(20);
 		sigprocmask(SIG_SETMASK, &all, &before);
 		check(!sigismember(&before, SIGSYS));
-		some(20);
-		kill(getpid(), SIGSYS);
+		some(20);		/* MARK blocked */
+		kill(getpid(), SIGSYS);	/* MARK still */
 		check(came == (unsigned long)i);
 		sigprocmask(SIG_SETMASK, &before, &is);
 		check(sigismember(&is, SIGSYS));
