@@ -37,10 +37,10 @@
 #define ALLOW 0 /* the selector */
 #define BLOCK 1
 
-#define WINDOW 64     /* calls: after so many, */
-#define WORTH 40      /* of which so many could have been quick, they will be; and as long */
+#define WINDOW 64      /* calls: after so many, */
+#define WORTH 40       /* of which so many could have been quick, they will be; and as long */
 #define WORTH_STILL 64 /* as there are so many quick ones to WINDOW others */
-#define MET 8	      /* a site from which so many came is one to change */
+#define MET 8	       /* a site from which so many came is one to change */
 #define MOST_STEPS 200
 #define DATA_SIZE (CKPT_CALLS_SIZE - sizeof(struct ckpt_calls))
 #define MOST_CALLS 256 /* between two stops */
@@ -56,12 +56,12 @@ struct site {
 struct ckpt_quick {
 	struct site sites[CKPT_QUICK_SITES];
 	size_t n;
-	bool ready;	/* the code is there */
+	bool ready; /* the code is there */
 	bool impossible;
-	bool on;	/* whenever it runs freely */
-	bool in;	/* now: jumps are in its code */
+	bool on; /* whenever it runs freely */
+	bool in; /* now: jumps are in its code */
 	bool files_known;
-	bool ignored;	/* SIGSYS is, which wouldn't stay so */
+	bool ignored; /* SIGSYS is, which wouldn't stay so */
 	bool ignored_known;
 	unsigned int seen, good;   /* of the present window */
 	unsigned int others, done; /* likewise, while on */
@@ -111,9 +111,9 @@ static uint64_t address_of(const uint8_t *label)
 /* Whether nobody has to wait for a file system's files, but for a disk. */
 static bool is_plain(struct ckpt_quick *q, pid_t pid, const struct ckpt_file *f)
 {
-	static const unsigned int known[] = { EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC,
+	static const unsigned int known[] = { EXT4_SUPER_MAGIC,	 XFS_SUPER_MAGIC,
 					      BTRFS_SUPER_MAGIC, TMPFS_MAGIC,
-					      RAMFS_MAGIC, OVERLAYFS_SUPER_MAGIC,
+					      RAMFS_MAGIC,	 OVERLAYFS_SUPER_MAGIC,
 					      F2FS_SUPER_MAGIC };
 	struct statfs s;
 	char path[48];
@@ -232,8 +232,7 @@ static bool is_good(struct ckpt_task *t, uint64_t ip)
 		return true;
 	s->pad = ckpt_quick_pad(t, ip);
 	far = (int64_t)(t->near_code - s->pad);
-	s->refused = !s->pad || far != (int32_t)far ||
-		     ckpt_read(t, s->pad, s->was, sizeof(s->was));
+	s->refused = !s->pad || far != (int32_t)far || ckpt_read(t, s->pad, s->was, sizeof(s->was));
 	return !s->refused;
 }
 

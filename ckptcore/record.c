@@ -421,8 +421,7 @@ static void stay_interrupted(struct ckpt_task *t)
 	if (t->state != CKPT_EVENT && (t->state != CKPT_SIGNAL || t->stop.sig == SIGTRAP))
 		return;
 	r = ckpt_regs(t);
-	if (r->rip != th->ip - 2 || r->rcx != th->ip || (long)r->rax != th->nr ||
-	    (int)th->nr == -1)
+	if (r->rip != th->ip - 2 || r->rcx != th->ip || (long)r->rax != th->nr || (int)th->nr == -1)
 		return;
 	r->rip = th->ip;
 	r->orig_rax = r->rax;
@@ -627,7 +626,7 @@ void ckpt_record_resume(struct ckpt_task *t, int request, int sig)
 	th->let = true;
 	th->request = request;
 	th->refused = false; /* somebody has seen it there, and it may be elsewhere */
-	if (t->in_call) { /* at an event or entry stop amid a call */
+	if (t->in_call) {    /* at an event or entry stop amid a call */
 		th->step_call = request == PTRACE_SINGLESTEP;
 		enter(t, sig);
 		return;
@@ -666,7 +665,7 @@ void ckpt_record_resume(struct ckpt_task *t, int request, int sig)
 	} else if (sig) {
 		ckpt_snapshot(tl, ckpt_record_where(tl), false, sig, &th->siginfo);
 	}
-	if (sig && effect == CKPT_EFFECT_DEATH)
+	if (sig && effect == CKPT_EFFECT_DEATH && !ckpt_signal_is_blocked(t, sig))
 		ckpt_clock_end(t);
 	/* Given elsewhere than at a signal's stop it will come as a new one,
 	 * from us. */

@@ -34,9 +34,9 @@ struct ckpt_thread {
 	int request, sig;	/* how the debugger resumed it last */
 	siginfo_t siginfo;	/* at a signal's stop, as the kernel gave it ... */
 	uint64_t signal_ip;	/* ... and where that was */
-	bool restarts;	/* its call was interrupted, and no instruction run since ... */
-	bool refused;	/* ... by us, see quick.h: nobody needs to know */
-	bool stops;	/* somebody wants it to, who will behind that call */
+	bool restarts;		/* its call was interrupted, and no instruction run since ... */
+	bool refused;		/* ... by us, see quick.h: nobody needs to know */
+	bool stops;		/* somebody wants it to, who will behind that call */
 	bool struck;		/* a signal comes to it before it runs any instruction */
 	int delayed;		/* a signal that comes at the next call, or soon ... */
 	siginfo_t delayed_info; /* ... with this, also once it is sent again: resent */

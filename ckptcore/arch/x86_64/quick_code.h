@@ -15,7 +15,7 @@
  * at `call' and `real', but for rcx and r11, which a system call loses anyway; what they were
  * is in struct ckpt_calls.
  */
-extern const uint8_t ckpt_quick_code[]; /* the common part */
+extern const uint8_t ckpt_quick_code[];	     /* the common part */
 extern const uint8_t ckpt_quick_code_call[]; /* a syscall that makes no stop */
 extern const uint8_t ckpt_quick_code_copy[]; /* a rep movsb into our memory */
 extern const uint8_t ckpt_quick_code_real[]; /* a syscall that makes stops */
@@ -26,8 +26,9 @@ enum ckpt_quick_kind {
 	CKPT_QUICK_NOT = 0,
 	CKPT_QUICK_PLAIN = 1 << 3, /* nothing */
 	CKPT_QUICK_FILE = 1 << 0,  /* the first is a descriptor, of one of `files' */
-	CKPT_QUICK_READS = 1 << 1, /* it fills as much of the second as its result says, the third at most */
-	CKPT_QUICK_STAT = 1 << 2,  /* it fills a struct stat, the second */
+	CKPT_QUICK_READS =
+		1 << 1, /* it fills as much of the second as its result says, the third at most */
+	CKPT_QUICK_STAT = 1 << 2, /* it fills a struct stat, the second */
 };
 #define CKPT_QUICK_STAT_SIZE 144
 
