@@ -308,10 +308,11 @@ void ckpt_quick_destroy(struct ckpt_timeline *tl)
 static bool changes_code(const struct ckpt_quick *q, const struct ckpt_thread *th)
 {
 	if (th->nr != SYS_munmap && th->nr != SYS_mremap && th->nr != SYS_mprotect &&
-	    !(th->nr == SYS_mmap && th->args[3] & MAP_FIXED))
+	    th->nr != SYS_pkey_mprotect && !(th->nr == SYS_mmap && th->args[3] & MAP_FIXED))
 		return false;
 	for (size_t i = 0; i < q->n; i++)
-		if (q->sites[i].ip - th->args[0] < th->args[1])
+		if (q->sites[i].ip - th->args[0] < th->args[1] ||
+		    q->sites[i].pad - th->args[0] < th->args[1])
 			return true;
 	return false;
 }
