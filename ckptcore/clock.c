@@ -175,7 +175,8 @@ void ckpt_clock_end(struct ckpt_task *t)
 
 	if (!tl->clock)
 		return;
-	ckpt_quick_off(t);
+	if (ckpt_quick_end(t))
+		return; /* it died */
 	ckpt_clock_leave(t);
 	if (!t->clock_code &&
 	    ckpt_inject(t, &res, SYS_munmap, CKPT_RING, CKPT_OURS_HI - CKPT_RING, 0, 0, 0, 0))

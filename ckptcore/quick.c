@@ -31,6 +31,7 @@
 #endif
 #ifndef PR_SET_SYSCALL_USER_DISPATCH
 #define PR_SET_SYSCALL_USER_DISPATCH 59
+#define PR_SYS_DISPATCH_OFF 0
 #define PR_SYS_DISPATCH_ON 1
 #endif
 #define ALLOW 0 /* the selector */
@@ -319,6 +320,19 @@ void ckpt_quick_off(struct ckpt_task *t)
 			q->sites[i].refused = true; /* unmapped meanwhile, or it died */
 }
 
+int ckpt_quick_end(struct ckpt_task *t)
+{
+	struct ckpt_quick *q = t->timeline->quick;
+	long res;
+
+	ckpt_quick_off(t);
+	if (!q || !q->ready)
+		return 0;
+	q->impossible = true;
+	return ckpt_inject(t, &res, SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_OFF, 0,
+			   0, 0, 0);
+}
+
 void ckpt_quick_destroy(struct ckpt_timeline *tl)
 {
 	free(tl->quick);
@@ -331,10 +345,11 @@ void ckpt_quick_destroy(struct ckpt_timeline *tl)
 static bool changes_code(const struct ckpt_quick *q, const struct ckpt_thread *th)
 {
 	if (th->nr != SYS_munmap && th->nr != SYS_mremap && th->nr != SYS_mprotect &&
-	    !(th->nr == SYS_mmap && th->args[3] & MAP_FIXED))
+	    th->nr != SYS_pkey_mprotect && !(th->nr == SYS_mmap && th->args[3] & MAP_FIXED))
 		return false;
 	for (size_t i = 0; i < q->n; i++)
-		if (q->sites[i].ip - th->args[0] < th->args[1])
+		if (q->sites[i].ip - th->args[0] < th->args[1] ||
+		    q->sites[i].pad - th->args[0] < th->args[1])
 			return true;
 	return false;
 }
@@ -354,6 +369,14 @@ static void count(struct ckpt_quick *q, bool good)
 	q->seen = q->good = q->others = q->done = 0;
 }
 
+/* A program that looks at its libraries' code had better not find ours there. */
+static bool is_wanted(void)
+{
+	const char *text = getenv("FRED_QUICK");
+
+	return !text || strcmp(text, "0");
+}
+
 void ckpt_quick_entered(struct ckpt_task *t)
 {
 	struct ckpt_timeline *tl = t->timeline;
@@ -362,21 +385,21 @@ void ckpt_quick_entered(struct ckpt_task *t)
 	struct ckpt_quick *q = tl->quick;
 	uint8_t kind;
 
+	if (th->class != CKPT_CALL_ANSWER)
+		ckpt_quick_off(t);
 	if (!calls)
 		return;
 	if (!q) {
 		q = tl->quick = calloc(1, sizeof(*q));
 		if (!q)
 			return;
-		q->impossible = !t->near_code;
+		q->impossible = !t->near_code || !is_wanted();
 	}
 	if (q->impossible)
 		return;
 	kind = kind_of(th->nr);
 	if (kind & CKPT_QUICK_FILE && !q->files_known)
 		know_files(tl, calls);
-	if (th->class != CKPT_CALL_ANSWER)
-		ckpt_quick_off(t);
 	if (changes_code(q, th))
 		q->n = 0;
 	if (filters(th)) {
@@ -685,6 +708,8 @@ int ckpt_quick_stopped(struct ckpt_task *t, bool *again)
 		ckpt_ring_failed(t->timeline, failed);
 	if (interrupted)
 		be_interrupted(t, calls);
+	if (!ckpt_clock_calls(t->timeline)) /* for good, that call said so */
+		ckpt_quick_off(t);
 	if (early)
 		return 0;
 	if (*again)

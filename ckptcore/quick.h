@@ -41,6 +41,8 @@ bool ckpt_quick_sleeps(const struct ckpt_timeline *tl);
 bool ckpt_quick_interrupt(struct ckpt_timeline *tl) __must_check;
 /* Takes our jumps out of t's code; it is stopped, or about to be let go. */
 void ckpt_quick_off(struct ckpt_task *t);
+/* The same for good: the memory that it shares with us may go. -ESRCH: it died. */
+int ckpt_quick_end(struct ckpt_task *t) __must_check;
 void ckpt_quick_destroy(struct ckpt_timeline *tl);
 
 #endif

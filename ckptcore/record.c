@@ -664,7 +664,7 @@ void ckpt_record_resume(struct ckpt_task *t, int request, int sig)
 	} else if (sig) {
 		ckpt_snapshot(tl, ckpt_record_where(tl), false, sig, &th->siginfo);
 	}
-	if (sig && effect == CKPT_EFFECT_DEATH)
+	if (sig && effect == CKPT_EFFECT_DEATH && !ckpt_signal_is_blocked(t, sig))
 		ckpt_clock_end(t);
 	/* Given elsewhere than at a signal's stop it will come as a new one,
 	 * from us. */

@@ -173,5 +173,9 @@ int ckpt_record_quick(struct ckpt_task *t, const struct ckpt_quick_call *c, uint
 	th->ip = ip;
 	th->restarts = th->refused = false;
 	err = c->len ? ckpt_log_bytes(tl, c->args[1], c->output, c->len) : 0;
-	return err ? err : add_outside(tl, t);
+	if (!err)
+		err = add_outside(tl, t);
+	if (err)
+		ckpt_log_undo(tl);
+	return err;
 }

@@ -227,6 +227,11 @@ bool ckpt_signal_comes(const struct ckpt_task *t)
 	return comes(t, &s);
 }
 
+bool ckpt_signal_is_blocked(const struct ckpt_task *t, int sig)
+{
+	return has(signals_of(t).blocked, sig);
+}
+
 enum ckpt_effect ckpt_signal_effect(struct ckpt_task *t, int sig)
 {
 	struct signals s = signals_of(t);

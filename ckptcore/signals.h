@@ -15,6 +15,8 @@ enum ckpt_effect {
 
 /* Whether the signal at whose stop t is has to do with the instruction where it stands. */
 bool ckpt_signal_is_fault(const struct ckpt_task *t);
+/* Whether t blocks sig now: it has its effect later, if ever. */
+bool ckpt_signal_is_blocked(const struct ckpt_task *t, int sig);
 enum ckpt_effect ckpt_signal_effect(struct ckpt_task *t, int sig);
 
 /* Whether a signal comes to t, which stands at a stop in the kernel, before it runs

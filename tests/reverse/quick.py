@@ -3,7 +3,7 @@ import re
 
 from tests import *
 
-PHASES = 15
+PHASES = 16
 
 
 def quick(*args, **more):
@@ -108,13 +108,25 @@ def test_clock():
         b.check(here(b), was, "once more")
 
 
+def test_survived():
+    """a signal that would kill, had the program not blocked it"""
+    with quick("15") as b:
+        b.only_fred()
+        b.cmd("tbreak %d" % b.mark("blocked"))
+        b.expect("run", r"MARK blocked")
+        b.check(without_stop(b) > 1000, True, "there are quick ones")
+        b.cmd("tbreak %d" % b.mark("still"))
+        b.expect("signal SIGTERM", r"MARK still")
+        b.check(b.value("wrong"), 0, "all went well")
+
+
 def test_detached():
     """the program goes on by itself"""
     with quick("13") as b:
         b.cmd("tbreak %d" % b.mark("files"))
         b.expect("run", r"MARK files")
         b.cmd("detach")
-        b.until(r"15 phases, \d+ calls, 0 wrong", timeout=15)
+        b.until(r"16 phases, \d+ calls, 0 wrong", timeout=15)
 
 
 run(globals())

@@ -172,8 +172,8 @@ static void masks(void)
 		some(20);
 		sigprocmask(SIG_SETMASK, &all, &before);
 		check(!sigismember(&before, SIGSYS));
-		some(20);
-		kill(getpid(), SIGSYS);
+		some(20);		/* MARK blocked */
+		kill(getpid(), SIGSYS);	/* MARK still */
 		check(came == (unsigned long)i);
 		sigprocmask(SIG_SETMASK, &before, &is);
 		check(sigismember(&is, SIGSYS));
@@ -414,10 +414,29 @@ static void dispatch(void)
 	some(200);
 }					/* MARK dispatched */
 
+/* Children of another kind end all that; so this is the last. */
+static void cloned(void)
+{
+	for (int i = 0; i < 5; i++) {
+		int status = 0;
+		pid_t pid;
+
+		some(50);
+		pid = (pid_t)syscall(SYS_clone, SIGUSR1, 0, 0, 0, 0);
+		if (!pid) {
+			for (int k = 0; k < 200; k++)
+				check(getppid() != 1);
+			_exit(wrong ? 1 : 5);
+		}
+		some(50);
+		check(waitpid(pid, &status, __WALL) == pid && WEXITSTATUS(status) == 5);
+	}
+}					/* MARK cloned */
+
 int main(int argc, char **argv)
 {
 	static void (*const phases[])(void) = { signals, masks, children, threads, reused, talk, errors, probe_all,
-						probe_all, full, none, pipes, struck_often, dispatch };
+						probe_all, full, none, pipes, struck_often, dispatch, cloned };
 	char name[] = "/tmp/quickXXXXXX", name2[] = "/tmp/quickXXXXXX";
 
 	seed = argc > 1 ? strtoul(argv[1], NULL, 10) : 1;
