@@ -71,12 +71,18 @@ class SoakHere(gdb.Command):
         print(place(gdb.string_to_argv(arg)))
 
 
+LEADS = re.compile(r"(rep\w*|repn?z|bnd|notrack|data16|cs|ds) |j|call|ret|loop|syscall|xbegin|iret")
+
+
 def step():
     """whether the same thread is one instruction further on, and nothing else happened"""
     thread, frame = gdb.selected_thread().ptid, gdb.newest_frame()
-    sp, code = register(frame, "rsp"), read(frame.pc(), 4)
+    sp, code, insn = register(frame, "rsp"), read(frame.pc(), 4), frame.architecture().disassemble(frame.pc())[0]
     gdb.execute("stepi", to_string=True)
     if not gdb.selected_thread() or gdb.selected_thread().ptid != thread:
+        return False
+    # Else it faulted, and the handler went elsewhere: gdb had it run on.
+    if gdb.newest_frame().pc() != insn["addr"] + insn["length"] and not LEADS.match(insn["asm"]):
         return False
     down = sp - register(gdb.newest_frame(), "rsp")
     return down < AROUND or re.match(rb"[\x48\x49]?[\x81\x29\x2b]", code) is not None	# else it is a signal's frame
