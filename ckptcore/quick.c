@@ -224,15 +224,24 @@ static int prepare(struct ckpt_task *t, struct ckpt_calls *calls)
 	return err ? err : (int)res;
 }
 
+/* NULL: there are more that are in use. One from which few calls came gives way. */
 static struct site *find_site(struct ckpt_quick *q, uint64_t ip)
 {
-	for (size_t i = 0; i < q->n; i++)
-		if (q->sites[i].ip == ip)
-			return &q->sites[i];
-	if (q->n == CKPT_QUICK_SITES)
-		return NULL;
-	q->sites[q->n] = (struct site){ .ip = ip };
-	return &q->sites[q->n++];
+	struct site *rare = NULL;
+
+	for (size_t i = 0; i < q->n; i++) {
+		struct site *s = &q->sites[i];
+
+		if (s->ip == ip)
+			return s;
+		if (s->met < MET && (!rare || s->met < rare->met))
+			rare = s;
+	}
+	if (q->n < CKPT_QUICK_SITES)
+		rare = &q->sites[q->n++];
+	if (rare)
+		*rare = (struct site){ .ip = ip };
+	return rare;
 }
 
 /* Whether calls may come from here without a stop. */
