@@ -327,8 +327,10 @@ static void end_call(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t resu
 	if (ckpt_interrupted(result))
 		return; /* a signal follows, and then the call again, or its EINTR */
 	note_effects(tl, t, result);
-	if (th->class == CKPT_CALL_BARRIER && (result == -ENOSYS || result == -ENOTTY))
-		th->barrier = false; /* unknown to the kernel, too: it did nothing */
+	/* Unknown to the kernel, too, it did nothing; if an event can hold its number. */
+	if (th->class == CKPT_CALL_BARRIER && (result == -ENOSYS || result == -ENOTTY) &&
+	    th->nr == (int16_t)th->nr)
+		th->barrier = false;
 	th->barrier |= tl->sharers.n && ckpt_sharer_any(t);
 	ckpt_sharer_note(t, t->stop.rval);
 	if (!th->barrier)
