@@ -22,6 +22,7 @@ struct region {
 	uint64_t lo, hi;
 	bool others;   /* somebody else may have it (anonymous: a child) */
 	bool readable; /* devices' memory isn't */
+	bool shared;   /* else it is private, of a file that the program writes */
 	uint8_t *last; /* as it was when looked at last; NULL: unknown */
 	char name[64];
 };
@@ -54,6 +55,8 @@ static void tell(struct ckpt_shared *s, const struct region *r, uint64_t bytes)
 	char text[256];
 	size_t i;
 
+	if (!r->shared && bytes <= MOST)
+		return; /* others could write to any file that is mapped */
 	for (i = 0; i < s->ntold; i++)
 		if (!strcmp(s->told[i], name))
 			return;
@@ -117,9 +120,27 @@ static void remember(struct ckpt_shared *s, const struct region *r)
 	s->ever[s->never++] = (struct ckpt_range){ r->lo, r->hi - r->lo };
 }
 
-/* Reads t's maps. forked: anonymous memory has become a child's, too. written:
- * a new mapping that can only be read is of a file that the program writes. */
-static void look(struct ckpt_shared *s, struct ckpt_task *t, bool forked, bool written)
+/* A private mapping shows what is written to its file, where the program hasn't written there
+ * itself. Whether m is such a one: it was, or is in the new one of a file that the
+ * program can write. */
+static bool is_of_written(const struct ckpt_shared *s, const struct ckpt_map *m,
+			  const struct ckpt_range *written)
+{
+	if (!m->inode || is_anonymous(m))
+		return false;
+	if (m->lo - written->addr < written->len)
+		return true;
+	for (size_t i = 0; i < s->n; i++)
+		if (m->lo < s->regions[i].hi && m->hi > s->regions[i].lo &&
+		    !strcmp(s->regions[i].name, m->name))
+			return true;
+	return false;
+}
+
+/* Reads t's maps. forked: anonymous memory has become a child's, too. written: where a new
+ * mapping is of a file that the program can write, or nothing. */
+static void look(struct ckpt_shared *s, struct ckpt_task *t, bool forked,
+		 struct ckpt_range written)
 {
 	struct region *regions = NULL, *more;
 	struct ckpt_map *maps;
@@ -132,21 +153,24 @@ static void look(struct ckpt_shared *s, struct ckpt_task *t, bool forked, bool w
 		const struct ckpt_map *m = &maps[i];
 		struct region *r;
 
-		if (!m->shared || m->lo == CKPT_RING || !(m->r || m->w) ||
-		    !strncmp(m->name, "[v", 2))
+		if (m->lo == CKPT_RING || !(m->r || m->w) || !strncmp(m->name, "[v", 2) ||
+		    !(m->shared || is_of_written(s, m, &written)))
 			continue;
 		more = realloc(regions, (k + 1) * sizeof(*regions));
 		if (!more)
 			break;
 		regions = more;
 		r = &regions[k++];
-		*r = (struct region){ .lo = m->lo, .hi = m->hi, .others = !is_anonymous(m) };
+		*r = (struct region){ .lo = m->lo,
+				      .hi = m->hi,
+				      .shared = m->shared,
+				      .others = !is_anonymous(m) };
 		memcpy(r->name, m->name, sizeof(r->name));
 		/* What nobody writes (a cache of the C library's) is no news. */
 		if (!m->w)
 			r->others = false;
 		if (!keep(s, r) && !m->w)
-			r->others = written && !is_anonymous(m);
+			r->others = m->lo - written.addr < written.len && !is_anonymous(m);
 		r->others |= forked && m->w;
 		r->readable = !m->r || ckpt_read_some(t, m->lo, &byte, 1) == 1 ||
 			      strncmp(m->name, "/dev/", 5) || !strncmp(m->name, "/dev/shm/", 9);
@@ -172,7 +196,7 @@ void ckpt_shared_look(struct ckpt_timeline *tl, struct ckpt_task *t)
 	if (!tl->shared)
 		tl->shared = calloc(1, sizeof(*tl->shared));
 	if (tl->shared)
-		look(tl->shared, t, false, false);
+		look(tl->shared, t, false, (struct ckpt_range){ 0, 0 });
 }
 
 void ckpt_shared_unstable(struct ckpt_timeline *tl, uint64_t addr, uint64_t len)
@@ -288,15 +312,18 @@ int ckpt_shared_after_call(struct ckpt_timeline *tl, struct ckpt_task *t, long n
 			   const uint64_t args[6], unsigned int flags, bool log)
 {
 	struct ckpt_shared *s = tl->shared;
+	struct ckpt_range written = { 0, 0 };
 	bool changed;
 	int err;
 
 	if (!s)
 		return 0;
-	changed = maps_change(nr, args) || touches(s, nr, args);
+	if (nr == SYS_mmap && !(args[3] & MAP_ANONYMOUS) && t->stop.rval > 0 &&
+	    is_writable(t, (int)args[4]))
+		written = (struct ckpt_range){ (uint64_t)t->stop.rval, args[1] };
+	changed = written.len || maps_change(nr, args) || touches(s, nr, args);
 	if (changed || (s->n && is_fork(nr)))
-		look(s, t, is_fork(nr),
-		     nr == SYS_mmap && !(args[3] & MAP_ANONYMOUS) && is_writable(t, (int)args[4]));
+		look(s, t, is_fork(nr), written);
 	if (log && s->n && nr == SYS_madvise &&
 	    (args[2] == MADV_DONTNEED || args[2] == MADV_DONTNEED_LOCKED))
 		return refill(tl, t, args);

@@ -64,7 +64,8 @@ static int make_private(struct ckpt_task *copy, uint64_t *bytes)
 			err = -EEXIST; /* the program has something there */
 			break;
 		}
-		if (!m->shared || (!m->w && !ckpt_shared_at(copy->timeline, m->lo)))
+		if (m->shared ? !m->w && !ckpt_shared_at(copy->timeline, m->lo) :
+				!m->inode || !ckpt_shared_at(copy->timeline, m->lo))
 			continue;
 		buf = malloc(m->hi - m->lo);
 		if (!buf) {
