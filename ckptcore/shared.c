@@ -139,8 +139,7 @@ static bool is_of_written(const struct ckpt_shared *s, const struct ckpt_map *m,
 
 /* Reads t's maps. forked: anonymous memory has become a child's, too. written: where a new
  * mapping is of a file that the program can write, or nothing. */
-static void look(struct ckpt_shared *s, struct ckpt_task *t, bool forked,
-		 struct ckpt_range written)
+static void look(struct ckpt_shared *s, struct ckpt_task *t, bool forked, struct ckpt_range written)
 {
 	struct region *regions = NULL, *more;
 	struct ckpt_map *maps;
@@ -161,10 +160,9 @@ static void look(struct ckpt_shared *s, struct ckpt_task *t, bool forked,
 			break;
 		regions = more;
 		r = &regions[k++];
-		*r = (struct region){ .lo = m->lo,
-				      .hi = m->hi,
-				      .shared = m->shared,
-				      .others = !is_anonymous(m) };
+		*r = (struct region){
+			.lo = m->lo, .hi = m->hi, .shared = m->shared, .others = !is_anonymous(m)
+		};
 		memcpy(r->name, m->name, sizeof(r->name));
 		/* What nobody writes (a cache of the C library's) is no news. */
 		if (!m->w)
