@@ -378,7 +378,8 @@ class Walks(Walker):
         self.moves.append("%s; %s" % (one, other))
         out = self.cmd(one)
         if END not in out and "reakpoint" not in out:
-            self.cmd(other)
+            if "[Switching to Thread" in self.cmd(other):
+                return	# while this one waited, another one met its breakpoint
             self.same(self.here(), here, "walk %d: %s and %s" % (self.done, one, other))
 
     def stop_to_stop(self):
