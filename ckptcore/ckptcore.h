@@ -450,9 +450,10 @@ struct ckpt_timeline {
 	unsigned int next_id;
 	struct ckpt_overlay overlay;
 	struct ckpt_record *record;
-	struct ckpt_clock *clock;   /* see clock.h, or NULL */
-	struct ckpt_quick *quick;   /* see quick.h, or NULL */
-	struct ckpt_shared *shared; /* see shared.h */
+	struct ckpt_clock *clock;     /* see clock.h, or NULL */
+	struct ckpt_quick *quick;     /* see quick.h, or NULL */
+	struct ckpt_shared *shared;   /* see shared.h */
+	struct ckpt_written *written; /* see written.h, or NULL */
 	struct ckpt_sharers {
 		pid_t pids[CKPT_SHARERS];
 		size_t n;

@@ -104,6 +104,12 @@ int ckpt_step_while(struct ckpt_task *t, bool (*more)(struct ckpt_task *t), int 
  * becomes its own (*bytes of it), our page is there. */
 int ckpt_copy_prepare(struct ckpt_task *copy, uint64_t *bytes) __must_check;
 
+/* redo.c: maps a file, of which we have a descriptor, in a copy. *res: what mmap returns. */
+int ckpt_map_file(struct ckpt_task *p, uint64_t addr, uint64_t len, int prot, uint64_t flags,
+		  int file, uint64_t offset, long *res) __must_check;
+/* Puts another file with the same contents in place of that of a private mapping of copy's. */
+int ckpt_copy_replace(struct ckpt_task *copy, const struct ckpt_map *m, int file) __must_check;
+
 /* Whether t is in a call that isn't over, also one that isn't recorded yet. */
 bool ckpt_is_in_call(const struct ckpt_task *t);
 /* Brings the registers of t, whose call isn't over, back to before it. */
@@ -150,6 +156,10 @@ int ckpt_log_share(struct ckpt_timeline *from, uint64_t event,
 void ckpt_log_free(struct ckpt_timeline *tl);
 /* A descriptor of ours for the file behind t's descriptor fd; shared by equal files. */
 int ckpt_file_keep(struct ckpt_task *t, int fd);
+/* Whether there is one for that file. */
+bool ckpt_file_is_kept(uint64_t dev, uint64_t ino);
+/* Those of a file lead to another one from now on. */
+void ckpt_file_replace(int file, int by);
 
 /* record.c */
 void ckpt_record_resume(struct ckpt_task *t, int request, int sig);
@@ -161,7 +171,7 @@ void ckpt_record_classify(struct ckpt_task *t);
 /* join.c: t, which stands, is recorded from now on. */
 void ckpt_record_met(struct ckpt_task *t);
 /* Appends t's call, which has ended with a result, to the log; else it is a barrier. */
-void ckpt_record_call(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t result);
+void ckpt_record_call(struct ckpt_task *t, int64_t result);
 /* The same for one that made no stop; ip: behind it. */
 int ckpt_record_quick(struct ckpt_task *t, const struct ckpt_quick_call *c,
 		      uint64_t ip) __must_check;

@@ -12,6 +12,7 @@
 
 #include "ckptcore/internal.h"
 #include "ckptcore/store.h"
+#include "ckptcore/written.h"
 
 /*
  * An event is kept as its kind and turn (a byte), its number (two), the lengths of its
@@ -356,6 +357,7 @@ static struct kept {
 	ino_t ino;
 	struct timespec mtime;
 	int fd;
+	bool replaced; /* by a copy, since it was written */
 } * kept;
 static size_t nkept;
 
@@ -370,6 +372,7 @@ int ckpt_file_keep(struct ckpt_task *t, int fd)
 	mine = open(path, O_RDONLY | O_CLOEXEC);
 	if (mine < 0 || fstat(mine, &st) < 0)
 		return -1;
+	ckpt_written_kept(&st);
 	for (size_t i = 0; i < nkept; i++)
 		if (kept[i].dev == st.st_dev && kept[i].ino == st.st_ino &&
 		    !memcmp(&kept[i].mtime, &st.st_mtim, sizeof(st.st_mtim))) {
@@ -382,6 +385,25 @@ int ckpt_file_keep(struct ckpt_task *t, int fd)
 		return -1;
 	}
 	kept = more;
-	kept[nkept++] = (struct kept){ st.st_dev, st.st_ino, st.st_mtim, mine };
+	kept[nkept++] = (struct kept){ st.st_dev, st.st_ino, st.st_mtim, mine, false };
 	return mine;
+}
+
+bool ckpt_file_is_kept(uint64_t dev, uint64_t ino)
+{
+	for (size_t i = 0; i < nkept; i++)
+		if (kept[i].dev == dev && kept[i].ino == ino)
+			return true;
+	return false;
+}
+
+void ckpt_file_replace(int file, int by)
+{
+	struct stat st;
+
+	if (fstat(file, &st) < 0)
+		return;
+	for (size_t i = 0; i < nkept; i++)
+		if (kept[i].dev == st.st_dev && kept[i].ino == st.st_ino && !kept[i].replaced)
+			kept[i].replaced = dup3(by, kept[i].fd, O_CLOEXEC) >= 0;
 }

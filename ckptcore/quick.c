@@ -24,7 +24,9 @@
 #include "ckptcore/quick.h"
 #include "ckptcore/record.h"
 #include "ckptcore/shared.h"
+#include "ckptcore/sites.h"
 #include "ckptcore/turns.h"
+#include "ckptcore/written.h"
 
 #ifndef SYS_USER_DISPATCH
 #define SYS_USER_DISPATCH 2 /* si_code */
@@ -40,22 +42,11 @@
 #define WINDOW 64      /* calls: after so many, */
 #define WORTH 40       /* of which so many could have been quick, they will be; and as long */
 #define WORTH_STILL 64 /* as there are so many quick ones to WINDOW others */
-#define MET 8	       /* a site from which so many came is one to change */
 #define MOST_STEPS 200
 #define DATA_SIZE (CKPT_CALLS_SIZE - sizeof(struct ckpt_calls))
 
-/* A syscall instruction from which quick calls come. */
-struct site {
-	uint64_t ip, pad, hop;	     /* hop: or 0 */
-	uint8_t was[CKPT_QUICK_PAD]; /* at the pad ... */
-	uint8_t was_hop[CKPT_QUICK_HOP];
-	unsigned int met;
-	bool refused, in;
-};
-
 struct ckpt_quick {
-	struct site sites[CKPT_QUICK_SITES];
-	size_t n;
+	struct ckpt_sites sites;
 	bool ready; /* the code is there */
 	bool impossible;
 	bool on; /* whenever it runs freely */
@@ -136,8 +127,9 @@ static bool is_plain(struct ckpt_quick *q, pid_t pid, const struct ckpt_file *f)
 	return q->plain[i];
 }
 
-/* Where appending leads to has to be asked behind each call. */
-static bool is_quick(struct ckpt_quick *q, pid_t pid, const struct ckpt_file *f)
+/* Where appending leads to has to be asked behind each call; before a mapped file is written
+ * something has to be done. */
+static bool is_quick(struct ckpt_timeline *tl, const struct ckpt_file *f)
 {
 	static const char *const devices[] = { "/dev/null", "/dev/zero", "/dev/urandom" };
 
@@ -146,7 +138,9 @@ static bool is_quick(struct ckpt_quick *q, pid_t pid, const struct ckpt_file *f)
 			return true;
 	if (S_ISSOCK(f->mode))
 		return f->flags & O_NONBLOCK;
-	return S_ISREG(f->mode) && !(f->flags & (O_APPEND | O_DIRECT)) && is_plain(q, pid, f);
+	return S_ISREG(f->mode) && !(f->flags & (O_APPEND | O_DIRECT)) &&
+	       is_plain(tl->quick, tl->live->tgid, f) &&
+	       ((f->flags & O_ACCMODE) == O_RDONLY || !ckpt_written_is_mapped(tl, f->dev, f->ino));
 }
 
 static void set(uint64_t *bits, int fd)
@@ -173,7 +167,7 @@ static void know_files(struct ckpt_timeline *tl, struct ckpt_calls *calls)
 			continue;
 		if (S_ISFIFO(f->mode))
 			set(calls->pipes, f->fd);
-		else if (is_quick(q, tl->live->tgid, f))
+		else if (is_quick(tl, f))
 			set(calls->files, f->fd);
 	}
 	q->files_known = true;
@@ -224,91 +218,6 @@ static int prepare(struct ckpt_task *t, struct ckpt_calls *calls)
 	return err ? err : (int)res;
 }
 
-/* NULL: there are more that are in use. One from which few calls came gives way. */
-static struct site *find_site(struct ckpt_quick *q, uint64_t ip)
-{
-	struct site *rare = NULL;
-
-	for (size_t i = 0; i < q->n; i++) {
-		struct site *s = &q->sites[i];
-
-		if (s->ip == ip)
-			return s;
-		if (s->met < MET && (!rare || s->met < rare->met))
-			rare = s;
-	}
-	if (q->n < CKPT_QUICK_SITES)
-		rare = &q->sites[q->n++];
-	if (rare)
-		*rare = (struct site){ .ip = ip };
-	return rare;
-}
-
-/* Whether calls may come from here without a stop. */
-static bool is_good(struct ckpt_task *t, uint64_t ip)
-{
-	struct ckpt_quick *q = t->timeline->quick;
-	struct site *s = find_site(q, ip);
-	int64_t far;
-
-	if (!s || s->refused)
-		return false;
-	if (s->pad || ++s->met < MET)
-		return true;
-	s->pad = ckpt_quick_pad(t, ip, &s->hop);
-	far = (int64_t)(t->near_code - s->pad);
-	s->refused = !s->pad || far != (int32_t)far ||
-		     ckpt_read(t, s->pad, s->was, sizeof(s->was)) ||
-		     (s->hop && ckpt_read(t, s->hop, s->was_hop, sizeof(s->was_hop)));
-	return !s->refused;
-}
-
-static int put_short_jump(struct ckpt_task *t, uint64_t at, uint64_t to)
-{
-	const uint8_t jump[CKPT_QUICK_HOP] = { 0xeb, (uint8_t)(to - (at + CKPT_QUICK_HOP)) };
-
-	return ckpt_write(t, at, jump, sizeof(jump));
-}
-
-static bool is_there(struct ckpt_task *t, uint64_t addr, const void *bytes, size_t len)
-{
-	uint8_t now[CKPT_QUICK_PAD];
-
-	return !ckpt_read(t, addr, now, len) && !memcmp(now, bytes, len);
-}
-
-static int put_in(struct ckpt_task *t, struct ckpt_calls *calls, size_t i)
-{
-	struct site *s = &t->timeline->quick->sites[i];
-	const int32_t far = (int32_t)(t->near_code + i * CKPT_QUICK_JUMP - (s->pad + 5));
-	uint8_t jump[CKPT_QUICK_PAD] = { 0xe9 };
-	int err;
-
-	/* Else there is a breakpoint, or other code by now. */
-	if (!is_there(t, s->ip, "\x0f\x05", 2) || !is_there(t, s->pad, s->was, sizeof(s->was)) ||
-	    (s->hop && !is_there(t, s->hop, s->was_hop, sizeof(s->was_hop))))
-		return 0;
-	memcpy(jump + 1, &far, 4);
-	calls->back[i] = s->ip + 2;
-	s->in = true;
-	err = ckpt_write(t, s->pad, jump, sizeof(jump));
-	if (!err && s->hop)
-		err = put_short_jump(t, s->hop, s->pad);
-	return err ? err : put_short_jump(t, s->ip, s->hop ? s->hop : s->pad);
-}
-
-static int take_out(struct ckpt_task *t, struct site *s)
-{
-	int err = ckpt_write(t, s->ip, "\x0f\x05", 2);
-
-	if (!err)
-		err = ckpt_write(t, s->pad, s->was, sizeof(s->was));
-	if (!err && s->hop)
-		err = ckpt_write(t, s->hop, s->was_hop, sizeof(s->was_hop));
-	s->in = false;
-	return err;
-}
-
 void ckpt_quick_off(struct ckpt_task *t)
 {
 	struct ckpt_quick *q = t->timeline ? t->timeline->quick : NULL;
@@ -324,9 +233,7 @@ void ckpt_quick_off(struct ckpt_task *t)
 	    t->state == CKPT_DEAD)
 		return;
 	q->in = false;
-	for (size_t i = 0; i < q->n; i++)
-		if (q->sites[i].in && take_out(t, &q->sites[i]))
-			q->sites[i].refused = true; /* unmapped meanwhile, or it died */
+	ckpt_sites_take_out(&q->sites, t);
 }
 
 int ckpt_quick_end(struct ckpt_task *t)
@@ -353,14 +260,20 @@ void ckpt_quick_destroy(struct ckpt_timeline *tl)
 /* Calls after which sites may be gone, or others than we think. */
 static bool changes_code(const struct ckpt_quick *q, const struct ckpt_thread *th)
 {
-	if (th->nr != SYS_munmap && th->nr != SYS_mremap && th->nr != SYS_mprotect &&
-	    th->nr != SYS_pkey_mprotect && !(th->nr == SYS_mmap && th->args[3] & MAP_FIXED))
+	switch (th->nr) {
+	case SYS_mmap:
+		if (!(th->args[3] & MAP_FIXED))
+			return false;
+		break;
+	case SYS_munmap:
+	case SYS_mremap:
+	case SYS_mprotect:
+	case SYS_pkey_mprotect:
+		break;
+	default:
 		return false;
-	for (size_t i = 0; i < q->n; i++)
-		if (q->sites[i].ip - th->args[0] < th->args[1] ||
-		    q->sites[i].pad - th->args[0] < th->args[1])
-			return true;
-	return false;
+	}
+	return ckpt_sites_within(&q->sites, th->args[0], th->args[1]);
 }
 
 /* The program may forbid itself our code's calls. (It isn't let dispatch them.) */
@@ -410,7 +323,7 @@ void ckpt_quick_entered(struct ckpt_task *t)
 	if (kind & CKPT_QUICK_FILE && !q->files_known)
 		know_files(tl, calls);
 	if (changes_code(q, th))
-		q->n = 0;
+		q->sites.n = 0;
 	if (filters(th)) {
 		ckpt_quick_off(t);
 		q->impossible = true;
@@ -420,7 +333,7 @@ void ckpt_quick_entered(struct ckpt_task *t)
 		q->ignored_known = false;
 	if (kind & CKPT_QUICK_FILE && !has_file(calls, th, kind))
 		kind = CKPT_QUICK_NOT;
-	if (kind && !is_good(t, t->stop.ip - 2))
+	if (kind && !ckpt_sites_met(&q->sites, t, t->stop.ip - 2))
 		kind = CKPT_QUICK_NOT;
 	if (!q->on)
 		count(q, kind);
@@ -468,10 +381,7 @@ bool ckpt_quick_arm(struct ckpt_task *t)
 	}
 	if (!q->files_known)
 		know_files(tl, calls);
-	for (size_t i = 0; i < q->n; i++)
-		if (q->sites[i].pad && !q->sites[i].refused && !q->sites[i].in &&
-		    put_in(t, calls, i))
-			q->sites[i].refused = true;
+	ckpt_sites_put_in(&q->sites, t, calls);
 	q->in = true;
 	calls->at = 0;
 	calls->room = DATA_SIZE;
@@ -509,14 +419,9 @@ static bool is_amid(const struct ckpt_task *t, uint64_t rip)
 {
 	const struct ckpt_quick *q = t->timeline->quick;
 
-	if (rip - CKPT_QUICK_CODE < CKPT_QUICK_CODE_SIZE ||
-	    rip - t->near_code < CKPT_QUICK_SITES * CKPT_QUICK_JUMP)
-		return true;
-	for (size_t i = 0; i < q->n; i++)
-		if (q->sites[i].in && (rip - q->sites[i].pad < CKPT_QUICK_PAD ||
-				       (q->sites[i].hop && rip - q->sites[i].hop < CKPT_QUICK_HOP)))
-			return true;
-	return false;
+	return rip - CKPT_QUICK_CODE < CKPT_QUICK_CODE_SIZE ||
+	       rip - t->near_code < CKPT_QUICK_SITES * CKPT_QUICK_JUMP ||
+	       ckpt_sites_jumps_at(&q->sites, rip);
 }
 
 /* Where a call would be made. */

@@ -27,6 +27,7 @@
 #include "ckptcore/shared.h"
 #include "ckptcore/signals.h"
 #include "ckptcore/turns.h"
+#include "ckptcore/written.h"
 
 /* How long a thread runs while others could, in seconds: each end of a turn amid
  * a thread's code is a snapshot that stays, so they get fewer with time. */
@@ -68,6 +69,7 @@ int ckpt_record_start(struct ckpt_timeline *tl)
 		ckpt_affinity_share(tl->live->tid);
 	tl->recording = true;
 	ckpt_clock_start(tl);
+	ckpt_written_start(tl->live);
 	ckpt_shared_look(tl, tl->live);
 	return 0;
 }
@@ -180,10 +182,11 @@ static enum ckpt_verdict at_entry(struct ckpt_timeline *tl, struct ckpt_task *t)
 	t->in_call = true;
 	ckpt_signal_release(t, true);
 	ckpt_record_entered(t);
+	ckpt_written_entered(t);
 	ckpt_quick_entered(t);
-	if (th->stops)
+	if (th->stops_behind)
 		ckpt_interrupt(t);
-	th->stops = false;
+	th->stops_behind = false;
 	if (th->nr == SYS_exit && ckpt_turns_others_live(t)) {
 		ckpt_turns_exit(t);
 		return CKPT_HANDLED;
@@ -334,7 +337,7 @@ static void end_call(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t resu
 	th->barrier |= tl->sharers.n && ckpt_sharer_any(t);
 	ckpt_sharer_note(t, t->stop.rval);
 	if (!th->barrier)
-		ckpt_record_call(tl, t, result);
+		ckpt_record_call(t, result);
 	ckpt_quick_left(t);
 	trap_random(tl, t, result);
 	th->struck = th->class == CKPT_CALL_SIGRETURN && ckpt_signal_comes(t);
@@ -436,7 +439,7 @@ static void go_on_to_call(struct ckpt_task *t)
 	struct ckpt_thread *th = t->thread;
 
 	if (t->state == CKPT_EVENT)
-		th->stops |= !t->timeline->record->due && !th->delayed;
+		th->stops_behind |= !t->timeline->record->due && !th->delayed;
 	else
 		th->restarts = th->refused = true;
 	ckpt_clock_arm(t->timeline);
@@ -712,6 +715,7 @@ void ckpt_record_exec(struct ckpt_task *t)
 	rec->changed = false;
 	rec->aligned = true;
 	t->timeline->overlay.n = 0; /* gone with the old program */
+	ckpt_written_start(t);
 	ckpt_shared_look(t->timeline, t);
 }
 

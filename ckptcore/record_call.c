@@ -94,30 +94,48 @@ static int add_outside(struct ckpt_timeline *tl, struct ckpt_task *t)
 	return err < 0 ? err : 0;
 }
 
-void ckpt_record_call(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t result)
+/* Appends t's call with what the kernel wrote in it: quick's note of that, or else
+ * what is in memory now. */
+static int log_call(struct ckpt_task *t, int64_t result, int file,
+		    const struct ckpt_quick_call *quick)
 {
-	struct ckpt_thread *th = t->thread;
+	struct ckpt_timeline *tl = t->timeline;
+	const struct ckpt_thread *th = t->thread;
 	struct ckpt_event ev = { .kind = CKPT_EV_CALL,
 				 .nr = (int16_t)th->nr,
 				 .result = result,
 				 .ip = th->ip,
-				 .file = -1 };
+				 .file = file };
+	int err;
 
 	memcpy(ev.args, th->args, sizeof(ev.args));
+	err = ckpt_log_add(tl, &ev);
+	if (err)
+		return err;
+	ckpt_clock_called(tl);
+	if (quick)
+		err = ckpt_log_bytes(tl, th->args[1], quick->output, quick->len);
+	else if (!th->wrote)
+		err = add_outputs(tl, t, result);
+	if (!err)
+		err = add_outside(tl, t);
+	if (err)
+		ckpt_log_undo(tl);
+	return err;
+}
+
+void ckpt_record_call(struct ckpt_task *t, int64_t result)
+{
+	struct ckpt_thread *th = t->thread;
+	int file = -1;
+
 	if (th->class == CKPT_CALL_MMAP && result >= 0 && !(th->args[3] & MAP_ANONYMOUS)) {
-		ev.file = ckpt_file_keep(t, (int)th->args[4]);
-		if (ev.file < 0)
+		file = ckpt_file_keep(t, (int)th->args[4]);
+		if (file < 0)
 			th->barrier = true;
 	}
-	if (ckpt_log_add(tl, &ev)) {
+	if (log_call(t, result, file, NULL))
 		th->barrier = true;
-		return;
-	}
-	ckpt_clock_called(tl);
-	if ((!th->wrote && add_outputs(tl, t, result)) || add_outside(tl, t)) {
-		ckpt_log_undo(tl);
-		th->barrier = true;
-	}
 }
 
 void ckpt_record_write(struct ckpt_task *t)
@@ -144,7 +162,7 @@ int ckpt_record_interrupted(struct ckpt_task *t, int64_t code)
 {
 	bool failed;
 
-	ckpt_record_call(t->timeline, t, code);
+	ckpt_record_call(t, code);
 	failed = t->thread->barrier;
 	t->thread->barrier = false;
 	return failed ? -ENOMEM : 0;
@@ -152,30 +170,13 @@ int ckpt_record_interrupted(struct ckpt_task *t, int64_t code)
 
 int ckpt_record_quick(struct ckpt_task *t, const struct ckpt_quick_call *c, uint64_t ip)
 {
-	struct ckpt_timeline *tl = t->timeline;
 	struct ckpt_thread *th = t->thread;
-	struct ckpt_event ev = { .kind = CKPT_EV_CALL,
-				 .nr = (int16_t)c->nr,
-				 .result = c->result,
-				 .ip = ip,
-				 .file = -1 };
-	int err;
 
-	memcpy(ev.args, c->args, sizeof(ev.args));
-	err = ckpt_log_add(tl, &ev);
-	if (err)
-		return err;
-	ckpt_clock_called(tl);
 	th->nr = (long)c->nr;
 	memcpy(th->args, c->args, sizeof(th->args));
 	th->call = ckpt_call_find(th->nr);
 	th->class = CKPT_CALL_ANSWER;
 	th->ip = ip;
 	th->restarts = th->refused = false;
-	err = c->len ? ckpt_log_bytes(tl, c->args[1], c->output, c->len) : 0;
-	if (!err)
-		err = add_outside(tl, t);
-	if (err)
-		ckpt_log_undo(tl);
-	return err;
+	return log_call(t, c->result, -1, c);
 }

@@ -13,31 +13,36 @@
 
 #define PATH_AT (CKPT_PAGE + 1024)
 
+int ckpt_map_file(struct ckpt_task *p, uint64_t addr, uint64_t len, int prot, uint64_t flags,
+		  int file, uint64_t offset, long *res)
+{
+	char path[64];
+	long fd, ignored;
+	int err;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", getpid(), file);
+	err = ckpt_write(p, PATH_AT, path, strlen(path) + 1);
+	if (!err)
+		err = ckpt_inject(p, &fd, SYS_openat, (uint64_t)-100, PATH_AT, 0, 0, 0, 0);
+	if (err)
+		return err;
+	if (fd < 0)
+		return (int)fd;
+	err = ckpt_inject(p, res, SYS_mmap, addr, len, (uint64_t)prot, flags, (uint64_t)fd, offset);
+	return err ? err : ckpt_inject(p, &ignored, SYS_close, (uint64_t)fd, 0, 0, 0, 0, 0);
+}
+
 static int redo_mmap(struct ckpt_task *p, const struct ckpt_event *ev, long *res)
 {
 	/* Private: who else has it is not in the past, nor are a puppet's clones. */
 	uint64_t kind = MAP_FIXED_NOREPLACE | MAP_SHARED_VALIDATE;
 	uint64_t flags = (ev->args[3] & ~kind) | MAP_FIXED | MAP_PRIVATE;
-	uint64_t prot = ev->args[2];
-	char path[64];
-	long fd = -1, ignored;
-	int err;
 
-	if (ev->file >= 0) {
-		snprintf(path, sizeof(path), "/proc/%d/fd/%d", getpid(), ev->file);
-		err = ckpt_write(p, PATH_AT, path, strlen(path) + 1);
-		if (!err)
-			err = ckpt_inject(p, &fd, SYS_openat, (uint64_t)-100, PATH_AT, 0, 0, 0, 0);
-		if (err)
-			return err;
-		if (fd < 0)
-			return (int)fd;
-	}
-	err = ckpt_inject(p, res, SYS_mmap, (uint64_t)ev->result, ev->args[1], prot, flags,
-			  (uint64_t)fd, ev->args[5]);
-	if (!err && fd >= 0)
-		err = ckpt_inject(p, &ignored, SYS_close, (uint64_t)fd, 0, 0, 0, 0, 0);
-	return err;
+	if (ev->file >= 0)
+		return ckpt_map_file(p, (uint64_t)ev->result, ev->args[1], (int)ev->args[2], flags,
+				     ev->file, ev->args[5], res);
+	return ckpt_inject(p, res, SYS_mmap, (uint64_t)ev->result, ev->args[1], ev->args[2], flags,
+			   (uint64_t)-1, ev->args[5]);
 }
 
 int ckpt_redo(struct ckpt_task *p, const struct ckpt_event *ev, long *res)

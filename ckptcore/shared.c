@@ -7,7 +7,9 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
+#include "ckptcore/outside.h"
 #include "ckptcore/shared.h"
+#include "ckptcore/written.h"
 
 #ifndef MADV_DONTNEED_LOCKED
 #define MADV_DONTNEED_LOCKED 24
@@ -17,12 +19,12 @@
 #define SMALL (64 << 10) /* so much is looked at after every call */
 #define MOST (16 << 20)	 /* more than that isn't recorded */
 
-/* One mapping that others may write. */
+/* One mapping whose memory may change without the program's own stores. */
 struct region {
-	uint64_t lo, hi;
+	uint64_t lo, hi, inode;
+	bool shared;   /* else private, of a file that is written: see written.h */
 	bool others;   /* somebody else may have it (anonymous: a child) */
 	bool readable; /* devices' memory isn't */
-	bool shared;   /* else it is private, of a file that the program writes */
 	uint8_t *last; /* as it was when looked at last; NULL: unknown */
 	char name[64];
 };
@@ -30,7 +32,8 @@ struct region {
 struct ckpt_shared {
 	struct region *regions;
 	size_t n;
-	uint64_t bytes;		 /* of those with others */
+	uint64_t bytes;		 /* of those with others that are shared, */
+	uint64_t private_bytes;	 /* and of the private ones */
 	struct ckpt_range *ever; /* all that were of others at some time */
 	size_t never;
 	char told[8][64]; /* names that the user knows of */
@@ -55,8 +58,6 @@ static void tell(struct ckpt_shared *s, const struct region *r, uint64_t bytes)
 	char text[256];
 	size_t i;
 
-	if (!r->shared && bytes <= MOST)
-		return; /* others could write to any file that is mapped */
 	for (i = 0; i < s->ntold; i++)
 		if (!strcmp(s->told[i], name))
 			return;
@@ -94,7 +95,7 @@ static bool keep(struct ckpt_shared *s, struct region *r)
 	for (size_t i = 0; i < s->n; i++) {
 		struct region *old = &s->regions[i];
 
-		if (old->hi <= r->lo || old->lo >= r->hi || strcmp(old->name, r->name))
+		if (old->hi <= r->lo || old->lo >= r->hi || old->inode != r->inode)
 			continue;
 		found = true;
 		r->others |= old->others;
@@ -120,26 +121,9 @@ static void remember(struct ckpt_shared *s, const struct region *r)
 	s->ever[s->never++] = (struct ckpt_range){ r->lo, r->hi - r->lo };
 }
 
-/* A private mapping shows what is written to its file, where the program hasn't written there
- * itself. Whether m is such a one: it was, or is in the new one of a file that the
- * program can write. */
-static bool is_of_written(const struct ckpt_shared *s, const struct ckpt_map *m,
-			  const struct ckpt_range *written)
-{
-	if (!m->inode || is_anonymous(m))
-		return false;
-	if (m->lo - written->addr < written->len)
-		return true;
-	for (size_t i = 0; i < s->n; i++)
-		if (m->lo < s->regions[i].hi && m->hi > s->regions[i].lo &&
-		    !strcmp(s->regions[i].name, m->name))
-			return true;
-	return false;
-}
-
-/* Reads t's maps. forked: anonymous memory has become a child's, too. written: where a new
- * mapping is of a file that the program can write, or nothing. */
-static void look(struct ckpt_shared *s, struct ckpt_task *t, bool forked, struct ckpt_range written)
+/* Reads t's maps. forked: anonymous memory has become a child's, too. written:
+ * a new mapping that can only be read is of a file that the program writes. */
+static void look(struct ckpt_shared *s, struct ckpt_task *t, bool forked, bool written)
 {
 	struct region *regions = NULL, *more;
 	struct ckpt_map *maps;
@@ -152,23 +136,25 @@ static void look(struct ckpt_shared *s, struct ckpt_task *t, bool forked, struct
 		const struct ckpt_map *m = &maps[i];
 		struct region *r;
 
-		if (m->lo == CKPT_RING || !(m->r || m->w) || !strncmp(m->name, "[v", 2) ||
-		    !(m->shared || is_of_written(s, m, &written)))
+		if (m->lo == CKPT_RING || !strncmp(m->name, "[v", 2) ||
+		    !(m->shared ? m->r || m->w : ckpt_written_has(t->timeline, m->inode)))
 			continue;
 		more = realloc(regions, (k + 1) * sizeof(*regions));
 		if (!more)
 			break;
 		regions = more;
 		r = &regions[k++];
-		*r = (struct region){
-			.lo = m->lo, .hi = m->hi, .shared = m->shared, .others = !is_anonymous(m)
-		};
+		*r = (struct region){ .lo = m->lo,
+				      .hi = m->hi,
+				      .inode = m->inode,
+				      .shared = m->shared,
+				      .others = !is_anonymous(m) };
 		memcpy(r->name, m->name, sizeof(r->name));
 		/* What nobody writes (a cache of the C library's) is no news. */
-		if (!m->w)
+		if (m->shared && !m->w)
 			r->others = false;
-		if (!keep(s, r) && !m->w)
-			r->others = m->lo - written.addr < written.len && !is_anonymous(m);
+		if (!keep(s, r) && m->shared && !m->w)
+			r->others = written && !is_anonymous(m);
 		r->others |= forked && m->w;
 		r->readable = !m->r || ckpt_read_some(t, m->lo, &byte, 1) == 1 ||
 			      strncmp(m->name, "/dev/", 5) || !strncmp(m->name, "/dev/shm/", 9);
@@ -178,12 +164,13 @@ static void look(struct ckpt_shared *s, struct ckpt_task *t, bool forked, struct
 	free_regions(s->regions, s->n);
 	s->regions = regions;
 	s->n = k;
-	s->bytes = 0;
+	s->bytes = s->private_bytes = 0;
 	for (size_t i = 0; i < k; i++)
 		if (regions[i].others && regions[i].readable)
-			s->bytes += regions[i].hi - regions[i].lo;
+			*(regions[i].shared ? &s->bytes : &s->private_bytes) +=
+				regions[i].hi - regions[i].lo;
 	for (size_t i = 0; i < k; i++)
-		if (regions[i].others) {
+		if (regions[i].others && regions[i].shared) {
 			remember(s, &regions[i]);
 			tell(s, &regions[i], s->bytes);
 		}
@@ -194,7 +181,14 @@ void ckpt_shared_look(struct ckpt_timeline *tl, struct ckpt_task *t)
 	if (!tl->shared)
 		tl->shared = calloc(1, sizeof(*tl->shared));
 	if (tl->shared)
-		look(tl->shared, t, false, (struct ckpt_range){ 0, 0 });
+		look(tl->shared, t, false, false);
+}
+
+bool ckpt_shared_written(struct ckpt_timeline *tl, struct ckpt_task *t)
+{
+	if (tl->shared)
+		look(tl->shared, t, false, false);
+	return tl->shared && tl->shared->private_bytes <= MOST;
 }
 
 void ckpt_shared_unstable(struct ckpt_timeline *tl, uint64_t addr, uint64_t len)
@@ -205,6 +199,11 @@ void ckpt_shared_unstable(struct ckpt_timeline *tl, uint64_t addr, uint64_t len)
 		tl->shared = calloc(1, sizeof(*tl->shared));
 	if (tl->shared)
 		remember(tl->shared, &r);
+}
+
+static bool is_recorded(const struct ckpt_shared *s, const struct region *r)
+{
+	return r->others && r->readable && (r->shared ? s->bytes : s->private_bytes) <= MOST;
 }
 
 /* Appends what differs from the last time to the newest event. */
@@ -310,27 +309,25 @@ int ckpt_shared_after_call(struct ckpt_timeline *tl, struct ckpt_task *t, long n
 			   const uint64_t args[6], unsigned int flags, bool log)
 {
 	struct ckpt_shared *s = tl->shared;
-	struct ckpt_range written = { 0, 0 };
 	bool changed;
 	int err;
 
 	if (!s)
 		return 0;
-	if (nr == SYS_mmap && !(args[3] & MAP_ANONYMOUS) && t->stop.rval > 0 &&
-	    is_writable(t, (int)args[4]))
-		written = (struct ckpt_range){ (uint64_t)t->stop.rval, args[1] };
-	changed = written.len || maps_change(nr, args) || touches(s, nr, args);
+	changed = maps_change(nr, args) || touches(s, nr, args) ||
+		  (nr == SYS_mmap && !(args[3] & MAP_ANONYMOUS) &&
+		   ckpt_written_mapped(t, (int)args[4]));
 	if (changed || (s->n && is_fork(nr)))
-		look(s, t, is_fork(nr), written);
+		look(s, t, is_fork(nr),
+		     nr == SYS_mmap && !(args[3] & MAP_ANONYMOUS) && is_writable(t, (int)args[4]));
 	if (log && s->n && nr == SYS_madvise &&
 	    (args[2] == MADV_DONTNEED || args[2] == MADV_DONTNEED_LOCKED))
 		return refill(tl, t, args);
-	if (!s->bytes || s->bytes > MOST)
-		return 0;
-	if (log && s->bytes > SMALL && !(flags & CKPT_CALL_BLOCKS) && !shows(nr) && !changed)
+	if (log && s->bytes + s->private_bytes > SMALL && !(flags & CKPT_CALL_BLOCKS) &&
+	    !shows(nr) && !changed)
 		return 0;
 	for (size_t i = 0; i < s->n; i++) {
-		if (!s->regions[i].others || !s->regions[i].readable)
+		if (!is_recorded(s, &s->regions[i]))
 			continue;
 		err = look_at(tl, t, &s->regions[i], log);
 		if (err)
@@ -339,9 +336,22 @@ int ckpt_shared_after_call(struct ckpt_timeline *tl, struct ckpt_task *t, long n
 	return 0;
 }
 
+bool ckpt_shared_follows(const struct ckpt_timeline *tl, uint64_t addr)
+{
+	const struct ckpt_shared *s = tl->shared;
+
+	for (size_t i = 0; s && i < s->n; i++) {
+		const struct region *r = &s->regions[i];
+
+		if (!r->shared && is_recorded(s, r) && addr - r->lo < r->hi - r->lo)
+			return true;
+	}
+	return false;
+}
+
 uint64_t ckpt_shared_bytes(const struct ckpt_timeline *tl)
 {
-	return tl->shared ? tl->shared->bytes : 0;
+	return tl->shared ? tl->shared->bytes + tl->shared->private_bytes : 0;
 }
 
 bool ckpt_shared_at(const struct ckpt_timeline *tl, uint64_t addr)

@@ -27,6 +27,11 @@ int ckpt_shared_after_call(struct ckpt_timeline *tl, struct ckpt_task *t, long n
 void ckpt_shared_unstable(struct ckpt_timeline *tl, uint64_t addr, uint64_t len);
 /* Whether others may write at addr: then two equal states may differ there. */
 bool ckpt_shared_at(const struct ckpt_timeline *tl, uint64_t addr);
+/* Among t's private mappings, too, there may be such ones from now on: see written.h. Whether
+ * these are recorded; else there are too many. */
+bool ckpt_shared_written(struct ckpt_timeline *tl, struct ckpt_task *t);
+/* Whether addr is of one of these, and recorded: then copies must not show the file. */
+bool ckpt_shared_follows(const struct ckpt_timeline *tl, uint64_t addr);
 /* Bytes of it that are looked at behind calls. */
 uint64_t ckpt_shared_bytes(const struct ckpt_timeline *tl);
 void ckpt_shared_destroy(struct ckpt_shared *s);

@@ -7,6 +7,7 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,7 @@
 #include "ckptcore/turns.h"
 #include "ckptcore/thin.h"
 #include "ckptcore/threads.h"
+#include "ckptcore/written.h"
 
 /* What the first write to a copied page costs: measured, see the design. */
 #define FAULT_SECONDS 2.9e-6
@@ -45,6 +47,85 @@ static const struct ckpt_task_ops parked_ops = { .name = "parked", .stopped = pa
 
 /* ----------------------------------------------------------------- taking */
 
+static int protection(const struct ckpt_map *m)
+{
+	return (m->r ? PROT_READ : 0) | (m->w ? PROT_WRITE : 0) | (m->x ? PROT_EXEC : 0);
+}
+
+/* Puts pages of copy's own, with the same contents, in place of a mapping. */
+static int make_own(struct ckpt_task *copy, const struct ckpt_map *m)
+{
+	const uint64_t len = m->hi - m->lo;
+	uint8_t *buf = calloc(1, len);
+	long res;
+	int err;
+
+	if (!buf)
+		return -ENOMEM;
+	/* Behind the end of a mapped file there is nothing to copy. */
+	if (ckpt_read_some(copy, m->lo, buf, len) < 0)
+		memset(buf, 0, len);
+	err = ckpt_inject(copy, &res, SYS_mmap, m->lo, len, (uint64_t)protection(m),
+			  MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1, 0);
+	if (!err && res < 0)
+		err = (int)res;
+	if (!err)
+		err = ckpt_write(copy, m->lo, buf, len);
+	free(buf);
+	return err;
+}
+
+#define PM_FILE (1ull << 61)	/* in /proc/PID/pagemap: it isn't anonymous */
+#define PM_PRESENT (3ull << 62) /* here or swapped out */
+
+/* Reads from copy the pages of a private mapping that it has changed, into the places in
+ * buf that they have there, and notes which. */
+static int read_changed(struct ckpt_task *copy, const struct ckpt_map *m, uint8_t *buf,
+			bool *changed)
+{
+	const size_t n = (m->hi - m->lo) / PAGE;
+	uint64_t *flags = calloc(n, sizeof(*flags));
+	char path[32];
+	int fd, err = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", copy->tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (!flags)
+		err = -ENOMEM;
+	else if (fd < 0 || pread(fd, flags, n * 8, (off_t)(m->lo / PAGE * 8)) != (ssize_t)(n * 8))
+		err = -EIO;
+	for (size_t i = 0; !err && i < n; i++) {
+		changed[i] = flags[i] & PM_PRESENT && !(flags[i] & PM_FILE);
+		if (changed[i])
+			err = ckpt_read(copy, m->lo + i * PAGE, buf + i * PAGE, PAGE);
+	}
+	if (fd >= 0)
+		close(fd);
+	free(flags);
+	return err;
+}
+
+int ckpt_copy_replace(struct ckpt_task *copy, const struct ckpt_map *m, int file)
+{
+	const uint64_t len = m->hi - m->lo;
+	uint8_t *buf = calloc(1, len);
+	bool *changed = calloc(len / PAGE, sizeof(*changed));
+	long res;
+	int err = buf && changed ? read_changed(copy, m, buf, changed) : -ENOMEM;
+
+	if (!err)
+		err = ckpt_map_file(copy, m->lo, len, protection(m), MAP_FIXED | MAP_PRIVATE, file,
+				    m->offset, &res);
+	if (!err && res < 0)
+		err = (int)res;
+	for (size_t i = 0; !err && i < len / PAGE; i++)
+		if (changed[i])
+			err = ckpt_write(copy, m->lo + i * PAGE, buf + i * PAGE, PAGE);
+	free(changed);
+	free(buf);
+	return err;
+}
+
 /* Memory shared with others must neither be changed by our copies nor change
  * below them: it becomes private. */
 static int make_private(struct ckpt_task *copy, uint64_t *bytes)
@@ -52,11 +133,9 @@ static int make_private(struct ckpt_task *copy, uint64_t *bytes)
 	struct ckpt_map *maps;
 	size_t n;
 	int err = ckpt_maps(copy->tid, &maps, &n);
-	long res;
 
 	for (size_t i = 0; !err && i < n; i++) {
 		struct ckpt_map *m = &maps[i];
-		uint8_t *buf;
 
 		if (m->lo == CKPT_RING)
 			continue;
@@ -64,27 +143,13 @@ static int make_private(struct ckpt_task *copy, uint64_t *bytes)
 			err = -EEXIST; /* the program has something there */
 			break;
 		}
-		if (m->shared ? !m->w && !ckpt_shared_at(copy->timeline, m->lo) :
-				!m->inode || !ckpt_shared_at(copy->timeline, m->lo))
+		if (!(m->shared && (m->w || ckpt_shared_at(copy->timeline, m->lo))) &&
+		    !ckpt_shared_follows(copy->timeline, m->lo)) {
+			if (!i || m->inode != m[-1].inode)
+				ckpt_written_watch(m);
 			continue;
-		buf = malloc(m->hi - m->lo);
-		if (!buf) {
-			err = -ENOMEM;
-			break;
 		}
-		/* Behind the end of a mapped file there is nothing to copy. */
-		memset(buf, 0, m->hi - m->lo);
-		if (ckpt_read_some(copy, m->lo, buf, m->hi - m->lo) < 0)
-			memset(buf, 0, m->hi - m->lo);
-		err = ckpt_inject(copy, &res, SYS_mmap, m->lo, m->hi - m->lo,
-				  (m->r ? PROT_READ : 0) | (m->w ? PROT_WRITE : 0) |
-					  (m->x ? PROT_EXEC : 0),
-				  MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1, 0);
-		if (!err && res < 0)
-			err = (int)res;
-		if (!err)
-			err = ckpt_write(copy, m->lo, buf, m->hi - m->lo);
-		free(buf);
+		err = make_own(copy, m);
 		*bytes += m->hi - m->lo;
 	}
 	free(maps);
@@ -429,6 +494,7 @@ void ckpt_timeline_destroy(struct ckpt_timeline *tl)
 	free(tl->record);
 	ckpt_clock_destroy(tl);
 	ckpt_shared_destroy(tl->shared);
+	ckpt_written_destroy(tl);
 	free(tl->overlay.pokes);
 	free(tl);
 }

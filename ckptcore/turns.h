@@ -22,23 +22,23 @@ struct ckpt_thread {
 	bool interrupted; /* a call of its was ended by us and is to go on */
 	bool again;	  /* ... and is about to be made again; code: what it had ended with */
 	int64_t code;
-	bool met;		/* its first stop was seen */
-	bool joined;		/* stands in a call that was interrupted before it was recorded */
-	bool unborn;		/* the call that makes it isn't over */
-	bool gone;		/* a leader that has ended before its threads */
-	bool wrote;		/* what its call wrote is in the log already */
-	bool step_call;		/* the debugger single-steps over its call */
-	bool barrier;		/* nothing but a snapshot describes its call */
-	bool births;		/* its call starts a thread */
-	bool held;		/* the debugger gave it `sig', which it gets once that sleeps */
-	int request, sig;	/* how the debugger resumed it last */
-	siginfo_t siginfo;	/* at a signal's stop, as the kernel gave it ... */
-	uint64_t signal_ip;	/* ... and where that was */
-	bool restarts;		/* its call was interrupted, and no instruction run since ... */
-	bool refused;		/* ... by us, see quick.h: nobody needs to know */
-	bool stops;		/* somebody wants it to, who will behind that call */
-	bool struck;		/* a signal comes to it before it runs any instruction */
-	int delayed;		/* a signal that comes at the next call, or soon ... */
+	bool met;	    /* its first stop was seen */
+	bool joined;	    /* stands in a call that was interrupted before it was recorded */
+	bool unborn;	    /* the call that makes it isn't over */
+	bool gone;	    /* a leader that has ended before its threads */
+	bool wrote;	    /* what its call wrote is in the log already */
+	bool step_call;	    /* the debugger single-steps over its call */
+	bool barrier;	    /* nothing but a snapshot describes its call */
+	bool births;	    /* its call starts a thread */
+	bool held;	    /* the debugger gave it `sig', which it gets once that sleeps */
+	int request, sig;   /* how the debugger resumed it last */
+	siginfo_t siginfo;  /* at a signal's stop, as the kernel gave it ... */
+	uint64_t signal_ip; /* ... and where that was */
+	bool restarts;	    /* its call was interrupted, and no instruction run since ... */
+	bool refused;	    /* ... by us, see quick.h: nobody needs to know */
+	bool stops_behind;  /* ... but is to stop once that call is over: somebody wants it to */
+	bool struck;	    /* a signal comes to it before it runs any instruction */
+	int delayed;	    /* a signal that comes at the next call, or soon ... */
 	siginfo_t delayed_info; /* ... with this, also once it is sent again: resent */
 	int resent;
 	double since;	    /* when it struck */

@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "ckptcore/arch/x86_64/probe_internal.h"
 #include "ckptcore/arch/x86_64/quick_code.h"
@@ -28,6 +29,7 @@ _Static_assert(offsetof(struct ckpt_calls, pipes) == 296, "");
 _Static_assert(offsetof(struct ckpt_calls, kinds) == 360, "");
 _Static_assert(offsetof(struct ckpt_calls, data) == 872, "");
 _Static_assert(offsetof(struct ckpt_quick_call, output) == 88, "");
+_Static_assert(sizeof(struct stat) == 144, "");
 _Static_assert(CKPT_CALLS == 0x7e9000018000 && CKPT_CALLS - CKPT_RING == 0x8000, "as in the code");
 
 /* An entry has saved rax and put the site's number into it. */

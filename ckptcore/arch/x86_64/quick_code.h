@@ -31,7 +31,6 @@ enum ckpt_quick_kind {
 	CKPT_QUICK_STAT = 1 << 2,   /* it fills a struct stat, the second */
 	CKPT_QUICK_WRITES = 1 << 4, /* as many bytes as the third says */
 };
-#define CKPT_QUICK_STAT_SIZE 144
 
 #define CKPT_QUICK_SITES 16
 #define CKPT_QUICK_NUMBERS 512 /* calls, and descriptors, below that */

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <string.h>
+
+#include "ckptcore/internal.h"
+#include "ckptcore/sites.h"
+
+#define MET 8 /* a site from which so many calls came is one to change */
+
+/* NULL: there are more that are in use. One from which few calls came gives way. */
+static struct ckpt_site *find(struct ckpt_sites *all, uint64_t ip)
+{
+	struct ckpt_site *rare = NULL;
+
+	for (size_t i = 0; i < all->n; i++) {
+		struct ckpt_site *s = &all->sites[i];
+
+		if (s->ip == ip)
+			return s;
+		if (s->met < MET && (!rare || s->met < rare->met))
+			rare = s;
+	}
+	if (all->n < CKPT_QUICK_SITES)
+		rare = &all->sites[all->n++];
+	if (rare)
+		*rare = (struct ckpt_site){ .ip = ip };
+	return rare;
+}
+
+bool ckpt_sites_met(struct ckpt_sites *all, struct ckpt_task *t, uint64_t ip)
+{
+	struct ckpt_site *s = find(all, ip);
+	int64_t far;
+
+	if (!s || s->refused)
+		return false;
+	if (s->pad || ++s->met < MET)
+		return true;
+	s->pad = ckpt_quick_pad(t, ip, &s->hop);
+	far = (int64_t)(t->near_code - s->pad);
+	s->refused = !s->pad || far != (int32_t)far ||
+		     ckpt_read(t, s->pad, s->was, sizeof(s->was)) ||
+		     (s->hop && ckpt_read(t, s->hop, s->was_hop, sizeof(s->was_hop)));
+	return !s->refused;
+}
+
+static int put_short_jump(struct ckpt_task *t, uint64_t at, uint64_t to)
+{
+	const uint8_t jump[CKPT_QUICK_HOP] = { 0xeb, (uint8_t)(to - (at + CKPT_QUICK_HOP)) };
+
+	return ckpt_write(t, at, jump, sizeof(jump));
+}
+
+static bool is_there(struct ckpt_task *t, uint64_t addr, const void *bytes, size_t len)
+{
+	uint8_t now[CKPT_QUICK_PAD];
+
+	return !ckpt_read(t, addr, now, len) && !memcmp(now, bytes, len);
+}
+
+static int put_in(struct ckpt_task *t, struct ckpt_site *s, size_t i, struct ckpt_calls *calls)
+{
+	const int32_t far = (int32_t)(t->near_code + i * CKPT_QUICK_JUMP - (s->pad + 5));
+	uint8_t jump[CKPT_QUICK_PAD] = { 0xe9 };
+	int err;
+
+	/* Else there is a breakpoint, or other code by now. */
+	if (!is_there(t, s->ip, "\x0f\x05", 2) || !is_there(t, s->pad, s->was, sizeof(s->was)) ||
+	    (s->hop && !is_there(t, s->hop, s->was_hop, sizeof(s->was_hop))))
+		return 0;
+	memcpy(jump + 1, &far, 4);
+	calls->back[i] = s->ip + 2;
+	s->in = true;
+	err = ckpt_write(t, s->pad, jump, sizeof(jump));
+	if (!err && s->hop)
+		err = put_short_jump(t, s->hop, s->pad);
+	return err ? err : put_short_jump(t, s->ip, s->hop ? s->hop : s->pad);
+}
+
+static int take_out(struct ckpt_task *t, struct ckpt_site *s)
+{
+	int err = ckpt_write(t, s->ip, "\x0f\x05", 2);
+
+	if (!err)
+		err = ckpt_write(t, s->pad, s->was, sizeof(s->was));
+	if (!err && s->hop)
+		err = ckpt_write(t, s->hop, s->was_hop, sizeof(s->was_hop));
+	s->in = false;
+	return err;
+}
+
+void ckpt_sites_put_in(struct ckpt_sites *all, struct ckpt_task *t, struct ckpt_calls *calls)
+{
+	for (size_t i = 0; i < all->n; i++) {
+		struct ckpt_site *s = &all->sites[i];
+
+		if (s->pad && !s->refused && !s->in && put_in(t, s, i, calls))
+			s->refused = true;
+	}
+}
+
+void ckpt_sites_take_out(struct ckpt_sites *all, struct ckpt_task *t)
+{
+	for (size_t i = 0; i < all->n; i++)
+		if (all->sites[i].in && take_out(t, &all->sites[i]))
+			all->sites[i].refused = true; /* unmapped meanwhile, or it died */
+}
+
+bool ckpt_sites_within(const struct ckpt_sites *all, uint64_t addr, uint64_t len)
+{
+	for (size_t i = 0; i < all->n; i++)
+		if (all->sites[i].ip - addr < len || all->sites[i].pad - addr < len)
+			return true;
+	return false;
+}
+
+bool ckpt_sites_jumps_at(const struct ckpt_sites *all, uint64_t rip)
+{
+	for (size_t i = 0; i < all->n; i++) {
+		const struct ckpt_site *s = &all->sites[i];
+
+		if (s->in &&
+		    (rip - s->pad < CKPT_QUICK_PAD || (s->hop && rip - s->hop < CKPT_QUICK_HOP)))
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The syscall instructions ("sites") from which quick calls come, see quick.h, and the
+ * jumps that they are while the program runs freely: a short one at the site, by way of
+ * another one if need be, to a near one in padding, which leads to our code's entry
+ * for this site.
+ */
+#ifndef CKPT_SITES_H
+#define CKPT_SITES_H
+
+#include "ckptcore/arch/x86_64/quick_code.h"
+
+struct ckpt_site {
+	uint64_t ip, pad, hop;	     /* hop: or 0 */
+	uint8_t was[CKPT_QUICK_PAD]; /* at the pad ... */
+	uint8_t was_hop[CKPT_QUICK_HOP];
+	unsigned int met; /* so many calls, until it is known what can be done */
+	bool refused;	  /* nothing */
+	bool in;	  /* the jumps are in the code */
+};
+
+struct ckpt_sites {
+	struct ckpt_site sites[CKPT_QUICK_SITES];
+	size_t n;
+};
+
+/* A call that may be quick came from the instruction at ip: whether such calls will be. */
+bool ckpt_sites_met(struct ckpt_sites *all, struct ckpt_task *t, uint64_t ip);
+/* Puts the jumps into t's code, those that aren't there / takes all out. t is stopped outside
+ * of them. A site at which there is something else now, a breakpoint, is left alone. */
+void ckpt_sites_put_in(struct ckpt_sites *all, struct ckpt_task *t, struct ckpt_calls *calls);
+void ckpt_sites_take_out(struct ckpt_sites *all, struct ckpt_task *t);
+/* Whether code of any of them is in [addr, addr + len). */
+bool ckpt_sites_within(const struct ckpt_sites *all, uint64_t addr, uint64_t len);
+/* Whether a jump of ours, but for those at the sites themselves, is at rip. */
+bool ckpt_sites_jumps_at(const struct ckpt_sites *all, uint64_t rip);
+
+#endif
