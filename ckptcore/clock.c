@@ -19,7 +19,7 @@
 #include "ckptcore/quick.h"
 #include "ckptcore/record.h"
 
-#define SHARED_SIZE (CKPT_RING_SIZE + CKPT_CALLS_SIZE)
+#define SHARED_SIZE (CKPT_RING_SIZE + CKPT_QUICK_NOTES_SIZE)
 #define SAMPLES 5
 #define MAX_STEPS 200 /* more than the code has instructions */
 
@@ -275,12 +275,12 @@ static bool may_go_on(struct ckpt_task *t)
 	return si.si_code <= 0 || (si.si_signo != SIGSEGV && si.si_signo != SIGBUS);
 }
 
-struct ckpt_calls *ckpt_clock_calls(const struct ckpt_timeline *tl)
+struct ckpt_quick_notes *ckpt_quick_notes(const struct ckpt_timeline *tl)
 {
 	const struct ckpt_clock *c = tl->clock;
 
 	return c && c->ring && !c->stopped ?
-		       (struct ckpt_calls *)((uint8_t *)c->ring + CKPT_RING_SIZE) :
+		       (struct ckpt_quick_notes *)((uint8_t *)c->ring + CKPT_RING_SIZE) :
 		       NULL;
 }
 

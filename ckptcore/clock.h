@@ -44,7 +44,7 @@ void ckpt_clock_called(struct ckpt_timeline *tl);
 int ckpt_clock_log(struct ckpt_timeline *tl, uint64_t end) __must_check;
 /* quick.c's part of the memory that the live process shares with us; NULL: there is none, or
  * its reads are calls. */
-struct ckpt_calls *ckpt_clock_calls(const struct ckpt_timeline *tl);
+struct ckpt_quick_notes *ckpt_quick_notes(const struct ckpt_timeline *tl);
 /* What the program has noted there can't be logged: ends the recording. */
 void ckpt_ring_failed(struct ckpt_timeline *tl, int err);
 /* t, whose turn it is, has stopped. When that is amid the code, after an instruction

@@ -35,9 +35,9 @@ struct ckpt_rseq {
 /* Behind it, in live processes, too: see clock.h and quick.h. The first two are one mapping. */
 #define CKPT_RING (CKPT_PAGE + CKPT_PAGE_SIZE)
 #define CKPT_RING_SIZE 0x8000ull
-#define CKPT_CALLS (CKPT_RING + CKPT_RING_SIZE)
-#define CKPT_CALLS_SIZE 0x10000ull
-#define CKPT_QUICK_CODE (CKPT_CALLS + CKPT_CALLS_SIZE)
+#define CKPT_QUICK_NOTES (CKPT_RING + CKPT_RING_SIZE)
+#define CKPT_QUICK_NOTES_SIZE 0x10000ull
+#define CKPT_QUICK_CODE (CKPT_QUICK_NOTES + CKPT_QUICK_NOTES_SIZE)
 #define CKPT_QUICK_CODE_SIZE (CKPT_OURS_HI - CKPT_QUICK_CODE)
 
 /* The kernel's codes for interrupted calls; never seen by programs. */
@@ -45,6 +45,12 @@ struct ckpt_rseq {
 static inline bool ckpt_interrupted(int64_t rax)
 {
 	return rax == -512 || rax == -513 || rax == -514 || rax == -516;
+}
+
+/* Whether a task with these registers goes on by making its call again. */
+static inline bool ckpt_calls_again(const struct user_regs_struct *r)
+{
+	return (int64_t)r->orig_rax >= 0 && ckpt_interrupted((int64_t)r->rax);
 }
 
 /*

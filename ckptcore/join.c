@@ -21,7 +21,7 @@ void ckpt_record_met(struct ckpt_task *t)
 	if (ptrace(PTRACE_GET_RSEQ_CONFIGURATION, t->tid, sizeof(area), &area) > 0 && area.at)
 		ckpt_shared_unstable(t->timeline, area.at, area.len);
 	th->clear_tid = ckpt_thread_clear_tid(t, r->fs_base, ckpt_vtid(t));
-	if ((int64_t)r->orig_rax < 0 || !ckpt_interrupted((int64_t)r->rax))
+	if (!ckpt_calls_again(r))
 		return;
 	th->joined = true;
 	th->nr = (long)r->orig_rax;

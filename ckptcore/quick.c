@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <linux/magic.h>
+#include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/mman.h>
@@ -43,7 +44,7 @@
 #define WORTH 40       /* of which so many could have been quick, they will be; and as long */
 #define WORTH_STILL 64 /* as there are so many quick ones to WINDOW others */
 #define MOST_STEPS 200
-#define DATA_SIZE (CKPT_CALLS_SIZE - sizeof(struct ckpt_calls))
+#define DATA_SIZE (CKPT_QUICK_NOTES_SIZE - sizeof(struct ckpt_quick_notes))
 
 struct ckpt_quick {
 	struct ckpt_sites sites;
@@ -153,38 +154,39 @@ static bool has(const uint64_t *bits, uint64_t fd)
 	return fd < CKPT_QUICK_NUMBERS && bits[fd / 64] >> fd % 64 & 1;
 }
 
-static void know_files(struct ckpt_timeline *tl, struct ckpt_calls *calls)
+static void know_files(struct ckpt_timeline *tl, struct ckpt_quick_notes *notes)
 {
 	const struct ckpt_outside *o = tl->outside;
 	struct ckpt_quick *q = tl->quick;
 
-	memset(calls->files, 0, sizeof(calls->files));
-	memset(calls->pipes, 0, sizeof(calls->pipes));
+	memset(notes->files, 0, sizeof(notes->files));
+	memset(notes->pipes, 0, sizeof(notes->pipes));
 	for (size_t i = 0; o && i < o->n; i++) {
 		const struct ckpt_file *f = &o->files[i];
 
 		if (f->fd >= CKPT_QUICK_NUMBERS)
 			continue;
 		if (S_ISFIFO(f->mode))
-			set(calls->pipes, f->fd);
+			set(notes->pipes, f->fd);
 		else if (is_quick(tl, f))
-			set(calls->files, f->fd);
+			set(notes->files, f->fd);
 	}
 	q->files_known = true;
 }
 
 /* t is at the entry of a call with such a descriptor. */
-static bool has_file(const struct ckpt_calls *calls, const struct ckpt_thread *th, uint8_t kind)
+static bool has_file(const struct ckpt_quick_notes *notes, const struct ckpt_thread *th,
+		     uint8_t kind)
 {
-	return has(calls->files, th->args[0]) ||
-	       (has(calls->pipes, th->args[0]) &&
+	return has(notes->files, th->args[0]) ||
+	       (has(notes->pipes, th->args[0]) &&
 		(!(kind & CKPT_QUICK_WRITES) || th->args[2] <= PIPE_BUF));
 }
 
 /* ------------------------------------------------------------- the code, sites */
 
 /* The code, and of the kernel that it lets no other pass. */
-static int prepare(struct ckpt_task *t, struct ckpt_calls *calls)
+static int prepare(struct ckpt_task *t, struct ckpt_quick_notes *notes)
 {
 	const size_t len = (CODE_LEN + 15) & ~15ul;
 	uint8_t code[CKPT_QUICK_CODE_SIZE] = { 0 };
@@ -208,25 +210,26 @@ static int prepare(struct ckpt_task *t, struct ckpt_calls *calls)
 		ckpt_quick_jump(CKPT_QUICK_CODE + len + i * CKPT_QUICK_ENTRY, jump);
 		err = ckpt_write(t, t->near_code + i * CKPT_QUICK_JUMP, jump, sizeof(jump));
 	}
-	calls->selector = ALLOW;
+	notes->selector = ALLOW;
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
-		calls->kinds[kinds[i].nr] = kinds[i].kind;
+		notes->kinds[kinds[i].nr] = kinds[i].kind;
 	if (!err)
 		err = ckpt_inject(t, &res, SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH,
 				  PR_SYS_DISPATCH_ON, address_of(ckpt_quick_code_call) + 2, 1,
-				  CKPT_CALLS + offsetof(struct ckpt_calls, selector), 0);
+				  CKPT_QUICK_NOTES + offsetof(struct ckpt_quick_notes, selector),
+				  0);
 	return err ? err : (int)res;
 }
 
 void ckpt_quick_off(struct ckpt_task *t)
 {
 	struct ckpt_quick *q = t->timeline ? t->timeline->quick : NULL;
-	struct ckpt_calls *calls =
-		q && t == t->timeline->live ? ckpt_clock_calls(t->timeline) : NULL;
+	struct ckpt_quick_notes *notes =
+		q && t == t->timeline->live ? ckpt_quick_notes(t->timeline) : NULL;
 
-	if (calls) {
-		calls->open = 0;
-		calls->selector = ALLOW;
+	if (notes) {
+		notes->open = 0;
+		notes->selector = ALLOW;
 	}
 	/* Without a tracer's help, too, the code makes the program's calls. */
 	if (!q || !q->in || t != t->timeline->live || t->state == CKPT_RUNNING ||
@@ -276,10 +279,41 @@ static bool changes_code(const struct ckpt_quick *q, const struct ckpt_thread *t
 	return ckpt_sites_within(&q->sites, th->args[0], th->args[1]);
 }
 
+/* Whether the kernel may read code in t's call, to give it to somebody. */
+static bool reads_code(const struct ckpt_task *t, const struct ckpt_quick_notes *notes)
+{
+	const struct ckpt_outside *o = t->timeline->outside;
+	const struct ckpt_thread *th = t->thread;
+	const struct ckpt_file *f;
+
+	switch (th->nr) {
+	case SYS_write:
+	case SYS_pwrite64:
+	case SYS_sendto:
+		return th->args[1] + th->args[2] > notes->code[0] && th->args[1] < notes->code[1];
+	case SYS_writev: /* what they point to isn't looked at */
+	case SYS_pwritev:
+	case SYS_pwritev2:
+	case SYS_sendmsg:
+	case SYS_sendmmsg:
+	case SYS_vmsplice:
+	case SYS_process_vm_readv:
+		return true;
+	case SYS_read:
+	case SYS_pread64: /* /proc/PID/mem */
+		f = o ? ckpt_outside_find(o, (int)th->args[0]) : NULL;
+		return f && !strncmp(f->path, "/proc/", 6);
+	default:
+		return false;
+	}
+}
+
 /* The program may forbid itself our code's calls. (It isn't let dispatch them.) */
 static bool filters(const struct ckpt_thread *th)
 {
-	return th->nr == SYS_seccomp || (th->nr == SYS_prctl && th->args[0] == PR_SET_SECCOMP);
+	return (th->nr == SYS_seccomp && (th->args[0] == SECCOMP_SET_MODE_STRICT ||
+					  th->args[0] == SECCOMP_SET_MODE_FILTER)) ||
+	       (th->nr == SYS_prctl && th->args[0] == PR_SET_SECCOMP);
 }
 
 static void count(struct ckpt_quick *q, bool good)
@@ -302,14 +336,14 @@ static bool is_wanted(void)
 void ckpt_quick_entered(struct ckpt_task *t)
 {
 	struct ckpt_timeline *tl = t->timeline;
-	struct ckpt_calls *calls = ckpt_clock_calls(tl);
+	struct ckpt_quick_notes *notes = ckpt_quick_notes(tl);
 	struct ckpt_thread *th = t->thread;
 	struct ckpt_quick *q = tl->quick;
 	uint8_t kind;
 
-	if (th->class != CKPT_CALL_ANSWER)
+	if (th->class != CKPT_CALL_ANSWER || (q && q->in && notes && reads_code(t, notes)))
 		ckpt_quick_off(t);
-	if (!calls)
+	if (!notes)
 		return;
 	if (!q) {
 		q = tl->quick = calloc(1, sizeof(*q));
@@ -321,7 +355,7 @@ void ckpt_quick_entered(struct ckpt_task *t)
 		return;
 	kind = kind_of(th->nr);
 	if (kind & CKPT_QUICK_FILE && !q->files_known)
-		know_files(tl, calls);
+		know_files(tl, notes);
 	if (changes_code(q, th))
 		q->sites.n = 0;
 	if (filters(th)) {
@@ -331,7 +365,7 @@ void ckpt_quick_entered(struct ckpt_task *t)
 	}
 	if (th->nr == SYS_rt_sigaction && th->args[0] == SIGSYS)
 		q->ignored_known = false;
-	if (kind & CKPT_QUICK_FILE && !has_file(calls, th, kind))
+	if (kind & CKPT_QUICK_FILE && !has_file(notes, th, kind))
 		kind = CKPT_QUICK_NOT;
 	if (kind && !ckpt_sites_met(&q->sites, t, t->stop.ip - 2))
 		kind = CKPT_QUICK_NOT;
@@ -362,11 +396,11 @@ static bool takes_sigsys(struct ckpt_task *t, struct ckpt_quick *q)
 bool ckpt_quick_arm(struct ckpt_task *t)
 {
 	struct ckpt_timeline *tl = t->timeline;
-	struct ckpt_calls *calls = ckpt_clock_calls(tl);
+	struct ckpt_quick_notes *notes = ckpt_quick_notes(tl);
 	struct ckpt_thread *th = t->thread;
 	struct ckpt_quick *q = tl->quick;
 
-	if (!q || !q->on || !calls || q->impossible || tl->nthreads > 1 || t->in_call ||
+	if (!q || !q->on || !notes || q->impossible || tl->nthreads > 1 || t->in_call ||
 	    th->request != PTRACE_CONT || th->delayed || th->resent || tl->sharers.n ||
 	    tl->self.seen || ckpt_shared_bytes(tl) || !takes_sigsys(t, q) ||
 	    (!q->in && ptrace(PTRACE_PEEKUSER, t->tid, offsetof(struct user, u_debugreg[7]), 0L)))
@@ -374,29 +408,30 @@ bool ckpt_quick_arm(struct ckpt_task *t)
 	if (!q->ready) {
 		if (t->state != CKPT_EXIT)
 			return false;
-		q->ready = !prepare(t, calls);
+		q->ready = !prepare(t, notes);
 		q->impossible = !q->ready;
 		if (q->impossible)
 			return false;
 	}
 	if (!q->files_known)
-		know_files(tl, calls);
-	ckpt_sites_put_in(&q->sites, t, calls);
+		know_files(tl, notes);
+	ckpt_sites_put_in(&q->sites, t, notes);
+	ckpt_sites_range(&q->sites, notes->code);
 	q->in = true;
-	calls->at = 0;
-	calls->room = DATA_SIZE;
-	calls->open = 1;
-	calls->selector = BLOCK;
+	notes->at = 0;
+	notes->room = DATA_SIZE;
+	notes->open = 1;
+	notes->selector = BLOCK;
 	return true;
 }
 
 bool ckpt_quick_sleeps(const struct ckpt_timeline *tl)
 {
-	const struct ckpt_calls *calls = tl->quick ? ckpt_clock_calls(tl) : NULL;
+	const struct ckpt_quick_notes *notes = tl->quick ? ckpt_quick_notes(tl) : NULL;
 	char text[CKPT_PROC_SIZE];
 	const char *state;
 
-	if (!calls || !calls->open)
+	if (!notes || !notes->open)
 		return false;
 	ckpt_proc_read(tl->live->tid, "stat", text, sizeof(text));
 	state = strrchr(text, ')');
@@ -405,11 +440,11 @@ bool ckpt_quick_sleeps(const struct ckpt_timeline *tl)
 
 bool ckpt_quick_interrupt(struct ckpt_timeline *tl)
 {
-	struct ckpt_calls *calls = tl->quick ? ckpt_clock_calls(tl) : NULL;
+	struct ckpt_quick_notes *notes = tl->quick ? ckpt_quick_notes(tl) : NULL;
 
-	if (!calls || !calls->open)
+	if (!notes || !notes->open)
 		return false;
-	calls->open = 0;
+	notes->open = 0;
 	return true;
 }
 
@@ -434,11 +469,11 @@ static bool is_before(uint64_t rip)
 static void copy(struct ckpt_task *t)
 {
 	struct user_regs_struct *r = ckpt_regs(t);
-	uint8_t *calls = (uint8_t *)ckpt_clock_calls(t->timeline);
-	uint64_t to = r->rdi - CKPT_CALLS;
+	uint8_t *notes = (uint8_t *)ckpt_quick_notes(t->timeline);
+	uint64_t to = r->rdi - CKPT_QUICK_NOTES;
 
-	if (!calls || to > CKPT_CALLS_SIZE || r->rcx > CKPT_CALLS_SIZE - to ||
-	    ckpt_read(t, r->rsi, calls + to, r->rcx))
+	if (!notes || to > CKPT_QUICK_NOTES_SIZE || r->rcx > CKPT_QUICK_NOTES_SIZE - to ||
+	    ckpt_read(t, r->rsi, notes + to, r->rcx))
 		return;
 	r->rdi += r->rcx;
 	r->rsi += r->rcx;
@@ -456,14 +491,14 @@ static bool goes_on(struct ckpt_task *t)
 }
 
 /* t has been about to make a call from our code: it is at its site. */
-static void go_back(struct ckpt_task *t, const struct ckpt_calls *calls)
+static void go_back(struct ckpt_task *t, const struct ckpt_quick_notes *notes)
 {
 	struct user_regs_struct *r = ckpt_regs(t);
 
-	r->rip = calls->back[calls->site % CKPT_QUICK_SITES] - 2;
-	r->rax = calls->nr;
-	r->rcx = calls->rcx;
-	r->r11 = calls->r11;
+	r->rip = notes->back[notes->site % CKPT_QUICK_SITES] - 2;
+	r->rax = notes->nr;
+	r->rcx = notes->rcx;
+	r->r11 = notes->r11;
 	r->orig_rax = (uint64_t)-1;
 	ckpt_regs_dirty(t);
 }
@@ -472,13 +507,13 @@ static void go_back(struct ckpt_task *t, const struct ckpt_calls *calls)
  * The kernel has refused to make t's call, or was interrupted in it: that is as if a signal had
  * interrupted it at its site, and it will be made again. What rcx and r11 were before is lost.
  */
-static void be_interrupted(struct ckpt_task *t, const struct ckpt_calls *calls)
+static void be_interrupted(struct ckpt_task *t, const struct ckpt_quick_notes *notes)
 {
 	struct user_regs_struct *r = ckpt_regs(t);
 
 	if (r->rip - CKPT_QUICK_CODE < CKPT_QUICK_CODE_SIZE) {
-		r->rip = r->rcx = calls->back[calls->site % CKPT_QUICK_SITES];
-		r->orig_rax = calls->nr;
+		r->rip = r->rcx = notes->back[notes->site % CKPT_QUICK_SITES];
+		r->orig_rax = notes->nr;
 	} else {
 		r->orig_rax = r->rax;
 	}
@@ -496,11 +531,11 @@ static void be_interrupted(struct ckpt_task *t, const struct ckpt_calls *calls)
 }
 
 /* t is in the kernel by our code's real call: as if by its site's. */
-static void pretend(struct ckpt_task *t, const struct ckpt_calls *calls)
+static void pretend(struct ckpt_task *t, const struct ckpt_quick_notes *notes)
 {
 	struct user_regs_struct *r = ckpt_regs(t);
 
-	r->rip = r->rcx = calls->back[calls->site % CKPT_QUICK_SITES];
+	r->rip = r->rcx = notes->back[notes->site % CKPT_QUICK_SITES];
 	t->stop.ip = r->rip;
 	ckpt_regs_dirty(t);
 }
@@ -509,7 +544,7 @@ static void pretend(struct ckpt_task *t, const struct ckpt_calls *calls)
  * t, stepped, is behind its site. If it was on the way out of the call when it stopped it is
  * so still: a signal that came of the call is delivered there.
  */
-static void be_behind(struct ckpt_task *t, const struct ckpt_calls *calls, bool on_way_out)
+static void be_behind(struct ckpt_task *t, const struct ckpt_quick_notes *notes, bool on_way_out)
 {
 	struct user_regs_struct *r = ckpt_regs(t);
 
@@ -517,30 +552,30 @@ static void be_behind(struct ckpt_task *t, const struct ckpt_calls *calls, bool 
 		ckpt_hide_trap_in_r11(t);
 	if (!on_way_out)
 		return;
-	r->orig_rax = calls->nr;
+	r->orig_rax = notes->nr;
 	ckpt_regs_dirty(t);
 }
 
 /* The notes become events. -EFAULT: they aren't the code's. */
-static int drain(struct ckpt_task *t, struct ckpt_calls *calls)
+static int drain(struct ckpt_task *t, struct ckpt_quick_notes *notes)
 {
 	struct ckpt_timeline *tl = t->timeline;
 	struct ckpt_quick *q = tl->quick;
-	uint64_t end = calls->at;
+	uint64_t end = notes->at;
 	int err = 0;
 
-	calls->at = 0;
+	notes->at = 0;
 	if (end > DATA_SIZE)
 		return -EFAULT;
 	for (uint64_t at = 0; !err && at < end;) {
-		const struct ckpt_quick_call *c = (const void *)(calls->data + at);
+		const struct ckpt_quick_call *c = (const void *)(notes->data + at);
 
 		if (end - at < sizeof(*c) || c->len > end - at - sizeof(*c) ||
 		    c->site >= CKPT_QUICK_SITES || !kind_of((long)c->nr))
 			return -EFAULT;
 		err = ckpt_clock_log(tl, c->clock);
 		if (!err)
-			err = ckpt_record_quick(t, c, calls->back[c->site]);
+			err = ckpt_record_quick(t, c, notes->back[c->site]);
 		at += sizeof(*c) + ((c->len + 7) & ~7ull);
 		q->done++;
 		ckpt_stats.quick++;
@@ -582,25 +617,25 @@ static void count_other(struct ckpt_quick *q)
 int ckpt_quick_stopped(struct ckpt_task *t, bool *again)
 {
 	struct ckpt_quick *q = t->timeline->quick;
-	struct ckpt_calls *calls = ckpt_clock_calls(t->timeline);
+	struct ckpt_quick_notes *notes = ckpt_quick_notes(t->timeline);
 	const uint64_t real = address_of(ckpt_quick_code_real) + 2;
 	struct user_regs_struct *r;
 	int err = 0, failed;
 	bool early, behind, interrupted = false;
 
 	*again = false;
-	if (!q || !q->ready || q->impossible || !calls || t->state == CKPT_DEAD)
+	if (!q || !q->ready || q->impossible || !notes || t->state == CKPT_DEAD)
 		return 0;
-	calls->open = 0;
-	early = calls->selector == BLOCK && is_refused(t);
+	notes->open = 0;
+	early = notes->selector == BLOCK && is_refused(t);
 	*again = early || was_refused(t);
 	if (!early)
-		calls->selector = ALLOW;
+		notes->selector = ALLOW;
 	if (early) {
 		; /* that signal comes next */
 	} else if (t->state == CKPT_ENTRY || t->state == CKPT_EXIT || t->state == CKPT_SECCOMP) {
 		if (t->stop.ip == real)
-			pretend(t, calls);
+			pretend(t, notes);
 	} else {
 		r = ckpt_regs(t);
 		if (*again || (r->rip == address_of(ckpt_quick_code_call) + 2 &&
@@ -612,17 +647,17 @@ int ckpt_quick_stopped(struct ckpt_task *t, bool *again)
 			if (err)
 				return err;
 			if (is_before(ckpt_regs(t)->rip))
-				go_back(t, calls);
+				go_back(t, notes);
 			else
-				be_behind(t, calls, behind);
+				be_behind(t, notes, behind);
 		}
 	}
-	failed = drain(t, calls);
+	failed = drain(t, notes);
 	if (failed)
 		ckpt_ring_failed(t->timeline, failed);
 	if (interrupted)
-		be_interrupted(t, calls);
-	if (!ckpt_clock_calls(t->timeline)) /* for good, that call said so */
+		be_interrupted(t, notes);
+	if (!ckpt_quick_notes(t->timeline)) /* for good, that call said so */
 		ckpt_quick_off(t);
 	if (early)
 		return 0;

@@ -86,19 +86,11 @@ void ckpt_record_stop(struct ckpt_timeline *tl, const char *why)
 	ckpt_turns_release(tl);
 }
 
-/* Whether t goes on by making a call again. */
-static bool is_interrupted(struct ckpt_task *t)
-{
-	const struct user_regs_struct *r = ckpt_regs(t);
-
-	return (int64_t)r->orig_rax >= 0 && ckpt_interrupted((int64_t)r->rax);
-}
-
 enum ckpt_end ckpt_record_where(const struct ckpt_timeline *tl)
 {
 	if (!tl->live || !tl->recording || tl->live->in_call)
 		return CKPT_END_CALL;
-	if (is_interrupted(tl->live))
+	if (ckpt_calls_again(ckpt_regs(tl->live)))
 		return CKPT_END_CALL;
 	return tl->record->aligned ? CKPT_END_EVENT : CKPT_END_MATCH;
 }
@@ -131,7 +123,8 @@ static void run_on(struct ckpt_task *t, int request, int sig)
 	tl->record->aligned = false;
 	if (tl->recording && request == PTRACE_SYSCALL) {
 		ckpt_clock_arm(tl);
-		if (!tl->record->due && ckpt_quick_arm(t))
+		/* A handler's mask isn't known before it is there. */
+		if (!sig && !tl->record->due && ckpt_quick_arm(t))
 			request = PTRACE_CONT;
 	}
 	ckpt_resume(t, request, sig);
@@ -629,8 +622,8 @@ void ckpt_record_resume(struct ckpt_task *t, int request, int sig)
 	}
 	th->let = true;
 	th->request = request;
-	th->refused = false; /* somebody has seen it there, and it may be elsewhere */
-	if (t->in_call) {    /* at an event or entry stop amid a call */
+	th->refused = th->stops_behind = false; /* somebody has seen it there */
+	if (t->in_call) {			/* at an event or entry stop amid a call */
 		th->step_call = request == PTRACE_SINGLESTEP;
 		enter(t, sig);
 		return;
@@ -680,7 +673,7 @@ void ckpt_record_resume(struct ckpt_task *t, int request, int sig)
 	}
 	next_insn(t, insn);
 	th->step_call = !sig && ((insn[0] == 0x0f && (insn[1] == 0x05 || insn[1] == 0x34)) ||
-				 is_interrupted(t));
+				 ckpt_calls_again(ckpt_regs(t)));
 	if (th->step_call) {
 		run_on(t, PTRACE_SYSCALL, 0);
 		return;

@@ -136,7 +136,8 @@ int ckpt_record_signal(const struct ckpt_timeline *tl, siginfo_t *ret)
  * sleeps is interrupted, and whoever blocks it in that call gets it later.
  */
 
-/* The user sees that ^C and its like stop the program at once. Of one that is queued
+/* The user sees that ^C and its like stop the program at once, or behind the call before
+ * which it stands. Of one that is queued
  * there may be several, of which none could be told from another. */
 static bool can_wait(int sig)
 {
@@ -451,7 +452,7 @@ static int look_up(struct ckpt_timeline *tl, const struct ckpt_event *ev, struct
 static bool struck_here(struct ckpt_task *p, const struct sigcontext *f)
 {
 	const struct user_regs_struct *r = ckpt_regs(p);
-	bool interrupted = (int64_t)r->orig_rax >= 0 && ckpt_interrupted((int64_t)r->rax);
+	bool interrupted = ckpt_calls_again(r);
 	const uint64_t pairs[][2] = {
 		{ r->r8, f->r8 },   { r->r9, f->r9 },
 		{ r->r10, f->r10 }, { r->r11, f->r11 },

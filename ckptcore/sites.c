@@ -4,9 +4,11 @@
 #include "ckptcore/internal.h"
 #include "ckptcore/sites.h"
 
+#define MOST_SOUGHT 200
 #define MET 8 /* a site from which so many calls came is one to change */
 
-/* NULL: there are more that are in use. One from which few calls came gives way. */
+/* NULL: there are more that are in use. One from which few calls came, or that is of no use,
+ * gives way. */
 static struct ckpt_site *find(struct ckpt_sites *all, uint64_t ip)
 {
 	struct ckpt_site *rare = NULL;
@@ -16,7 +18,7 @@ static struct ckpt_site *find(struct ckpt_sites *all, uint64_t ip)
 
 		if (s->ip == ip)
 			return s;
-		if (s->met < MET && (!rare || s->met < rare->met))
+		if ((s->met < MET || s->refused) && !s->in && (!rare || s->met < rare->met))
 			rare = s;
 	}
 	if (all->n < CKPT_QUICK_SITES)
@@ -35,7 +37,7 @@ bool ckpt_sites_met(struct ckpt_sites *all, struct ckpt_task *t, uint64_t ip)
 		return false;
 	if (s->pad || ++s->met < MET)
 		return true;
-	s->pad = ckpt_quick_pad(t, ip, &s->hop);
+	s->pad = all->sought++ < MOST_SOUGHT ? ckpt_quick_pad(t, ip, &s->hop) : 0;
 	far = (int64_t)(t->near_code - s->pad);
 	s->refused = !s->pad || far != (int32_t)far ||
 		     ckpt_read(t, s->pad, s->was, sizeof(s->was)) ||
@@ -57,7 +59,8 @@ static bool is_there(struct ckpt_task *t, uint64_t addr, const void *bytes, size
 	return !ckpt_read(t, addr, now, len) && !memcmp(now, bytes, len);
 }
 
-static int put_in(struct ckpt_task *t, struct ckpt_site *s, size_t i, struct ckpt_calls *calls)
+static int put_in(struct ckpt_task *t, struct ckpt_site *s, size_t i,
+		  struct ckpt_quick_notes *notes)
 {
 	const int32_t far = (int32_t)(t->near_code + i * CKPT_QUICK_JUMP - (s->pad + 5));
 	uint8_t jump[CKPT_QUICK_PAD] = { 0xe9 };
@@ -68,7 +71,7 @@ static int put_in(struct ckpt_task *t, struct ckpt_site *s, size_t i, struct ckp
 	    (s->hop && !is_there(t, s->hop, s->was_hop, sizeof(s->was_hop))))
 		return 0;
 	memcpy(jump + 1, &far, 4);
-	calls->back[i] = s->ip + 2;
+	notes->back[i] = s->ip + 2;
 	s->in = true;
 	err = ckpt_write(t, s->pad, jump, sizeof(jump));
 	if (!err && s->hop)
@@ -88,12 +91,12 @@ static int take_out(struct ckpt_task *t, struct ckpt_site *s)
 	return err;
 }
 
-void ckpt_sites_put_in(struct ckpt_sites *all, struct ckpt_task *t, struct ckpt_calls *calls)
+void ckpt_sites_put_in(struct ckpt_sites *all, struct ckpt_task *t, struct ckpt_quick_notes *notes)
 {
 	for (size_t i = 0; i < all->n; i++) {
 		struct ckpt_site *s = &all->sites[i];
 
-		if (s->pad && !s->refused && !s->in && put_in(t, s, i, calls))
+		if (s->pad && !s->refused && !s->in && put_in(t, s, i, notes))
 			s->refused = true;
 	}
 }
@@ -103,6 +106,21 @@ void ckpt_sites_take_out(struct ckpt_sites *all, struct ckpt_task *t)
 	for (size_t i = 0; i < all->n; i++)
 		if (all->sites[i].in && take_out(t, &all->sites[i]))
 			all->sites[i].refused = true; /* unmapped meanwhile, or it died */
+}
+
+void ckpt_sites_range(const struct ckpt_sites *all, uint64_t ret[2])
+{
+	ret[0] = ret[1] = 0;
+	for (size_t i = 0; i < all->n; i++) {
+		const struct ckpt_site *s = &all->sites[i];
+
+		if (!s->in)
+			continue;
+		if (!ret[1] || s->ip < ret[0])
+			ret[0] = s->ip;
+		if (s->pad + CKPT_QUICK_PAD > ret[1])
+			ret[1] = s->pad + CKPT_QUICK_PAD;
+	}
 }
 
 bool ckpt_sites_within(const struct ckpt_sites *all, uint64_t addr, uint64_t len)

@@ -22,14 +22,17 @@ struct ckpt_site {
 struct ckpt_sites {
 	struct ckpt_site sites[CKPT_QUICK_SITES];
 	size_t n;
+	unsigned int sought; /* how often a place for jumps was: that takes time */
 };
 
 /* A call that may be quick came from the instruction at ip: whether such calls will be. */
 bool ckpt_sites_met(struct ckpt_sites *all, struct ckpt_task *t, uint64_t ip);
 /* Puts the jumps into t's code, those that aren't there / takes all out. t is stopped outside
  * of them. A site at which there is something else now, a breakpoint, is left alone. */
-void ckpt_sites_put_in(struct ckpt_sites *all, struct ckpt_task *t, struct ckpt_calls *calls);
+void ckpt_sites_put_in(struct ckpt_sites *all, struct ckpt_task *t, struct ckpt_quick_notes *notes);
 void ckpt_sites_take_out(struct ckpt_sites *all, struct ckpt_task *t);
+/* Where these jumps are, from first to last: ret[0] <= address < ret[1]; zeros: nowhere. */
+void ckpt_sites_range(const struct ckpt_sites *all, uint64_t ret[2]);
 /* Whether code of any of them is in [addr, addr + len). */
 bool ckpt_sites_within(const struct ckpt_sites *all, uint64_t addr, uint64_t len);
 /* Whether a jump of ours, but for those at the sites themselves, is at rip. */

@@ -28,6 +28,55 @@ class Stats(gdb.Command):
 Stats()
 
 
+class List(gdb.Command):
+    """List the program's checkpoints and where it is in its recorded time."""
+
+    def __init__(self):
+        super().__init__("fred-list", gdb.COMMAND_STATUS)
+
+    def invoke(self, arg, from_tty):
+        s = fred.ask("status")
+        if "events" in s:
+            gdb.write("%d snapshots, %d events recorded; %s\n"
+                      % (s["snapshots"], s["events"], {"past": "now after event %d, in the past" % s["event"],
+                                                      "live": "now at the newest point",
+                                                      "ended": "the program has ended"}[s["state"]]))
+            if "broken" in s:
+                gdb.write("Recording ended: %s.\n" % s["broken"])
+            branches = fred.ask("branches")["list"]
+            for b in branches if len(branches) > 1 else ():
+                gdb.write(describe(b) + "\n")
+        show("info checkpoints")
+
+
+class Help(gdb.Command):
+    """What fred adds to gdb."""
+
+    TEXT = """\
+reverse-step, -next, -stepi, -nexti [N]   back by lines or instructions (rs, rn, rsi, rni)
+reverse-continue, reverse-finish          back to a breakpoint or watchpoint; to the caller
+reverse-watch EXPR                        back to where a true EXPR became false, or a value was changed
+undo [N]                                  take back the last N commands, gdb's state included
+checkpoint, restart N                     name a point in time; go there (restart -session N: gdb as well)
+info checkpoints, delete checkpoint N
+fred-branch, fred-switch NAME             a past that you changed and went on from is a branch: list them, go there
+fred-list, fred-history, fred-stats       where the program is in its time; commands; figures
+fred-verify                               replay the whole past and compare it with what was
+fred-source FILE, fred-help
+"""
+
+    def __init__(self):
+        super().__init__("fred-help", gdb.COMMAND_SUPPORT)
+
+    def invoke(self, arg, from_tty):
+        gdb.write(self.TEXT)
+
+
+List()
+Help()
+gdb.execute("alias fred = fred-help", to_string=True)
+
+
 class Verify(gdb.Command):
     """Replay the whole recorded past and compare: fred-verify
 From each snapshot to the next the program's registers and memory must come out as they were."""

@@ -3,11 +3,11 @@ import re
 
 from tests import *
 
-PHASES = 16
+PHASES = 18
 
 
 def quick(*args, **more):
-    b = Backward("quick", *args, env={"QUICKLIB": target("quicklib")}, **more)
+    b = Backward("quick", *args, env=dict(more, QUICKLIB=target("quicklib")))
     b.cmd("handle SIGALRM SIGSYS SIGPIPE SIGUSR1 SIGHUP nostop noprint pass")
     return b
 
@@ -50,18 +50,19 @@ def test_interrupted():
         b.cmd("run")
         was = b.cmd(code)
         for _ in range(6):
+            quick_ones = without_stop(b)
             b.type("continue")
             b.pause(0.05)
             b.interrupt()
             b.wait()
             b.check(b.cmd(code), was, "its code")
             b.check(0x7e9000000000 <= b.value("(long)$pc") < 0x7e9000100000, False, "fred's code isn't seen")
+            b.check(without_stop(b) > quick_ones, True, "it came from quick ones")
             before = b.cmd("info registers")
             b.cmd("stepi 5")
             b.cmd("reverse-stepi 5")
             b.check(b.cmd("info registers"), before, "there and back")
             b.cmd("stepi 5")
-        b.check(without_stop(b) > 1000, True, "there are quick ones")
 
 
 def test_debugged():
@@ -121,13 +122,21 @@ def test_survived():
         b.check(b.value("wrong"), 0, "all went well")
 
 
+def test_switched_off():
+    with quick("17", FRED_QUICK="0") as b:
+        b.only_fred()
+        b.cmd("tbreak %d" % b.mark("masked"))
+        b.expect("run", r"MARK masked")
+        b.check((b.value("wrong"), without_stop(b)), (0, 0), "no quick ones")
+
+
 def test_detached():
     """the program goes on by itself"""
     with quick("13") as b:
         b.cmd("tbreak %d" % b.mark("files"))
         b.expect("run", r"MARK files")
         b.cmd("detach")
-        b.until(r"16 phases, \d+ calls, 0 wrong", timeout=15)
+        b.until(r"18 phases, \d+ calls, 0 wrong", timeout=15)
 
 
 run(globals())

@@ -3,6 +3,7 @@
  * Position-independent code for the inside of the program, and places to lead there from.
  * It has no stack: below the program's lies the red zone.
  */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -11,26 +12,34 @@
 #include "ckptcore/arch/x86_64/quick_code.h"
 #include "ckptcore/clock.h"
 
-_Static_assert(offsetof(struct ckpt_calls, open) == 0, "");
-_Static_assert(offsetof(struct ckpt_calls, room) == 8, "");
-_Static_assert(offsetof(struct ckpt_calls, at) == 16, "");
-_Static_assert(offsetof(struct ckpt_calls, nr) == 32, "");
-_Static_assert(offsetof(struct ckpt_calls, flags) == 40, "");
-_Static_assert(offsetof(struct ckpt_calls, site) == 48, "");
-_Static_assert(offsetof(struct ckpt_calls, rcx) == 56, "");
-_Static_assert(offsetof(struct ckpt_calls, r11) == 64, "");
-_Static_assert(offsetof(struct ckpt_calls, result) == 72, "");
-_Static_assert(offsetof(struct ckpt_calls, kind) == 80, "");
-_Static_assert(offsetof(struct ckpt_calls, rsi) == 88, "");
-_Static_assert(offsetof(struct ckpt_calls, rdi) == 96, "");
-_Static_assert(offsetof(struct ckpt_calls, back) == 104, "");
-_Static_assert(offsetof(struct ckpt_calls, files) == 232, "");
-_Static_assert(offsetof(struct ckpt_calls, pipes) == 296, "");
-_Static_assert(offsetof(struct ckpt_calls, kinds) == 360, "");
-_Static_assert(offsetof(struct ckpt_calls, data) == 872, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, open) == 0, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, room) == 8, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, at) == 16, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, nr) == 32, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, flags) == 40, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, site) == 48, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, rcx) == 56, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, r11) == 64, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, result) == 72, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, kind) == 80, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, rsi) == 88, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, rdi) == 96, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, back) == 104, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, files) == 232, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, pipes) == 296, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, code) == 360, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, kinds) == 376, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, data) == 888, "");
 _Static_assert(offsetof(struct ckpt_quick_call, output) == 88, "");
 _Static_assert(sizeof(struct stat) == 144, "");
-_Static_assert(CKPT_CALLS == 0x7e9000018000 && CKPT_CALLS - CKPT_RING == 0x8000, "as in the code");
+_Static_assert(CKPT_QUICK_FILE == 1 && CKPT_QUICK_READS == 2 && CKPT_QUICK_STAT == 4 &&
+		       CKPT_QUICK_WRITES == 16 && CKPT_QUICK_NUMBERS == 512,
+	       "as in the code");
+_Static_assert(sizeof(struct ckpt_quick_call) + 7 <= 96 && PIPE_BUF == 4096, "likewise");
+/* What has no output of its own length needs less than 512 bytes. */
+_Static_assert(sizeof(struct ckpt_quick_call) + sizeof(struct stat) + 7 <= 512, "likewise");
+_Static_assert(CKPT_QUICK_NOTES == 0x7e9000018000 && CKPT_QUICK_NOTES - CKPT_RING == 0x8000,
+	       "as in the code");
 
 /* An entry has saved rax and put the site's number into it. */
 asm(".pushsection .rodata\n"
@@ -54,7 +63,7 @@ asm(".pushsection .rodata\n"
     "	mov rax, [r11 + 32]\n"
     "	cmp rax, 512\n"
     "	jae 9f\n"
-    "	movzx eax, byte ptr [r11 + rax + 360]\n"
+    "	movzx eax, byte ptr [r11 + rax + 376]\n"
     "	test al, al\n"
     "	jz 9f\n"
     "	test al, 1\n" /* CKPT_QUICK_FILE */
@@ -69,6 +78,13 @@ asm(".pushsection .rodata\n"
     "	jz 1f\n"
     "	cmp rdx, 4096\n" /* PIPE_BUF */
     "	ja 9f\n"
+    "1:	test al, 16\n"
+    "	jz 1f\n"
+    "	lea rcx, [rsi + rdx]\n"
+    "	cmp rcx, [r11 + 360]\n"
+    "	jbe 1f\n"
+    "	cmp rsi, [r11 + 368]\n"
+    "	jb 9f\n"
     "1:	test al, 2\n" /* CKPT_QUICK_READS */
     "	jz 2f\n"
     "	mov rcx, [r11 + 8]\n"
@@ -87,7 +103,7 @@ asm(".pushsection .rodata\n"
     "	mov [rcx + 72], rax\n"
     /* The note. */
     "	mov r11, [rcx + 16]\n"
-    "	lea r11, [rcx + r11 + 872]\n"
+    "	lea r11, [rcx + r11 + 888]\n"
     "	mov [r11 + 64], rax\n"
     "	mov rax, [rcx + 32]\n"
     "	mov [r11], rax\n"
@@ -135,7 +151,7 @@ asm(".pushsection .rodata\n"
     "5:	lea rax, [r11 + 88]\n"
     /* rax: the note's end. */
     "6:	sub rax, rcx\n"
-    "	sub rax, 872\n"
+    "	sub rax, 888\n"
     "	mov r11, rax\n"
     "	sub rax, [rcx + 16]\n"
     "	sub [rcx + 8], rax\n"
@@ -166,7 +182,7 @@ asm(".pushsection .rodata\n"
 
 void ckpt_quick_entry(uint64_t at, unsigned int site, uint8_t ret[CKPT_QUICK_ENTRY])
 {
-	const uint64_t nr = CKPT_CALLS + offsetof(struct ckpt_calls, nr);
+	const uint64_t nr = CKPT_QUICK_NOTES + offsetof(struct ckpt_quick_notes, nr);
 	const int32_t jump = (int32_t)(CKPT_QUICK_CODE - (at + CKPT_QUICK_ENTRY));
 
 	memcpy(ret, "\x48\xa3", 2); /* movabs [nr], rax */

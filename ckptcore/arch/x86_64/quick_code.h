@@ -13,7 +13,7 @@
  * is copied to CKPT_QUICK_CODE, and one entry behind it for each site: there a site's number is
  * loaded, and the common part jumped to. No register and no flag is other than before
  * at `call' and `real', but for rcx and r11, which a system call loses anyway; what they were
- * is in struct ckpt_calls.
+ * is in struct ckpt_quick_notes.
  */
 extern const uint8_t ckpt_quick_code[];	     /* the common part */
 extern const uint8_t ckpt_quick_code_call[]; /* a syscall that makes no stop */
@@ -24,12 +24,12 @@ extern const uint8_t ckpt_quick_code_end[];
 /* Which of a call's arguments the code looks at. */
 enum ckpt_quick_kind {
 	CKPT_QUICK_NOT = 0,
-	CKPT_QUICK_PLAIN = 1 << 3, /* nothing */
-	CKPT_QUICK_FILE = 1 << 0,  /* the first is a descriptor, of one of `files' or `pipes' */
+	CKPT_QUICK_FILE = 1, /* the first is a descriptor, of one of `files' or `pipes' */
 	CKPT_QUICK_READS =
-		1 << 1, /* it fills as much of the second as its result says, the third at most */
-	CKPT_QUICK_STAT = 1 << 2,   /* it fills a struct stat, the second */
-	CKPT_QUICK_WRITES = 1 << 4, /* as many bytes as the third says */
+		2, /* it fills as much of the second as its result says, the third at most */
+	CKPT_QUICK_STAT = 4,	/* it fills a struct stat, the second */
+	CKPT_QUICK_PLAIN = 8,	/* it looks at none */
+	CKPT_QUICK_WRITES = 16, /* it takes as many bytes from the second as the third says */
 };
 
 #define CKPT_QUICK_SITES 16
@@ -44,8 +44,8 @@ struct ckpt_quick_call {
 	uint8_t output[];
 };
 
-/* Memory that the live process shares with us. The code knows where these are. */
-struct ckpt_calls {
+/* Memory that the live process shares with us. The code knows where these are, and the kinds. */
+struct ckpt_quick_notes {
 	uint64_t open;	   /* calls may be quick */
 	uint64_t room;	   /* so many bytes of notes have room */
 	uint64_t at;	   /* where the next call is noted, in data */
@@ -54,6 +54,7 @@ struct ckpt_calls {
 	uint64_t back[CKPT_QUICK_SITES];			    /* where the sites go on */
 	uint64_t files[CKPT_QUICK_NUMBERS / 64];		    /* bits ... */
 	uint64_t pipes[CKPT_QUICK_NUMBERS / 64]; /* ... and those into which little can be written */
+	uint64_t code[2]; /* from there to there it isn't the program's own: nothing to be written */
 	uint8_t kinds[CKPT_QUICK_NUMBERS];
 	uint8_t data[];
 };
