@@ -106,6 +106,7 @@ struct ckpt_task {
 	bool trap_blocked;		/* puppets: the program blocks SIGTRAP */
 	bool waits_at_call; /* puppets: its turn ended at the call before which it stands */
 	bool shown;	    /* puppets: its call was reported, not answered yet */
+	bool called;	    /* puppets: the debugger has called a function in this thread */
 	bool ours;	    /* a copy: a child of fred, without descriptors */
 	int mem_fd;	    /* /proc/TID/mem or -1 */
 	uint64_t exec_pages[CKPT_EXEC_PAGES]; /* known to be executable, by their low bits */

@@ -379,15 +379,6 @@ static void forward_calling(struct vpt_thread *vt, int request)
 	ckpt_cancelled = NULL;
 }
 
-static bool registers_are_back(const struct vpt_thread *vt)
-{
-	struct ckpt_task *clean = ckpt_puppet_thread(F.clean, vt->tid);
-	struct ckpt_general now = ckpt_general_of(ckpt_regs(vt->task)),
-			    then = clean ? ckpt_general_of(ckpt_regs(clean)) : now;
-
-	return !memcmp(&now, &then, sizeof(now));
-}
-
 /* Before the debugger changes a puppet that plays: keeps it as it was. True:
  * t is such a puppet. */
 bool fred_timeline_changing(struct ckpt_task *t)
@@ -414,21 +405,35 @@ void fred_timeline_restore(void)
 	take_clean();
 }
 
-/* Whether what the debugger changed is for a function that it calls. */
+/* Whether a function that the debugger has called runs in vt's thread: until that has
+ * its registers back. */
 static bool calling(const struct vpt_thread *vt)
 {
-	struct ckpt_general then;
-	struct ckpt_task *clean;
+	struct ckpt_task *t = vt->task, *clean = NULL;
+	struct ckpt_general now, then;
 
-	if (F.taint == FRED_CHANGED) {
-		clean = ckpt_puppet_thread(F.clean, vt->tid);
-		if (!clean)
-			return false;
-		then = ckpt_general_of(ckpt_regs(clean));
-		if (ckpt_call_was_pushed(vt->task, &then))
-			F.taint = FRED_CALLING;
+	if (t && F.taint != FRED_CLEAN)
+		clean = ckpt_puppet_thread(F.clean, ckpt_vtid(t));
+	if (!clean)
+		return false;
+	now = ckpt_general_of(ckpt_regs(t));
+	then = ckpt_general_of(ckpt_regs(clean));
+	if (ckpt_call_was_pushed(t, &then)) {
+		t->called = true;
+		F.taint = FRED_CALLING;
 	}
-	return F.taint == FRED_CALLING && !registers_are_back(vt);
+	return t->called && memcmp(&now, &then, sizeof(now));
+}
+
+/* The same of any thread: the debugger resumes the others, too, and before that one
+ * if it likes. */
+static bool calling_anywhere(void)
+{
+	bool found = false;
+
+	for (struct vpt_thread *vt = vpt_first(); vt; vt = vt->next)
+		found |= is_ours(vt) && calling(vt);
+	return found;
 }
 
 static bool is_pending(void)
@@ -540,8 +545,9 @@ bool fred_timeline_resuming(struct vpt_thread *vt, int request, int sig)
 		}
 		return !vt->task || fred_threads_appear(vt);
 	}
-	if (calling(vt)) {
-		forward_calling(vt, request);
+	if (calling_anywhere()) {
+		if (calling(vt)) /* the others only seem to run: nothing of theirs would stay */
+			forward_calling(vt, request);
 		return true;
 	}
 	forget_last();
