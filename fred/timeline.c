@@ -169,6 +169,25 @@ int fred_timeline_moment(struct ckpt_goal *goal, size_t *interval)
 	return 0;
 }
 
+int fred_timeline_copy(struct ckpt_task *p, struct ckpt_task **ret)
+{
+	struct ckpt_goal goal;
+	size_t interval;
+	int err;
+
+	if (is_puppet(p)) {
+		err = ckpt_puppet_clone(p, ret);
+		if (!err)
+			ckpt_overlay_remove(&F.tl->overlay, *ret);
+		return err;
+	}
+	err = fred_timeline_moment(&goal, &interval);
+	if (err || goal.how == CKPT_END_CALL)
+		return err ? err : -EBUSY;
+	err = ckpt_snapshot(F.tl, goal.how, false, 0, NULL);
+	return err ? err : ckpt_puppet_create(F.tl, F.tl->nsnaps - 1, ret);
+}
+
 /* ------------------------------------------------------------- transplants */
 
 void fred_timeline_stage(struct ckpt_task *p, enum fred_arrival arrival)
@@ -374,6 +393,7 @@ static void call_in_copy(struct vpt_thread *vt, struct ckpt_task *t, int request
  * away when the registers come back. */
 static void forward_calling(struct vpt_thread *vt, int request)
 {
+	F.call_interrupted = false;
 	ckpt_cancelled = fred_forward_interrupted;
 	call_in_copy(vt, vt->task, request);
 	ckpt_cancelled = NULL;
@@ -400,7 +420,7 @@ void fred_timeline_restore(void)
 {
 	if (!F.vt || F.taint == FRED_CLEAN)
 		return;
-	if (F.taint == FRED_CHANGED && !F.peeking) /* else it is a copy of ours */
+	if (!F.peeking && fred_branch_is_changed()) /* else it is a copy of ours */
 		say_unchangeable();
 	take_clean();
 }
@@ -425,9 +445,7 @@ static bool calling(const struct vpt_thread *vt)
 	return t->called && memcmp(&now, &then, sizeof(now));
 }
 
-/* The same of any thread: the debugger resumes the others, too, and before that one
- * if it likes. */
-static bool calling_anywhere(void)
+bool fred_timeline_calling(void)
 {
 	bool found = false;
 
@@ -545,8 +563,10 @@ bool fred_timeline_resuming(struct vpt_thread *vt, int request, int sig)
 		}
 		return !vt->task || fred_threads_appear(vt);
 	}
-	if (calling_anywhere()) {
-		if (calling(vt)) /* the others only seem to run: nothing of theirs would stay */
+	/* The debugger resumes the other threads, too, some of them before that one. They
+	 * only seem to run: nothing of theirs would stay. */
+	if (fred_timeline_calling()) {
+		if (calling(vt))
 			forward_calling(vt, request);
 		return true;
 	}
