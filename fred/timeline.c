@@ -21,6 +21,7 @@
 #include "fred/undo.h"
 
 #define F fred_tl
+#define MAX_PUSHED (1 << 20) /* bytes of a call's arguments */
 
 bool fred_no_record, fred_verbose;
 
@@ -412,37 +413,88 @@ bool fred_timeline_changing(struct ckpt_task *t)
 	if (F.taint == FRED_CLEAN && !ckpt_puppet_clone(F.now, &F.clean)) {
 		ckpt_overlay_remove(&F.tl->overlay, F.clean);
 		F.taint = FRED_CHANGED;
+		F.change_called = false;
 	}
 	return true;
+}
+
+static bool registers_differ(void)
+{
+	struct ckpt_general now, then;
+	struct ckpt_task *clean;
+	bool found = false;
+
+	for (struct vpt_thread *vt = vpt_first(); vt; vt = vt->next) {
+		if (!is_ours(vt) || !vt->task)
+			continue;
+		clean = ckpt_puppet_thread(F.clean, ckpt_vtid(vt->task));
+		now = ckpt_general_of(ckpt_regs(vt->task));
+		then = clean ? ckpt_general_of(ckpt_regs(clean)) : now;
+		found |= memcmp(&now, &then, sizeof(now)) != 0;
+	}
+	return found;
+}
+
+/* Whether what the user has done goes with the puppet: else it is as the past was, but for
+ * what functions did. */
+static bool is_lost(void)
+{
+	if (F.peeking) /* it is a copy of ours */
+		return false;
+	if (F.taint == FRED_CALLING)
+		return F.change_called || (!fred_timeline_calling() && registers_differ());
+	return fred_branch_is_changed();
 }
 
 void fred_timeline_restore(void)
 {
 	if (!F.vt || F.taint == FRED_CLEAN)
 		return;
-	if (!F.peeking && fred_branch_is_changed()) /* else it is a copy of ours */
+	if (is_lost())
 		say_unchangeable();
 	take_clean();
 }
 
-/* Whether a function that the debugger has called runs in vt's thread: until that has
- * its registers back. */
+/* Whether the user had changed memory before the debugger pushed a call on t's stack. */
+static bool changed_before_call(struct ckpt_task *t, const struct ckpt_general *then)
+{
+	uint64_t sp = ckpt_regs(t)->rsp, where;
+	size_t len = then->r[PROBE_RSP] - sp;
+	void *stack = len < MAX_PUSHED ? malloc(len) : NULL;
+	struct ckpt_task *copy;
+	bool changed = false;
+
+	if (stack && !ckpt_puppet_clone(F.now, &copy)) {
+		ckpt_overlay_remove(&F.tl->overlay, copy);
+		changed = !ckpt_read(F.clean, sp, stack, len) &&
+			  !ckpt_write(copy, sp, stack, len) &&
+			  !ckpt_same_memory(copy, F.clean, &F.tl->overlay, &where);
+		ckpt_puppet_destroy(copy);
+	}
+	free(stack);
+	return changed;
+}
+
+/* Whether a function that the debugger has called is on the stack of vt's thread. (Its
+ * registers don't tell: the user may have changed some before.) */
 static bool calling(const struct vpt_thread *vt)
 {
 	struct ckpt_task *t = vt->task, *clean = NULL;
-	struct ckpt_general now, then;
+	struct ckpt_general then;
 
 	if (t && F.taint != FRED_CLEAN)
 		clean = ckpt_puppet_thread(F.clean, ckpt_vtid(t));
 	if (!clean)
 		return false;
-	now = ckpt_general_of(ckpt_regs(t));
 	then = ckpt_general_of(ckpt_regs(clean));
 	if (ckpt_call_was_pushed(t, &then)) {
-		t->called = true;
+		if (ckpt_regs(t)->rsp > t->called) /* not from within another one */
+			t->called = ckpt_regs(t)->rsp + 8;
+		if (F.taint == FRED_CHANGED && !F.peeking)
+			F.change_called = changed_before_call(t, &then);
 		F.taint = FRED_CALLING;
 	}
-	return t->called && memcmp(&now, &then, sizeof(now));
+	return ckpt_regs(t)->rsp <= t->called;
 }
 
 bool fred_timeline_calling(void)

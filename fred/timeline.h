@@ -46,6 +46,7 @@ struct fred_timeline {
 	enum fred_taint taint;
 	bool call_interrupted;	 /* ^C has ended a function that the debugger had called */
 	struct ckpt_task *clean; /* unless CLEAN: the puppet as it was */
+	bool change_called;	 /* CALLING: the user had changed memory before the call */
 	bool said_unchangeable;	 /* that the past can't be changed */
 	bool key_stays;		 /* ^C waits for the live process and couldn't be taken away */
 	bool interrupted;	 /* the debugger has passed ^C on to a puppet */

@@ -3,7 +3,7 @@ import re
 
 from tests import *
 
-WATCHED = ["bad", "head->v", "turn"]
+WATCHED = ["bad", "head->v", "turn", "calls"]     # turn says whose it is
 
 
 def main_only(b, what):
@@ -17,16 +17,15 @@ def main_only(b, what):
 def back_to_bad(b):
     """at the statement of thread 2 that makes it bad, in the past"""
     b.cmd("reverse-watch bad == 0")
-    b.on("bad", "reverse-watch bad == 0")
-    b.check((b.value("id"), b.value("head->v"), b.value("turn")), (2, 12, 2), "id, v, turn")
-    return b.where()
+    here = b.on("bad", "reverse-watch bad == 0")
+    b.check(here.values, "0|12|2|0", "bad, v, turn, calls")
+    return here
 
 
 def changes_first(b, command):
     """found by the command: thread 0's statement that changes it from 1"""
     out = b.cmd(command)
-    b.on("change", command)
-    b.check((b.value("id"), b.value("head->v"), b.value("turn")), (0, 1, 0), command)
+    b.check(b.on("change", command).values, "0|1|0|0", command)
     b.check(re.search("signal|fred:|asked", out), None, "nothing else is said by " + command)
 
 
@@ -47,8 +46,7 @@ def test_second_search():
                 changes_first(b, "reverse-watch %s() == 1" % ("first", "copied", "printed")[i % 3])
                 main_only(b, "round %d" % i)
                 b.cmd("next")
-                b.check(b.value("head->v"), 10, "behind it")
-                b.check(b.value("calls"), 0, "what the function did stays in its copy")
+                b.check(b.where().values, "0|10|0|0", "behind it; what the function did stays in its copy")
                 b.expect("fred-verify", r"^\d+ snapshots verified\.$")
                 b.cmd("tbreak %d" % b.mark(at))
                 b.cmd("continue")
@@ -66,10 +64,10 @@ def test_print():
             b.cmd("thread %d" % thread)
             for function in "first", "copied", "printed":
                 b.expect("print %s()" % function, r"^\$\d+ = 12$")
-        b.at(here, "as it was")
+        b.at(here._replace(values="0|12|2|12"), "where it was, in the copy")
         main_only(b, "functions called by the user")
         b.expect("next", r"turn\+\+")
-        b.check(b.value("calls"), 0, "what they did is gone")
+        b.check(b.where().values, "1|12|2|0", "what they did is gone")
         b.cmd("reverse-next")
         b.at(here, "there and back")
         b.cmd("set var head->v = 5")
@@ -89,7 +87,7 @@ def test_stopped_amid():
             b.expect("info threads", r"^\* 4 .*first \(")
             if on:
                 b.cmd("continue")
-                b.at(here, "behind it")
+                b.at(here._replace(values="0|12|2|1"), "behind it, in the copy")
         b.cmd("reverse-stepi")
         b.cmd("stepi")
         b.at(here, "back and forth")
@@ -137,7 +135,6 @@ def test_interrupted():
             b.type("reverse-watch patient() == 99")
             interrupts(b, "^C")
             b.at(here, "after ^C")
-        b.check((b.value("head->v"), b.value("calls")), (12, 0), "v, calls")
         main_only(b, "^C")
         b.cmd("delete")
         changes_first(b, "reverse-watch first() == 1")
@@ -157,7 +154,7 @@ def test_at_the_newest_point():
         b.cmd("fred-list")
         b.expect("reverse-watch printed() == 13", "is true now")
         b.expect("reverse-watch locked() == 13", "signaled while in a function")
-        b.check((b.value("calls"), b.value("noise")), (0, 400), "calls, noise")
+        b.check(b.where().values, "1|13|4|0", "bad, v, turn, calls")
         b.check("asked" in b.text(0).replace("asked()", ""), False, "nothing printed")
         b.expect("fred-list", "newest point")
         main_only(b, "looking")
