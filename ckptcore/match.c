@@ -34,7 +34,9 @@ static int install(struct ckpt_leg *leg)
 					       .conds = leg->conds,
 					       .nconds = leg->nconds,
 					       .cell = CKPT_CELL_END };
-		all[n++] = (struct ckpt_rule){ .site = goal->regs.rip, .cell = CKPT_CELL_HITS };
+		if (leg->counts)
+			all[n++] = (struct ckpt_rule){ .site = goal->regs.rip,
+						       .cell = CKPT_CELL_HITS };
 	}
 	if (leg->n)
 		memcpy(all + n, leg->rules, leg->n * sizeof(*all));
@@ -49,21 +51,33 @@ static bool advances(int reg)
 	return reg == PROBE_RCX || reg == PROBE_RSI || reg == PROBE_RDI;
 }
 
-int ckpt_leg_begin(struct ckpt_leg *leg, struct ckpt_task *p, const struct ckpt_goal *goal,
-		   const struct ckpt_rule *rules, size_t n)
+/* One condition for each register. Those first that aren't at the leg's beginning what
+ * they are at the goal: in a loop these are, most likely, the ones that change. */
+static void compare_registers(struct ckpt_leg *leg)
+{
+	const struct ckpt_goal *goal = leg->run.goal;
+	struct ckpt_general now = ckpt_canonical(leg->p);
+
+	for (int same = 0; same < 2; same++)
+		for (int i = 0; i < 16; i++)
+			if ((now.r[i] == goal->regs.r[i]) == same && !(leg->amid && advances(i)))
+				leg->conds[leg->nconds++] =
+					(struct probe_cond){ .what = (enum probe_operand)i,
+							     .value = goal->regs.r[i] };
+}
+
+static int leg_begin(struct ckpt_leg *leg, struct ckpt_task *p, const struct ckpt_goal *goal,
+		     const struct ckpt_rule *rules, size_t n, bool counts)
 {
 	memset(leg, 0, sizeof(*leg));
 	leg->p = p;
+	leg->counts = counts;
 	leg->rules = rules;
 	leg->n = n;
 	leg->run.goal = goal;
 	if (goal->how == CKPT_END_MATCH) {
 		leg->amid = ckpt_is_rep(goal->ref, goal->regs.rip);
-		for (int i = 0; i < 16; i++)
-			if (!leg->amid || !advances(i))
-				leg->conds[leg->nconds++] =
-					(struct probe_cond){ .what = (enum probe_operand)i,
-							     .value = goal->regs.r[i] };
+		compare_registers(leg);
 		leg->run.arm_event = goal->event;
 		leg->run.arm_cell = CKPT_CELL_END;
 		leg->run.arm_count = 1;
@@ -73,6 +87,12 @@ int ckpt_leg_begin(struct ckpt_leg *leg, struct ckpt_task *p, const struct ckpt_
 	if (ckpt_cells_reset(p, 0, CKPT_CELL_FREE))
 		return -ESRCH;
 	return install(leg);
+}
+
+int ckpt_leg_begin(struct ckpt_leg *leg, struct ckpt_task *p, const struct ckpt_goal *goal,
+		   const struct ckpt_rule *rules, size_t n)
+{
+	return leg_begin(leg, p, goal, rules, n, false);
 }
 
 static bool is_end(struct ckpt_leg *leg, uint64_t *where)
@@ -246,7 +266,7 @@ int ckpt_locate(struct ckpt_timeline *tl, size_t interval, const struct ckpt_goa
 
 	if (err)
 		return err;
-	err = ckpt_leg_begin(&leg, p, goal, NULL, 0);
+	err = leg_begin(&leg, p, goal, NULL, 0, true);
 	if (!err) {
 		halt = ckpt_leg_run(&leg);
 		if (halt != CKPT_HALT_GOAL && halt != CKPT_HALT_EXIT)

@@ -180,6 +180,7 @@ struct ckpt_leg {
 	bool amid;	  /* the goal is at a repeated string instruction, or amid it */
 	bool counted;	  /* it may be amid the one arrived at: the rules have counted that ... */
 	bool owed;	  /* ... and stopped it, so whether it is comes next */
+	bool counts;	  /* arrivals: ckpt_locate() wants hits */
 	uint64_t hits;	  /* at the goal: its arrivals since the event ... */
 	uint32_t steps;	  /* ... and repetitions since the last */
 	uint64_t differs; /* a word of memory that differed where registers were equal */

@@ -352,7 +352,8 @@ static int run_command(json_object *in, const struct fred_moment *m, struct ckpt
 	if (!strcmp(how, "stepi"))
 		return back_by_instructions(m, get_number(in, "count", 1), ret);
 	if (!strcmp(how, "finish"))
-		return fred_reverse_finish(m, (unsigned int)get_number(in, "level", 0), ret);
+		return fred_reverse_finish(m, (unsigned int)get_number(in, "level", 0),
+					   (unsigned int)get_number(in, "jumps", 0), ret);
 	while (i < sizeof(hows) / sizeof(*hows) && strcmp(hows[i].how, how))
 		i++;
 	if (i == sizeof(hows) / sizeof(*hows))

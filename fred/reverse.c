@@ -5,112 +5,26 @@
  * A line's points are the starts of its statements in the frame at hand: the
  * frame is told by its canonical address, which at every address is a register
  * plus a constant (from the call frame information), so a probe there can test
- * it. The function's entry bounds the search: behind it lies another call.
+ * it. The function's entry bounds the search: behind it lies another call, or the
+ * function that jumped here with its caller's frame (a tail call). Where the frame
+ * isn't known, all of the function's frames are looked at: the answer must never
+ * lie before the line that was run last.
  */
 #include <errno.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ptrace.h>
-#include <sys/user.h>
 
 #include "fred/reverse.h"
+#include "fred/spot.h"
 
 #define F fred_tl
-
-/* Where a task stands, in terms of its program. */
-struct spot {
-	struct ckpt_task *t;
-	struct ckpt_general regs;
-	struct fred_sym *sym;
-	struct fred_sym_reader reader;
-	struct fred_function f;
-	bool has_function;
-	struct fred_frame frame;
-	struct fred_statement *stmts;
-	size_t nstmts;
-};
-
-/* Rules with room for one condition each. */
-struct rules {
-	struct ckpt_rule *r;
-	struct probe_cond *conds;
-	size_t n, room;
-};
-
-static void spot_deinit(struct spot *s)
-{
-	free(s->stmts);
-	s->stmts = NULL;
-}
-
-static int spot_init(struct spot *s, struct ckpt_task *t)
-{
-	size_t n;
-	int err;
-
-	memset(s, 0, sizeof(*s));
-	s->t = t;
-	s->regs = ckpt_canonical(t);
-	s->sym = fred_seek_symbols(t);
-	s->reader = fred_seek_reader(t);
-	if (!s->sym)
-		return -ENOENT;
-	s->has_function = !fred_sym_function(s->sym, s->regs.rip, &s->f);
-	err = fred_seek_unwind(t, s->sym, &s->frame, 1, &n);
-	if (err || n == 0)
-		return err ? err : -ENOENT;
-	if (s->has_function && s->f.has_lines &&
-	    fred_sym_statements(s->sym, &s->f, &s->stmts, &s->nstmts))
-		s->nstmts = 0;
-	return 0;
-}
-
-static bool add_rule(struct rules *rs, uint64_t site, enum probe_operand reg, uint64_t value)
-{
-	if (rs->n == rs->room) {
-		size_t room = rs->room ? rs->room * 2 : 64;
-		struct ckpt_rule *r = realloc(rs->r, room * sizeof(*r));
-		struct probe_cond *c;
-
-		if (!r)
-			return false;
-		rs->r = r;
-		c = realloc(rs->conds, room * sizeof(*c));
-		if (!c)
-			return false;
-		rs->conds = c;
-		rs->room = room;
-	}
-	rs->conds[rs->n] = (struct probe_cond){ .what = reg, .value = value };
-	rs->r[rs->n++] = (struct ckpt_rule){ .site = site, .nconds = 1 };
-	for (size_t i = 0; i < rs->n; i++)
-		rs->r[i].conds = &rs->conds[i];
-	return true;
-}
-
-static void rules_deinit(struct rules *rs)
-{
-	free(rs->r);
-	free(rs->conds);
-}
-
-/* Execution at site in the frame whose canonical address is cfa. */
-static void add_in_frame(struct rules *rs, const struct spot *s, uint64_t site)
-{
-	struct fred_cfa cfa;
-
-	if (!fred_sym_cfa(s->sym, site, &cfa))
-		add_rule(rs, site, (enum probe_operand)cfa.reg,
-			 s->frame.cfa - (uint64_t)cfa.offset);
-}
 
 static bool same_line(const struct fred_statement *a, const struct fred_statement *b)
 {
 	return a->line == b->line && a->file == b->file;
 }
 
-static const struct fred_statement *statement_at(const struct spot *s, uint64_t addr)
+static const struct fred_statement *statement_at(const struct fred_spot *s, uint64_t addr)
 {
 	for (size_t i = 0; i < s->nstmts; i++)
 		if (s->stmts[i].addr == addr)
@@ -118,51 +32,46 @@ static const struct fred_statement *statement_at(const struct spot *s, uint64_t 
 	return NULL;
 }
 
-/* The frame's statements: all, or those on other lines than not_line; and its
- * entry as the last rule. */
-static void frame_rules(const struct spot *s, const struct fred_statement *not_line, bool entry,
-			struct rules *rs)
+/* Whether the function's first statement is one of the line's. */
+static bool entry_is_on(const struct fred_spot *s, const struct fred_statement *line)
+{
+	const struct fred_statement *first = statement_at(s, s->f.entry);
+
+	return s->f.starts_body && first && line && same_line(first, line);
+}
+
+/* Which of a frame's statements. */
+enum which_lines {
+	ALL_LINES,
+	THIS_LINE,
+	OTHER_LINES,
+};
+
+/* The frame's statements, but for one at its entry. */
+static void frame_rules(const struct fred_spot *s, enum which_lines which,
+			const struct fred_statement *line, struct fred_rules *rs)
 {
 	memset(rs, 0, sizeof(*rs));
 	for (size_t i = 0; i < s->nstmts; i++)
 		if (s->stmts[i].addr != s->f.entry &&
-		    !(not_line && same_line(&s->stmts[i], not_line)))
-			add_in_frame(rs, s, s->stmts[i].addr);
-	if (entry)
-		add_rule(rs, s->f.entry, PROBE_RSP, s->frame.cfa - 8);
+		    (which == ALL_LINES || same_line(&s->stmts[i], line) == (which == THIS_LINE)))
+			fred_rules_in_frame(rs, s, s->stmts[i].addr);
 }
 
-/* The call instruction that made the frame of s; as fred_seek_last(). */
-static int seek_call(const struct fred_moment *m, struct ckpt_task *from, const struct spot *s,
-		     const struct fred_frame *frame, struct ckpt_task **ret)
+/* The last of them before m, or the frame's entry; as fred_seek_last(). */
+static int seek_statement(const struct fred_moment *m, const struct fred_spot *s,
+			  enum which_lines lines, const struct fred_statement *line,
+			  struct ckpt_task **ret, bool *at_entry)
 {
-	struct rules rs = { 0 };
-	struct fred_function f;
-	struct ckpt_task *entry;
-	uint64_t call;
+	struct fred_rules rs;
 	size_t which;
-	int err = 0;
+	int err;
 
-	if (frame->how == FRED_FRAME_END)
-		return 0; /* the outermost: what is before is history's begin */
-	if (!fred_sym_call_before(s->sym, &s->reader, frame->ret, &call)) {
-		err = add_rule(&rs, call, PROBE_RSP, frame->cfa) ? 0 : -ENOMEM;
-		if (!err)
-			err = fred_seek_last(m, from, rs.r, rs.n, ret, &which);
-	} else if (!fred_sym_function(s->sym, frame->pc, &f)) {
-		/* No call made it: a signal did, before the function's entry. */
-		err = add_rule(&rs, f.entry, PROBE_RSP, frame->cfa - 8) ? 0 : -ENOMEM;
-		if (!err)
-			err = fred_seek_last(m, from, rs.r, rs.n, &entry, &which);
-		if (err > 0) {
-			struct fred_moment at_entry;
-
-			fred_moment_of(entry, &at_entry);
-			err = fred_seek_instruction(&at_entry, ret);
-			ckpt_puppet_destroy(entry);
-		}
-	}
-	rules_deinit(&rs);
+	frame_rules(s, lines, line, &rs);
+	fred_rules_entry(&rs, s, &s->f, &s->frame);
+	err = fred_seek_last(m, NULL, rs.r, rs.n, ret, &which);
+	*at_entry = which + 1 == rs.n;
+	fred_rules_deinit(&rs);
 	return err;
 }
 
@@ -170,26 +79,28 @@ static int seek_call(const struct fred_moment *m, struct ckpt_task *from, const 
 
 /* h stands at a statement of the line; the line's beginning is the first one
  * behind the last statement of another line. Replaces *h. */
-static int line_begin(const struct spot *s, struct ckpt_task **h)
+static int line_begin(const struct fred_spot *s, struct ckpt_task **h)
 {
 	const struct fred_statement *here = statement_at(s, ckpt_canonical(*h).rip);
 	struct fred_moment m;
 	struct ckpt_task *q, *first;
-	struct rules rs;
+	struct fred_rules rs;
 	size_t which;
-	bool at_statement;
+	bool at_entry;
 	int err;
 
 	fred_moment_of(*h, &m);
-	frame_rules(s, here, true, &rs);
-	err = fred_seek_last(&m, NULL, rs.r, rs.n, &q, &which);
-	at_statement = which + 1 < rs.n; /* the last rule is the entry */
-	rules_deinit(&rs);
+	err = seek_statement(&m, s, OTHER_LINES, here, &q, &at_entry);
 	if (err <= 0)
 		return err < 0 ? err : 1;
-	frame_rules(s, NULL, false, &rs);
-	err = fred_seek_first(q, &m, rs.r, rs.n, at_statement ? 2 : 1, &first, &which);
-	rules_deinit(&rs);
+	if (at_entry && entry_is_on(s, here)) {
+		ckpt_puppet_destroy(*h);
+		*h = q;
+		return 1;
+	}
+	frame_rules(s, ALL_LINES, NULL, &rs);
+	err = fred_seek_first(q, &m, rs.r, rs.n, at_entry ? 1 : 2, &first, &which);
+	fred_rules_deinit(&rs);
 	ckpt_puppet_destroy(q);
 	if (err > 0) {
 		ckpt_puppet_destroy(*h);
@@ -212,32 +123,84 @@ enum {
 	LINE_OF_CALL, /* m itself */
 };
 
-/* The beginning of the line before m. @call: a player that stands at m, a call from
- * which it came out; then m counts, too, since a call may be all of a line. */
-static int seek_line(const struct fred_moment *m, const struct spot *s, struct ckpt_task *call,
+/* The line that was run last in the frame, most likely: that of the statement which
+ * contains the pc, or ends there. */
+static const struct fred_statement *likely_line(const struct fred_spot *s)
+{
+	const struct fred_statement *found = NULL;
+
+	for (size_t i = 0; i < s->nstmts && s->stmts[i].addr < s->regs.rip; i++)
+		found = &s->stmts[i];
+	return found;
+}
+
+/*
+ * The beginning of the line before m, if that is this one: behind the last statement of
+ * another line, of which there may be far fewer on the way than of this. 0: it isn't,
+ * then *last stands at the frame's last statement, or (*at_entry) at its entry; NULL
+ * there: that isn't known.
+ */
+static int seek_begin(const struct fred_moment *m, const struct fred_spot *s,
+		      const struct fred_statement *line, struct ckpt_task **last, bool *at_entry,
+		      struct ckpt_task **ret)
+{
+	struct fred_rules rs;
+	size_t which;
+	int err = seek_statement(m, s, OTHER_LINES, line, last, at_entry);
+
+	if (err <= 0) {
+		*last = NULL;
+		return err;
+	}
+	frame_rules(s, THIS_LINE, line, &rs);
+	err = rs.n ? fred_seek_first(*last, m, rs.r, rs.n, 1, ret, &which) : 0;
+	fred_rules_deinit(&rs);
+	if (err > 0 && *at_entry && entry_is_on(s, line)) {
+		ckpt_puppet_destroy(*ret);
+		*ret = *last;
+	} else if (err) {
+		ckpt_puppet_destroy(*last);
+	}
+	return err;
+}
+
+/* The beginning of the line before m. @call: a player that stands at m, an instruction
+ * from which it came out, a call or a return; then m counts, too, since that may be all of
+ * a line. */
+static int seek_line(const struct fred_moment *m, const struct fred_spot *s, struct ckpt_task *call,
 		     struct ckpt_task **ret)
 {
+	const struct fred_statement *line = likely_line(s);
 	struct ckpt_task *at = NULL;
-	struct rules rs;
-	size_t which;
-	bool entry;
+	bool at_entry = false;
 	int err;
 
-	if (m->goal.how == CKPT_END_MATCH && s->regs.rip == s->f.entry)
-		return NOT_IN_FRAME; /* what is before in such a frame was another call's */
+	if (m->goal.how == CKPT_END_MATCH && s->regs.rip == s->f.entry) {
+		if (!call || !s->f.starts_body) /* what is before was in another call's frame */
+			return NOT_IN_FRAME;
+		err = ckpt_puppet_clone(call, ret);
+		return err ? err : LINE_OF_CALL;
+	}
 	if (call && statement_at(s, s->regs.rip)) {
 		err = ckpt_puppet_clone(call, &at);
 		if (err)
 			return err;
 		*ret = at;
 	} else {
-		frame_rules(s, NULL, true, &rs);
-		err = fred_seek_last(m, NULL, rs.r, rs.n, ret, &which);
-		entry = which + 1 == rs.n;
-		rules_deinit(&rs);
-		if (err <= 0)
-			return err;
-		if (entry) {
+		*ret = NULL;
+		err = line ? seek_begin(m, s, line, ret, &at_entry, &at) : 0;
+		if (err) {
+			*ret = at;
+			return err < 0 ? err : LINE_BEFORE;
+		}
+		if (!*ret) {
+			err = seek_statement(m, s, ALL_LINES, NULL, ret, &at_entry);
+			if (err <= 0)
+				return err;
+		}
+		if (at_entry && s->f.starts_body)
+			return LINE_BEFORE;
+		if (at_entry) {
 			ckpt_puppet_destroy(*ret);
 			return NOT_IN_FRAME;
 		}
@@ -250,10 +213,52 @@ static int seek_line(const struct fred_moment *m, const struct spot *s, struct c
 	return *ret == at ? LINE_OF_CALL : LINE_BEFORE;
 }
 
-/* The places behind the calls of the frame's function. */
-static int return_rules(const struct spot *s, struct rules *rs)
+/* How a call of pc may end in a function with lines: in the one called, or in one that it
+ * jumps to. */
+static bool may_have_lines(const struct fred_spot *s, uint64_t pc, int depth)
 {
-	memset(rs, 0, sizeof(*rs));
+	struct fred_insn *insns;
+	struct fred_function f;
+	bool may = false;
+	size_t n;
+
+	pc = fred_spot_behind_stubs(s->t, s->sym, pc);
+	if (depth > FRED_TAIL_CALLS || fred_sym_function(s->sym, pc, &f) || f.has_lines ||
+	    f.source == FRED_FUNCTION_PLT)
+		return true;
+	for (size_t k = 0; !may && k < f.n_ranges; k++) {
+		if (fred_sym_instructions(s->sym, &s->reader, f.ranges[k].lo, f.ranges[k].hi,
+					  &insns, &n))
+			return true;
+		for (size_t i = 0; !may && i < n; i++) {
+			struct fred_function to;
+			uint64_t target = insns[i].target;
+
+			if (insns[i].kind != FRED_INSN_JMP && insns[i].kind != FRED_INSN_JCC)
+				continue;
+			may = !target ||
+			      ((fred_sym_function(s->sym, target, &to) || to.entry != f.entry) &&
+			       may_have_lines(s, target, depth + 1));
+		}
+		free(insns);
+	}
+	return may;
+}
+
+/* Calls of the frame's function that may lead to lines, and the places behind them. */
+struct calls {
+	struct fred_rules at, behind;
+};
+
+static void calls_deinit(struct calls *c)
+{
+	fred_rules_deinit(&c->at);
+	fred_rules_deinit(&c->behind);
+}
+
+static void calls_init(const struct fred_spot *s, struct calls *ret)
+{
+	memset(ret, 0, sizeof(*ret));
 	for (size_t k = 0; k < s->f.n_ranges; k++) {
 		struct fred_insn *insns;
 		size_t n;
@@ -261,86 +266,126 @@ static int return_rules(const struct spot *s, struct rules *rs)
 		if (fred_sym_instructions(s->sym, &s->reader, s->f.ranges[k].lo, s->f.ranges[k].hi,
 					  &insns, &n))
 			continue;
-		for (size_t i = 0; i < n; i++)
-			if (insns[i].kind == FRED_INSN_CALL)
-				add_in_frame(rs, s, insns[i].addr + insns[i].size);
+		for (size_t i = 0; i < n; i++) {
+			if (insns[i].kind != FRED_INSN_CALL ||
+			    (insns[i].target && !may_have_lines(s, insns[i].target, 0)))
+				continue;
+			fred_rules_in_frame(&ret->at, s, insns[i].addr);
+			fred_rules_in_frame(&ret->behind, s, insns[i].addr + insns[i].size);
+			if (ret->behind.n < ret->at.n)
+				ret->at.n--;
+			ret->behind.n = ret->at.n;
+		}
 		free(insns);
 	}
-	return 0;
 }
 
-/* m is behind a call: if the function called has lines, the beginning of its
- * last one (1), else 0. */
+static int last_callee(const struct fred_moment *m, const struct fred_spot *s,
+		       struct ckpt_task *line, bool stay, struct ckpt_task **ret);
+
+/*
+ * p stands in a function that m, behind a call, came back from: where the last line run in
+ * that one, or in the one that jumped there, begins or goes on behind a call of its own
+ * into a function with lines (1), if they have lines; else 0. @ret: NULL: only that.
+ */
+static int last_line(const struct fred_moment *m, struct ckpt_task *p, int depth,
+		     struct ckpt_task **ret)
+{
+	struct ckpt_task *by;
+	struct fred_moment inside;
+	struct fred_spot s;
+	int err = fred_spot_init(&s, p);
+
+	/* Deeper in the stack, else it wasn't a return. */
+	if (err || s.regs.r[PROBE_RSP] >= m->goal.regs.r[PROBE_RSP] || depth > FRED_TAIL_CALLS) {
+		fred_spot_deinit(&s);
+		return err;
+	}
+	fred_moment_of(p, &inside);
+	if (s.nstmts && !ret) {
+		err = 1;
+	} else if (s.nstmts) {
+		err = seek_line(&inside, &s, p, ret);
+		if (err == NOT_IN_FRAME) /* it has but the one at its entry */
+			err = fred_seek_entry(&inside, &s, &s.f, &s.frame, NULL, ret);
+		by = err > 0 ? *ret : NULL;
+		if (err > 0)
+			err = last_callee(&inside, &s, by, true, ret);
+		if (err)
+			ckpt_puppet_destroy(by);
+		err = err < 0 ? err : by != NULL;
+	} else {
+		err = fred_seek_entered(&inside, &s, s.has_function ? &s.f : NULL, &s.frame, &by);
+		if (err > 0) {
+			err = last_line(m, by, depth + 1, ret);
+			ckpt_puppet_destroy(by);
+		}
+	}
+	fred_spot_deinit(&s);
+	return err;
+}
+
+/* m is behind a call: if the function called has lines, as last_line(). */
 static int into_callee(const struct fred_moment *m, struct ckpt_task **ret)
 {
-	struct fred_moment inside;
 	struct ckpt_task *p;
-	struct spot s;
 	int err = fred_seek_instruction(m, &p);
 
 	if (err <= 0)
 		return err;
-	err = spot_init(&s, p);
-	/* Deeper in the stack, else it wasn't a return. */
-	if (!err && s.nstmts && s.regs.r[PROBE_RSP] < m->goal.regs.r[PROBE_RSP]) {
-		fred_moment_of(p, &inside);
-		err = seek_line(&inside, &s, NULL, ret);
-		if (err == NOT_IN_FRAME)
-			err = 0;
-	}
-	spot_deinit(&s);
+	err = last_line(m, p, 0, ret);
 	ckpt_puppet_destroy(p);
 	return err;
 }
 
-/* Whether p, which stands behind a call as rule says, is where `line' is: that call
- * ended the line before. */
-static int is_at(struct ckpt_task *p, struct ckpt_task *line, const struct ckpt_rule *rule)
+/* Where the call at which `call' stands comes back to, before m, or (*ret is NULL) at m;
+ * 0: it doesn't. */
+static int come_back(const struct fred_moment *m, const struct fred_spot *s, struct ckpt_task *call,
+		     const struct ckpt_rule *behind, struct ckpt_task **ret)
 {
-	struct fred_moment m;
-	uint64_t n;
-	int err;
+	size_t which;
+	int err = fred_seek_first(call, m, behind, 1, 1, ret, &which);
 
-	if (ckpt_canonical(p).rip != ckpt_canonical(line).rip)
-		return 0;
-	fred_moment_of(p, &m);
-	err = fred_seek_count(line, &m, rule, 1, &n);
-	return err ? err : !n;
+	if (err)
+		return err;
+	*ret = NULL;
+	return m->goal.how == CKPT_END_MATCH && s->regs.rip == behind->site;
 }
 
-/* The last call between the line's beginning and m that went into a function
- * with lines. 0: none. */
-static int last_callee(const struct fred_moment *m, const struct spot *s, struct ckpt_task *line,
-		       struct ckpt_task **ret)
+/* The last call between the line's beginning and m that went into a function with lines:
+ * there, as last_line(), or (stay) where it came back to. 0: none. */
+static int last_callee(const struct fred_moment *m, const struct fred_spot *s,
+		       struct ckpt_task *line, bool stay, struct ckpt_task **ret)
 {
-	struct ckpt_task *at = NULL, *before;
-	struct fred_moment behind = *m;
-	struct rules rs;
+	struct fred_moment until = *m, behind;
+	struct ckpt_task *at = NULL, *call, *after;
+	struct calls calls;
 	size_t which;
-	int err = return_rules(s, &rs);
+	int err = 0;
 
-	/* m itself may be behind a call. */
-	for (size_t i = 0; !err && i < rs.n; i++)
-		if (rs.r[i].site == s->regs.rip && m->goal.how == CKPT_END_MATCH) {
-			err = into_callee(&behind, ret);
-			break;
-		}
+	calls_init(s, &calls);
 	while (!err) {
-		err = fred_seek_last(&behind, line, rs.r, rs.n, &before, &which);
+		err = fred_seek_last(&until, line, calls.at.r, calls.at.n, &call, &which);
 		if (err <= 0)
 			break;
 		ckpt_puppet_destroy(at);
-		at = before;
-		err = is_at(at, line, &rs.r[which]);
-		if (err) {
-			err = err < 0 ? err : 0;
-			break;
-		}
-		fred_moment_of(at, &behind);
-		err = into_callee(&behind, ret);
+		at = call;
+		fred_moment_of(at, &until);
+		err = come_back(m, s, at, &calls.behind.r[which], &after);
+		if (err <= 0)
+			continue;
+		if (after)
+			fred_moment_of(after, &behind);
+		err = into_callee(after ? &behind : m, stay ? NULL : ret);
+		if (err > 0 && stay && !after)
+			err = ckpt_puppet_clone(s->t, &after) ? -ENOMEM : 1;
+		if (err > 0 && stay)
+			*ret = after;
+		else
+			ckpt_puppet_destroy(after);
 	}
 	ckpt_puppet_destroy(at);
-	rules_deinit(&rs);
+	calls_deinit(&calls);
 	return err;
 }
 
@@ -351,26 +396,26 @@ static int back(const struct fred_moment *m, struct ckpt_task *call, bool into,
 {
 	struct ckpt_task *line, *callee;
 	struct fred_moment at_call;
-	struct spot s;
-	int err = spot_init(&s, player_of(m));
+	struct fred_spot s;
+	int err = fred_spot_init(&s, player_of(m));
 
 	if (!err)
 		err = s.nstmts ? seek_line(m, &s, call, &line) : NOT_IN_FRAME;
 	if (err == NOT_IN_FRAME) {
-		err = seek_call(m, NULL, &s, &s.frame, &call);
+		err = fred_seek_entered(m, &s, s.has_function ? &s.f : NULL, &s.frame, &call);
 		if (err > 0) {
 			fred_moment_of(call, &at_call);
 			err = back(&at_call, call, into, ret);
 			ckpt_puppet_destroy(call);
 		}
 	} else if (err > 0) {
-		err = into && err == LINE_BEFORE ? last_callee(m, &s, line, &callee) : 0;
+		err = into && err == LINE_BEFORE ? last_callee(m, &s, line, false, &callee) : 0;
 		*ret = err > 0 ? callee : line;
 		if (err)
 			ckpt_puppet_destroy(line);
 		err = err < 0 ? err : 1;
 	}
-	spot_deinit(&s);
+	fred_spot_deinit(&s);
 	return err;
 }
 
@@ -388,8 +433,8 @@ int fred_reverse_step(const struct fred_moment *m, struct ckpt_task **ret)
 
 int fred_reverse_nexti(const struct fred_moment *m, struct ckpt_task **ret)
 {
-	struct rules rs = { 0 };
-	struct spot s;
+	struct fred_rules rs = { 0 };
+	struct fred_spot s;
 	uint64_t call;
 	uint8_t insn[3] = { 0 };
 	size_t which;
@@ -401,11 +446,11 @@ int fred_reverse_nexti(const struct fred_moment *m, struct ckpt_task **ret)
 		return 1;
 	if (insn[0] == 0xf2 || insn[0] == 0xf3) /* bnd ret, rep ret */
 		insn[0] = insn[1];
-	if ((insn[0] != 0xc3 && insn[0] != 0xc2) || spot_init(&s, player_of(m)))
+	if ((insn[0] != 0xc3 && insn[0] != 0xc2) || fred_spot_init(&s, player_of(m)))
 		return 1;
 	/* Behind a return: back to its call, in the same frame. */
 	if (!fred_sym_call_before(s.sym, &s.reader, s.regs.rip, &call) &&
-	    add_rule(&rs, call, PROBE_RSP, s.regs.r[PROBE_RSP])) {
+	    fred_rules_add(&rs, call, PROBE_RSP, s.regs.r[PROBE_RSP])) {
 		struct ckpt_task *at_call;
 
 		err = fred_seek_last(m, NULL, rs.r, rs.n, &at_call, &which);
@@ -414,166 +459,76 @@ int fred_reverse_nexti(const struct fred_moment *m, struct ckpt_task **ret)
 			*ret = at_call;
 		}
 	}
-	rules_deinit(&rs);
-	spot_deinit(&s);
+	fred_rules_deinit(&rs);
+	fred_spot_deinit(&s);
 	return err < 0 ? err : 1;
 }
 
-int fred_reverse_finish(const struct fred_moment *m, unsigned int level, struct ckpt_task **ret)
+/* As fred_seek_entered() for a frame so many jumps further back. */
+static int entered_by_jump(const struct fred_moment *m, const struct fred_spot *s,
+			   const struct fred_frame *frame, unsigned int jumps,
+			   struct ckpt_task **ret)
 {
-	return fred_reverse_scope(m, NULL, level, ret);
+	struct fred_function f;
+	bool known = !fred_sym_function(s->sym, frame->exact ? frame->pc : frame->pc - 1, &f);
+	int err = fred_seek_entered(m, s, known ? &f : NULL, frame, ret);
+
+	while (err > 0 && jumps-- > 0) {
+		struct ckpt_task *jump = *ret;
+		struct fred_moment at;
+		struct fred_spot in;
+
+		fred_moment_of(jump, &at);
+		err = fred_spot_init(&in, jump);
+		if (!err)
+			err = fred_seek_entered(&at, &in, in.has_function ? &in.f : NULL, &in.frame,
+						ret);
+		fred_spot_deinit(&in);
+		ckpt_puppet_destroy(jump);
+	}
+	return err;
+}
+
+/* The frame `level' of the stack at m, and s, where m is. */
+static int frame_at(const struct fred_moment *m, unsigned int level, struct fred_spot *s,
+		    struct fred_frame *ret)
+{
+	struct fred_frame *frames = calloc(level + 1, sizeof(*frames));
+	size_t n = 0;
+	int err = frames ? fred_spot_init(s, player_of(m)) : -ENOMEM;
+
+	if (!err)
+		err = fred_seek_unwind(s->t, s->sym, frames, level + 1, &n);
+	if (!err && level >= n)
+		err = -ENOENT;
+	if (!err)
+		*ret = frames[level];
+	free(frames);
+	return err;
+}
+
+int fred_reverse_finish(const struct fred_moment *m, unsigned int level, unsigned int jumps,
+			struct ckpt_task **ret)
+{
+	struct fred_frame frame;
+	struct fred_spot s = { 0 };
+	int err = frame_at(m, level, &s, &frame);
+
+	if (!err)
+		err = entered_by_jump(m, &s, &frame, jumps, ret);
+	fred_spot_deinit(&s);
+	return err;
 }
 
 int fred_reverse_scope(const struct fred_moment *m, struct ckpt_task *from, unsigned int level,
 		       struct ckpt_task **ret)
 {
-	struct fred_frame *frames = calloc(level + 1, sizeof(*frames));
-	struct spot s;
-	size_t n = 0;
-	int err;
+	struct fred_frame frame;
+	struct fred_spot s = { 0 };
+	int err = frame_at(m, level, &s, &frame);
 
-	if (!frames)
-		return -ENOMEM;
-	err = spot_init(&s, player_of(m));
 	if (!err)
-		err = fred_seek_unwind(s.t, s.sym, frames, level + 1, &n);
-	if (!err && level >= n)
-		err = -ENOENT;
-	if (!err)
-		err = seek_call(m, from, &s, &frames[level], ret);
-	spot_deinit(&s);
-	free(frames);
-	return err;
-}
-
-/* ------------------------------------------------------------- watchpoints */
-
-/* Sets the debug registers of p's thread t. */
-static int arm_thread(struct ckpt_task *p, const struct fred_watch *w, size_t n)
-{
-	static const unsigned int lens[] = { [1] = 0, [2] = 1, [4] = 3, [8] = 2 };
-	unsigned long dr7 = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		if (ptrace(PTRACE_POKEUSER, p->tid, offsetof(struct user, u_debugreg[i]),
-			   w[i].addr) < 0)
-			return -EINVAL;
-		dr7 |= 1ul << (i * 2) |
-		       ((w[i].access ? 3ul : 1ul) | (unsigned long)lens[w[i].len] << 2)
-			       << (16 + i * 4);
-	}
-	return ptrace(PTRACE_POKEUSER, p->tid, offsetof(struct user, u_debugreg[7]), dr7) < 0 ?
-		       -EINVAL :
-		       0;
-}
-
-static int arm(struct ckpt_task *p, const struct fred_watch *w, size_t n)
-{
-	int err = arm_thread(p, w, n);
-
-	for (size_t i = 0; !err && i < p->play->nothers; i++)
-		err = arm_thread(p->play->others[i], w, n);
-	return err;
-}
-
-static uint64_t value_of(struct ckpt_task *p, const struct fred_watch *w)
-{
-	uint64_t v = 0;
-
-	return ckpt_read(p, w->addr, &v, w->len) ? 0 : v;
-}
-
-/* Which debug registers have struck since the last time. */
-static unsigned long take_struck(struct ckpt_task *p)
-{
-	unsigned long dr6 = (unsigned long)ptrace(PTRACE_PEEKUSER, p->tid,
-						  offsetof(struct user, u_debugreg[6]), 0L);
-
-	ptrace(PTRACE_POKEUSER, p->tid, offsetof(struct user, u_debugreg[6]), 0L);
-	return dr6 & 15;
-}
-
-/* Runs to the stop-th change of a watched value, or counts them all. */
-static int run_changes(size_t interval, struct ckpt_task *from, const struct ckpt_goal *goal,
-		       const struct fred_watch *w, size_t n, uint64_t stop, uint64_t *count,
-		       struct ckpt_task **ret, size_t *which)
-{
-	unsigned long struck;
-	uint64_t old[4];
-	struct ckpt_leg leg;
-	struct ckpt_task *p;
-	enum ckpt_halt halt;
-	int err = fred_seek_start(interval, from, &p);
-
-	if (err)
-		return err;
-	*count = 0;
-	for (size_t i = 0; i < n; i++)
-		old[i] = value_of(p, &w[i]);
-	err = arm(p, w, n);
-	if (!err)
-		err = ckpt_leg_begin(&leg, p, goal, NULL, 0);
-	while (!err) {
-		halt = ckpt_leg_run(&leg);
-		if (halt != CKPT_HALT_TRAP && halt != CKPT_HALT_CALL) {
-			if (halt != CKPT_HALT_DEAD || !fred_seek_may_die(interval))
-				err = fred_seek_failure(halt, &leg);
-			break;
-		}
-		struck = take_struck(p);
-		for (size_t i = 0; i < n; i++) {
-			uint64_t v = value_of(p, &w[i]);
-
-			if (w[i].access == FRED_WATCH_CHANGE ?
-				    v != old[i] :
-				    struck >> i & 1 &&
-					    (v == old[i] || w[i].access == FRED_WATCH_ACCESS)) {
-				*which = i;
-				(*count)++;
-			}
-			old[i] = v;
-		}
-		if (stop && *count >= stop) {
-			ckpt_leg_end(&leg);
-			if (arm(p, NULL, 0)) {
-				err = -ESRCH;
-				break;
-			}
-			*ret = p;
-			return 1;
-		}
-	}
-	ckpt_puppet_destroy(p);
-	return err;
-}
-
-int fred_seek_write(const struct fred_moment *m, struct ckpt_task *from, const struct fred_watch *w,
-		    size_t n, struct ckpt_task **ret, size_t *which)
-{
-	struct ckpt_goal goal = m->goal;
-	size_t i = m->interval, lowest = from ? from->play->interval : 0;
-	struct fred_moment behind;
-	struct ckpt_task *p;
-	uint64_t changes;
-	int err;
-
-	if (!n || n > 4)
-		return 0;
-	for (;; i--) {
-		struct ckpt_task *begin = from && i == lowest ? from : NULL;
-
-		err = run_changes(i, begin, &goal, w, n, 0, &changes, &p, which);
-		if (!err && changes)
-			err = run_changes(i, begin, &goal, w, n, changes, &changes, &p, which);
-		if (err || i == lowest)
-			break;
-		ckpt_goal_of(F.tl, i - 1, &goal);
-	}
-	if (err <= 0)
-		return err;
-	/* The register strikes behind the write; the point is before it. */
-	fred_moment_of(p, &behind);
-	err = fred_seek_instruction(&behind, ret);
-	ckpt_puppet_destroy(p);
+		err = fred_seek_call(m, from, &s, &frame, ret);
+	fred_spot_deinit(&s);
 	return err;
 }

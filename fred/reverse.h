@@ -10,8 +10,10 @@
 int fred_reverse_next(const struct fred_moment *m, struct ckpt_task **ret) __must_check;
 int fred_reverse_step(const struct fred_moment *m, struct ckpt_task **ret) __must_check;
 int fred_reverse_nexti(const struct fred_moment *m, struct ckpt_task **ret) __must_check;
-/* @level: of the frame that is to be left, 0: the innermost. */
-int fred_reverse_finish(const struct fred_moment *m, unsigned int level,
+/* @level: of the frame that is to be left, 0: the innermost
+ * @jumps: how many tail calls led from the function that is to be left to the one that has
+ *         the frame now */
+int fred_reverse_finish(const struct fred_moment *m, unsigned int level, unsigned int jumps,
 			struct ckpt_task **ret) __must_check;
 
 /* What is watched. */
@@ -27,7 +29,7 @@ struct fred_watch {
 	enum fred_access access;
 };
 
-/* As fred_reverse_finish(), no further back than from (or NULL). */
+/* The call that made the frame, no further back than from (or NULL). */
 int fred_reverse_scope(const struct fred_moment *m, struct ckpt_task *from, unsigned int level,
 		       struct ckpt_task **ret) __must_check;
 

@@ -296,9 +296,10 @@ static int otherwise(void)
 	return -EPROTO;
 }
 
-/* A puppet at the nth time that the rules hold. */
-static int stop_at(const struct span *at, struct ckpt_task *from, const struct ckpt_rule *rules,
-		   size_t n, uint64_t nth, struct ckpt_task **ret, size_t *which)
+/* A puppet at the nth time that the rules hold. 0: they don't so often, but *hits times. */
+static int try_stop_at(const struct span *at, struct ckpt_task *from, const struct ckpt_rule *rules,
+		       size_t n, uint64_t nth, struct ckpt_task **ret, size_t *which,
+		       uint64_t *hits)
 {
 	struct ckpt_leg leg;
 	struct ckpt_task *p;
@@ -313,20 +314,32 @@ static int stop_at(const struct span *at, struct ckpt_task *from, const struct c
 		err = -ESRCH;
 	if (!err) {
 		halt = ckpt_leg_run(&leg);
-		if (halt != CKPT_HALT_PROBE)
+		*hits = 0;
+		if (halt == CKPT_HALT_GOAL || halt == CKPT_HALT_EXIT)
+			*hits = nth - ckpt_cell_get(p, CKPT_CELL_FREE);
+		else if (halt != CKPT_HALT_PROBE &&
+			 !(halt == CKPT_HALT_DEAD && fred_seek_may_die(at->interval)))
 			err = fred_seek_failure(halt, &leg);
-		if (!err && halt != CKPT_HALT_PROBE)
-			err = otherwise();
 	}
-	if (err) {
+	ckpt_stats.probes++;
+	if (err || halt != CKPT_HALT_PROBE) {
 		ckpt_puppet_destroy(p);
 		return err;
 	}
 	*which = rule_at(rules, n, leg.run.site);
 	ckpt_leg_end(&leg);
-	ckpt_stats.probes++;
 	*ret = p;
 	return 1;
+}
+
+/* The same where it is known that they do. */
+static int stop_at(const struct span *at, struct ckpt_task *from, const struct ckpt_rule *rules,
+		   size_t n, uint64_t nth, struct ckpt_task **ret, size_t *which)
+{
+	uint64_t hits;
+	int err = try_stop_at(at, from, rules, n, nth, ret, which, &hits);
+
+	return err ? err : otherwise();
 }
 
 /* Has the puppet that p is run from one hit to the next, from number lo (0 is the
@@ -443,12 +456,9 @@ int fred_seek_first(struct ckpt_task *from, const struct fred_moment *m,
 		struct ckpt_task *begin = i == from->play->interval ? from : NULL;
 		struct span at = span_to(m, i);
 
-		err = count(&at, begin, r, n, &hits);
-		if (!err && hits >= nth) {
-			err = stop_at(&at, begin, r, n, nth, ret, which);
-			break;
-		}
-		nth -= hits;
+		err = try_stop_at(&at, begin, r, n, nth, ret, which, &hits);
+		if (!err)
+			nth -= hits;
 	}
 	free(r);
 	return err;

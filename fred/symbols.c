@@ -764,6 +764,7 @@ struct fred_sym *fred_sym_destroy(struct fred_sym *sym)
 		}
 	}
 	sym_decodes_free(sym);
+	sym_code_forget(sym);
 	if (sym->cs_insn)
 		cs_free(sym->cs_insn, 1);
 	if (sym->cs_open)

@@ -19,7 +19,8 @@
  *
  * Files: symbols.c (files and mappings), symbols_elf.c (symbols, FDEs),
  * symbols_functions.c, symbols_lines.c, symbols_cfi.c (rules at a pc),
- * symbols_unwind.c, symbols_insn.c; they share symbols_internal.h.
+ * symbols_code.c (such rules for code without), symbols_unwind.c,
+ * symbols_insn.c; they share symbols_internal.h.
  */
 #ifndef FRED_SYMBOLS_H
 #define FRED_SYMBOLS_H
@@ -87,6 +88,8 @@ enum fred_function_source {
  * @entry:      address of the first instruction
  * @source:     where this comes from
  * @has_lines:  the line table has statements in it
+ * @starts_body: the statement at @entry is one of its body, as in optimized code,
+ *              not the prologue
  * @n_ranges:   how many of @ranges are used, at least 1
  * @ranges:     [lo, hi) parts, the one with the entry first; a cold part that
  *              the compiler moved away is one more range
@@ -97,6 +100,7 @@ struct fred_function {
 	uint64_t entry;
 	enum fred_function_source source;
 	bool has_lines;
+	bool starts_body;
 	size_t n_ranges;
 	struct fred_range {
 		uint64_t lo;
@@ -126,6 +130,7 @@ struct fred_cfa {
 /** enum fred_frame_how - how a frame's caller was found, best first */
 enum fred_frame_how {
 	FRED_FRAME_CFI,	  /* call frame information */
+	FRED_FRAME_CODE,  /* the code was followed from the function's entry */
 	FRED_FRAME_ENTRY, /* guess: return address still at the top of the stack */
 	FRED_FRAME_RBP,	  /* guess: push rbp; mov rbp, rsp was done */
 	FRED_FRAME_END,	  /* the caller is not known: no cfa, no ret */

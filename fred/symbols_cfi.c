@@ -144,6 +144,8 @@ const struct sym_row *sym_row_at(struct fred_sym *sym, const struct sym_map *map
 		slot->object = map->object;
 		slot->vaddr = vaddr;
 		compile_row(map->object, vaddr, &slot->row);
+		if (!slot->row.valid)
+			sym_row_by_code(sym, map, pc, &slot->row);
 	}
 	return slot->row.valid ? &slot->row : NULL;
 }
@@ -155,6 +157,7 @@ void sym_rows_forget(struct fred_sym *sym, const struct sym_object *o)
 	for (i = 0; i < SYM_ROWS; i++)
 		if (sym->rows[i].object == o)
 			sym->rows[i].object = NULL;
+	sym_code_forget(sym);
 }
 
 int fred_sym_cfa(struct fred_sym *sym, uint64_t pc, struct fred_cfa *ret)

@@ -155,7 +155,7 @@ static void read_plt(struct sym_object *o)
 
 /*
  * Symbols without a size (assembly) stay in the table with an empty range: they
- * only name an FDE that starts there.
+ * name an FDE that starts there, or are taken up to the next one.
  */
 void sym_object_read_symbols(struct sym_object *o)
 {
@@ -188,6 +188,7 @@ void sym_object_read_symbols(struct sym_object *o)
 		s = &f->v[f->n++];
 		s->name = c[i].name;
 		s->entry = c[i].addr;
+		s->global = c[i].bind != STB_LOCAL;
 		s->n_ranges = 1;
 		s->ranges[0] = (struct sym_range){ c[i].addr, c[i].addr + c[i].size };
 	}

@@ -165,10 +165,9 @@ static const struct sym_func *symbol_function(struct sym_object *o, uint64_t vad
 	return s ? &o->symbols.v[s->index] : NULL;
 }
 
-/* The name of what starts at vaddr, or up to a byte later (__restore_rt's FDE). */
-static const char *name_at(const struct sym_object *o, uint64_t vaddr)
+/* The index of the first symbol at vaddr or after. */
+static size_t symbols_after(const struct sym_funcs *f, uint64_t vaddr)
 {
-	const struct sym_funcs *f = &o->symbols;
 	size_t lo = 0, hi = f->n;
 
 	while (lo < hi) {
@@ -179,7 +178,38 @@ static const char *name_at(const struct sym_object *o, uint64_t vaddr)
 		else
 			hi = mid;
 	}
-	return lo < f->n && f->v[lo].ranges[0].lo - vaddr <= 1 ? f->v[lo].name : NULL;
+	return lo;
+}
+
+/* The name of what starts at vaddr, or up to a byte later (__restore_rt's FDE). */
+static const char *name_at(const struct sym_object *o, uint64_t vaddr)
+{
+	const struct sym_funcs *f = &o->symbols;
+	size_t i = symbols_after(f, vaddr);
+
+	return i < f->n && f->v[i].ranges[0].lo - vaddr <= 1 ? f->v[i].name : NULL;
+}
+
+/* Code that has lines, but whose symbol has no size: up to the next function or unit. Local
+ * symbols may be labels within it. */
+static bool sizeless_function(struct sym_object *o, uint64_t vaddr, struct sym_func *ret)
+{
+	const struct sym_funcs *f = &o->symbols;
+	const struct sym_span *unit = sym_spans_find(&o->cu_spans, vaddr);
+	size_t i = symbols_after(f, vaddr + 1);
+
+	if (!unit)
+		return false;
+	while (i > 0 && !f->v[i - 1].global)
+		i--;
+	if (!i || f->v[i - 1].entry < unit->lo ||
+	    f->v[i - 1].ranges[0].hi > f->v[i - 1].ranges[0].lo)
+		return false;
+	*ret = f->v[i - 1];
+	while (i < f->n && !f->v[i].global && f->v[i].ranges[0].hi == f->v[i].ranges[0].lo)
+		i++;
+	ret->ranges[0].hi = i < f->n && f->v[i].entry < unit->hi ? f->v[i].entry : unit->hi;
+	return vaddr < ret->ranges[0].hi;
 }
 
 static bool has_lines(struct fred_sym *sym, struct sym_object *o, const struct sym_func *f)
@@ -200,6 +230,23 @@ static bool has_lines(struct fred_sym *sym, struct sym_object *o, const struct s
 	return false;
 }
 
+/*
+ * The line of the function's head starts at its entry. Where that of its body does, too,
+ * compilers say both, the head's without code. Assembly has no heads.
+ */
+static bool starts_body(struct fred_sym *sym, struct sym_object *o, uint64_t entry)
+{
+	struct sym_cu *cu = sym_cu_at(o, entry);
+	size_t k;
+
+	if (!cu)
+		return false;
+	sym_cu_read_lines(sym, o, cu);
+	k = sym_stmts_after(&cu->stmts, entry);
+	return k < cu->stmts.n && cu->stmts.v[k].addr == entry &&
+	       (cu->stmts.v[k].again || dwarf_srclang(&cu->die) == DW_LANG_Mips_Assembler);
+}
+
 static void fill(struct fred_sym *sym, const struct sym_map *map, const struct sym_func *f,
 		 enum fred_function_source source, struct fred_function *ret)
 {
@@ -212,6 +259,7 @@ static void fill(struct fred_sym *sym, const struct sym_map *map, const struct s
 		.source = source,
 		.n_ranges = f->n_ranges,
 		.has_lines = has_lines(sym, map->object, f),
+		.starts_body = starts_body(sym, map->object, f->entry),
 	};
 	for (i = 0; i < f->n_ranges; i++) {
 		ret->ranges[i].lo = f->ranges[i].lo + map->bias;
@@ -266,6 +314,10 @@ int fred_sym_function(struct fred_sym *sym, uint64_t pc, struct fred_function *r
 
 	sym_object_read_fdes(o);
 	s = sym_spans_find(&o->fdes, vaddr);
+	if (!s && sizeless_function(o, vaddr, &f)) {
+		fill(sym, map, &f, FRED_FUNCTION_SYMBOL, ret);
+		return 0;
+	}
 	if (!s)
 		return -ENOENT;
 	f.name = name_at(o, s->lo);

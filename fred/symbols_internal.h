@@ -37,6 +37,7 @@ struct sym_func {
 	const char *name; /* in the ELF or DWARF data */
 	const char *linkage;
 	uint64_t entry;
+	bool global; /* an ELF symbol's binding isn't local */
 	uint32_t n_ranges;
 	struct sym_range ranges[FRED_FUNCTION_RANGES];
 };
@@ -51,6 +52,7 @@ struct sym_stmt {
 	uint64_t addr;
 	const char *file; /* interned */
 	uint32_t line;
+	bool again; /* another statement, an empty one, is at the same address */
 };
 
 struct sym_stmts {
@@ -93,6 +95,7 @@ struct sym_rule {
 /* All rules at one pc. */
 struct sym_row {
 	bool valid;
+	bool guessed; /* from the code, not from call frame information */
 	bool signal;
 	enum sym_cfa_kind {
 		SYM_CFA_NONE,
@@ -199,6 +202,7 @@ struct fred_sym {
 		size_t n;
 	} decodes[SYM_DECODES];
 	uint64_t decode_clock;
+	struct sym_code *code; /* see symbols_code.c */
 };
 
 /* symbols.c */
@@ -231,6 +235,12 @@ const struct sym_row *sym_row_at(struct fred_sym *sym, const struct sym_map *map
 void sym_rows_forget(struct fred_sym *sym, const struct sym_object *o);
 
 int sym_reg_from_dwarf(unsigned int dwarf);
+
+/* symbols_code.c */
+/* Fills in the rules at pc as far as the code tells; else leaves row alone. */
+void sym_row_by_code(struct fred_sym *sym, const struct sym_map *map, uint64_t pc,
+		     struct sym_row *row);
+void sym_code_forget(struct fred_sym *sym);
 
 /* symbols_insn.c */
 void sym_decodes_free(struct fred_sym *sym);

@@ -35,6 +35,7 @@ struct row {
 	const char *file;
 	uint32_t line;
 	bool is_stmt;
+	bool again;
 };
 
 struct machine {
@@ -162,7 +163,8 @@ static void add_row(struct machine *m, const char *file)
 {
 	if (m->ignored || sym_grow((void **)&m->rows, &m->cap, m->n + 1, sizeof(*m->rows)) < 0)
 		return;
-	m->rows[m->n++] = (struct row){ m->addr, file, m->line, m->is_stmt };
+	m->rows[m->n++] = (struct row){ m->addr, file, m->line, m->is_stmt,
+					m->stmt_at_addr && m->last_addr == m->addr };
 }
 
 /* What was recorded last for the last file ends here; what starts here is empty. */
@@ -406,7 +408,7 @@ static void take_statements(const struct sym_object *o, struct sym_cu *cu, struc
 			s->n--;
 		if (sym_grow((void **)&s->v, &s->cap, s->n + 1, sizeof(*s->v)) < 0)
 			return;
-		s->v[s->n++] = (struct sym_stmt){ addr, r->file, r->line };
+		s->v[s->n++] = (struct sym_stmt){ addr, r->file, r->line, r->again };
 	}
 }
 

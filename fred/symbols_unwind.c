@@ -2,9 +2,10 @@
 /*
  * symbols_unwind.c - the call stack
  *
- * Rules come from call frame information. Code without it is followed in two
- * cases only, and only to an address just after a call instruction: a wrong
- * frame is worse for the search than a missing one.
+ * Rules come from call frame information, or are read from the code. Code for
+ * which neither gives any is followed in two cases only. Guesses lead only to an
+ * address just after a call instruction: a wrong frame is worse for the search
+ * than a missing one.
  */
 #include <dwarf.h>
 #include <errno.h>
@@ -307,6 +308,22 @@ static bool after_call(struct fred_sym *sym, const struct memory *m, uint64_t re
 	return sym_executable(sym, ret) && fred_sym_call_before(sym, m->reader, ret, &call) == 0;
 }
 
+/* As by_cfi(), where the rules are read from the code: only if they lead behind a call. */
+static bool by_code(struct fred_sym *sym, const struct sym_row *row, struct context *c,
+		    struct memory *m, struct fred_frame *frame)
+{
+	struct context kept = *c;
+	struct fred_frame made = *frame;
+
+	if (!by_cfi(row, c, m, &made) || !after_call(sym, m, made.ret)) {
+		*c = kept;
+		return false;
+	}
+	*frame = made;
+	frame->how = FRED_FRAME_CODE;
+	return true;
+}
+
 static bool by_guess(struct fred_sym *sym, struct context *c, struct memory *m,
 		     struct fred_frame *frame)
 {
@@ -368,7 +385,8 @@ int fred_sym_unwind(struct fred_sym *sym, const uint64_t regs[FRED_NREGS],
 		/* a call that never returns may be the last instruction of its function */
 		at = exact ? f->pc : f->pc - 1;
 		row = sym_row_at(sym, sym_map_at(sym, at), at);
-		if (row ? !by_cfi(row, &c, &m, f) : !by_guess(sym, &c, &m, f))
+		if (!(row && row->guessed && by_code(sym, row, &c, &m, f)) &&
+		    (row && !row->guessed ? !by_cfi(row, &c, &m, f) : !by_guess(sym, &c, &m, f)))
 			return 0;
 		/*
 		 * The stack has to shrink, which is also what ends a circle; only from a

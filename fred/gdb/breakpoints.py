@@ -172,7 +172,7 @@ class Stops:
             return 0
         level = 0
         for f in frames():
-            if f.type() != gdb.INLINE_FRAME:
+            if f.type() not in (gdb.INLINE_FRAME, gdb.TAILCALL_FRAME):
                 level += 1
             if f.type() == gdb.NORMAL_FRAME and frame_address(f) == watch_frame[b.number]:
                 return level

@@ -183,13 +183,21 @@ def finish(from_tty):
         gdb.write("Run back to call of ")
         with Setting("print frame-info", "location"):
             show("frame")
-    level = 0
-    f = gdb.newest_frame()
-    while f is not None and f != frame:
-        if f.type() != gdb.INLINE_FRAME:
-            level += 1
-        f = f.older()
-    go_back("finish", level=level)
+    level, jumps = level_of(frame)
+    go_back("finish", level=level, jumps=jumps)
+
+
+def level_of(frame):
+    """The level of what has a frame of its own, and how many tail calls led from the one that is meant there."""
+    level, jumps = -1, 0
+    for f in frames():
+        if f.type() == gdb.TAILCALL_FRAME:
+            jumps += 1
+        elif f.type() != gdb.INLINE_FRAME or f == frame:
+            level, jumps = level + 1, 0
+        if f == frame:
+            break
+    return level, jumps
 
 
 for name in HELP:
