@@ -40,6 +40,7 @@ static struct {
 	size_t nwatches;
 	struct ckpt_task *floor; /* where it ends if nothing stops it ... */
 	uint64_t steps;		 /* instructions that were gone back at once */
+	bool begins;		 /* ... which is where its thread begins */
 	size_t scope;		 /* ... 1 more than the watchpoint that ends there, or 0 */
 } search;
 
@@ -257,7 +258,7 @@ static void stage_last_stop(const struct fred_moment *m, json_object *out)
 		if (search.scope)
 			stage(out, hit, FRED_ARRIVE_STEP, search.scope - 1, "scope");
 		else
-			stage(out, hit, FRED_ARRIVE_STEP, 0, "step");
+			stage(out, hit, FRED_ARRIVE_STEP, 0, search.begins ? "begin" : "step");
 	} else {
 		stage_begin(out);
 	}
@@ -373,6 +374,9 @@ static int set_floor(json_object *in, const struct fred_moment *m)
 	if (err <= 0) /* it has no past: as far back as there is one */
 		return err;
 	err = run_command(in, &own, &p);
+	search.begins = !err && strcmp(get(in, "how", ""), "continue");
+	if (search.begins)
+		err = fred_seek_thread_begin(&own, fred_moment_thread(&own), &p);
 	search.floor = err > 0 ? p : NULL;
 	if (err >= 0 && search.nwatches)
 		err = end_at_scopes(in, &own);
@@ -391,6 +395,7 @@ static void op_reverse(json_object *in, json_object *out)
 	drop_floor();
 	read_stops(in);
 	search.scope = 0;
+	search.begins = false;
 	ckpt_stats.searches++;
 	fred_seek_error[0] = 0;
 	if (!err && !m.owned)
@@ -576,6 +581,25 @@ static void op_undo(json_object *in, json_object *out)
 	fred_op_undo(ckpt_find(asking), in, out);
 }
 
+/* Where the debugger reads the files' debug information: [[file, other file or null] ...]. */
+static void op_debug_files(json_object *in, json_object *out)
+{
+	json_object *list, *pair, *debug;
+	int err = 0;
+
+	if (!json_object_object_get_ex(in, "files", &list))
+		return;
+	for (size_t i = 0; !err && i < json_object_array_length(list); i++) {
+		pair = json_object_array_get_idx(list, i);
+		debug = json_object_array_get_idx(pair, 1);
+		err = fred_seek_tell_debug(
+			json_object_get_string(json_object_array_get_idx(pair, 0)),
+			debug ? json_object_get_string(debug) : NULL);
+	}
+	if (err)
+		fail(out, err);
+}
+
 static const struct {
 	const char *op;
 	void (*run)(json_object *in, json_object *out);
@@ -603,6 +627,7 @@ static const struct {
 	{ "history", fred_op_history, true },
 	{ "verify", fred_op_verify, false },
 	{ "facts", op_facts, false },
+	{ "debug files", op_debug_files, true },
 	{ "branches", fred_op_branches, true },
 	{ "branch plan", fred_op_branch_plan, true },
 	{ "branch answer", fred_op_branch_answer, false },

@@ -444,3 +444,20 @@ int fred_seek_instruction(const struct fred_moment *m, struct ckpt_task **ret)
 		ckpt_puppet_destroy(*ret);
 	return err;
 }
+
+int fred_seek_thread_begin(const struct fred_moment *m, pid_t tid, struct ckpt_task **ret)
+{
+	struct fred_moment at = *m, first = *m;
+	uint64_t e;
+	int err;
+
+	at.owned = NULL;
+	do
+		if (fred_moment_thread(&at) == tid)
+			first = at;
+	while (fred_moment_turn_before(&at));
+	if (!tid || (first.interval == 0 && !fred_moment_turn(&first, &e)))
+		return 0;
+	err = begin_turn(&first, ret);
+	return err ? err : 1;
+}

@@ -139,15 +139,27 @@ struct fred_sym_reader fred_seek_reader(struct ckpt_task *t)
 	return (struct fred_sym_reader){ read_task, t };
 }
 
-struct fred_sym *fred_seek_symbols(struct ckpt_task *t)
+static struct fred_sym *symbols(void)
 {
 	static struct fred_sym *sym;
 
 	if (!sym && fred_sym_create(&sym))
 		return NULL;
-	if (fred_sym_refresh(sym, t->tgid))
-		return NULL;
 	return sym;
+}
+
+struct fred_sym *fred_seek_symbols(struct ckpt_task *t)
+{
+	struct fred_sym *sym = symbols();
+
+	return !sym || fred_sym_refresh(sym, t->tgid) ? NULL : sym;
+}
+
+int fred_seek_tell_debug(const char *file, const char *debug)
+{
+	struct fred_sym *sym = symbols();
+
+	return sym ? fred_sym_tell_debug(sym, file, debug) : -ENOMEM;
 }
 
 int fred_seek_unwind(struct ckpt_task *t, struct fred_sym *sym, struct fred_frame *frames,

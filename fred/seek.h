@@ -84,6 +84,11 @@ int fred_seek_earlier(const struct fred_moment *m, struct ckpt_task *from,
 /* The point one instruction of m's thread before m; as fred_seek_last(). */
 int fred_seek_instruction(const struct fred_moment *m, struct ckpt_task **ret) __must_check;
 
+/* Where thread tid, which runs at m, begins; 0: not after the beginning of recorded
+ * history. */
+int fred_seek_thread_begin(const struct fred_moment *m, pid_t tid,
+			   struct ckpt_task **ret) __must_check;
+
 /* How often the rules hold from where `from` stands up to m. */
 int fred_seek_count(struct ckpt_task *from, const struct fred_moment *m,
 		    const struct ckpt_rule *rules, size_t n, uint64_t *ret) __must_check;
@@ -111,6 +116,8 @@ void fred_seek_tell_where(struct ckpt_task *p, char *text, size_t size);
 
 /* What is known of the program's code, for the copy t. */
 struct fred_sym *fred_seek_symbols(struct ckpt_task *t);
+/* As fred_sym_tell_debug(). */
+int fred_seek_tell_debug(const char *file, const char *debug) __must_check;
 struct fred_sym_reader fred_seek_reader(struct ckpt_task *t);
 /* The call stack of the thread t, frame 0 first; as fred_sym_unwind(). */
 int fred_seek_unwind(struct ckpt_task *t, struct fred_sym *sym, struct fred_frame *frames,

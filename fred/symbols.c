@@ -169,27 +169,6 @@ const char *sym_intern(struct fred_sym *sym, const char *text)
 
 /* ---- objects ---- */
 
-/*
- * dwfl's own search, but never over the network: it would ask debuginfod when
- * DEBUGINFOD_URLS is set. The variable is put back since it is the user's, and
- * what fred starts inherits it.
- */
-static int find_debuginfo(Dwfl_Module *mod, void **userdata, const char *modname, GElf_Addr base,
-			  const char *file, const char *debuglink, GElf_Word crc, char **debuginfo)
-{
-	const char *urls = getenv("DEBUGINFOD_URLS");
-	_cleanup_free_ char *saved = urls ? strdup(urls) : NULL;
-	int fd;
-
-	if (urls)
-		unsetenv("DEBUGINFOD_URLS");
-	fd = dwfl_standard_find_debuginfo(mod, userdata, modname, base, file, debuglink, crc,
-					  debuginfo);
-	if (saved)
-		setenv("DEBUGINFOD_URLS", saved, 1);
-	return fd;
-}
-
 static int no_elf(Dwfl_Module *mod, void **userdata, const char *modname, Dwarf_Addr base,
 		  char **file, Elf **elf)
 {
@@ -199,7 +178,7 @@ static int no_elf(Dwfl_Module *mod, void **userdata, const char *modname, Dwarf_
 
 static const Dwfl_Callbacks callbacks = {
 	.find_elf = no_elf,
-	.find_debuginfo = find_debuginfo,
+	.find_debuginfo = sym_find_debuginfo,
 };
 
 static void object_free(struct sym_object *o)
@@ -251,6 +230,7 @@ static void object_open(struct sym_object *o, int fd)
 {
 	GElf_Addr bias = 0;
 	GElf_Ehdr ehdr;
+	void **userdata;
 
 	o->dwfl = dwfl_begin(&callbacks);
 	if (!o->dwfl) {
@@ -261,6 +241,8 @@ static void object_open(struct sym_object *o, int fd)
 	o->mod = dwfl_report_elf(o->dwfl, o->path, o->path, fd, 0, true);
 	if (!o->mod)
 		close(fd);
+	else if (dwfl_module_info(o->mod, &userdata, NULL, NULL, NULL, NULL, NULL, NULL))
+		*userdata = o;
 	if (dwfl_report_end(o->dwfl, NULL, NULL) == 0 && o->mod)
 		o->elf = dwfl_module_getelf(o->mod, &bias);
 	if (!o->elf || bias != 0 || !gelf_getehdr(o->elf, &ehdr) || ehdr.e_machine != EM_X86_64 ||
@@ -279,8 +261,8 @@ static struct sym_object *object_find(struct fred_sym *sym, const struct sym_id 
 	struct sym_object *o;
 
 	for (o = sym->objects; o; o = o->next)
-		if (o->id.dev == id->dev && o->id.ino == id->ino && o->id.size == id->size &&
-		    o->id.mtime.tv_sec == id->mtime.tv_sec &&
+		if (!o->outdated && o->id.dev == id->dev && o->id.ino == id->ino &&
+		    o->id.size == id->size && o->id.mtime.tv_sec == id->mtime.tv_sec &&
 		    o->id.mtime.tv_nsec == id->mtime.tv_nsec && !strcmp(o->path, path))
 			return o;
 	return NULL;
@@ -300,6 +282,7 @@ static struct sym_object *object_new(struct fred_sym *sym, const struct sym_id *
 		return NULL;
 	}
 	o->id = *id;
+	o->told = sym_told_debug(sym, o);
 	object_open(o, fd);
 	o->next = sym->objects;
 	sym->objects = o;
@@ -765,6 +748,7 @@ struct fred_sym *fred_sym_destroy(struct fred_sym *sym)
 	}
 	sym_decodes_free(sym);
 	sym_code_forget(sym);
+	sym_told_free(sym);
 	if (sym->cs_insn)
 		cs_free(sym->cs_insn, 1);
 	if (sym->cs_open)

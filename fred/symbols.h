@@ -17,7 +17,8 @@
  *
  * Not thread-safe: one struct fred_sym belongs to one thread.
  *
- * Files: symbols.c (files and mappings), symbols_elf.c (symbols, FDEs),
+ * Files: symbols.c (files and mappings), symbols_debug.c (debug information in
+ * files of its own), symbols_elf.c (symbols, FDEs),
  * symbols_functions.c, symbols_lines.c, symbols_cfi.c (rules at a pc),
  * symbols_code.c (such rules for code without), symbols_unwind.c,
  * symbols_insn.c; they share symbols_internal.h.
@@ -203,6 +204,16 @@ struct fred_sym *fred_sym_destroy(struct fred_sym *sym);
  * Return: 0, or a negative errno when /proc/PID/maps can't be read
  */
 int fred_sym_refresh(struct fred_sym *sym, pid_t pid) __must_check;
+
+/**
+ * fred_sym_tell_debug() - where the debug information of a file is
+ * @file:  a program or library
+ * @debug: the file that the debugger reads it from; NULL: from none but @file itself
+ *
+ * To be said before the fred_sym_refresh() from which on it is to hold.
+ * Return: 0, -ENOMEM
+ */
+int fred_sym_tell_debug(struct fred_sym *sym, const char *file, const char *debug) __must_check;
 
 /**
  * fred_sym_function() - the function that contains @pc

@@ -119,6 +119,8 @@ struct sym_object {
 	struct sym_object *next;
 	struct sym_id id;
 	char *path;	  /* as in maps, without " (deleted)" */
+	bool outdated;	  /* other debug information is to be read for its file */
+	const struct sym_told *told; /* where its debug information is; NULL: nobody said */
 	bool from_memory; /* rebuilt; id.size and id.ino are a hash */
 	uint64_t used;	  /* generation of maps that last had it */
 
@@ -202,6 +204,7 @@ struct fred_sym {
 		size_t n;
 	} decodes[SYM_DECODES];
 	uint64_t decode_clock;
+	struct sym_told *told; /* see symbols_debug.c */
 	struct sym_code *code; /* see symbols_code.c */
 };
 
@@ -210,6 +213,13 @@ const char *sym_intern(struct fred_sym *sym, const char *text);
 const struct sym_map *sym_map_at(const struct fred_sym *sym, uint64_t pc);
 bool sym_executable(const struct fred_sym *sym, uint64_t pc);
 int sym_grow(void **v, size_t *cap, size_t need, size_t size) __must_check;
+
+/* symbols_debug.c */
+int sym_find_debuginfo(Dwfl_Module *mod, void **userdata, const char *modname, GElf_Addr base,
+		       const char *file, const char *debuglink, GElf_Word crc, char **debuginfo);
+/* What was said of an object's file; NULL: nothing. */
+const struct sym_told *sym_told_debug(const struct fred_sym *sym, const struct sym_object *o);
+void sym_told_free(struct fred_sym *sym);
 
 /* spans: add in any order, sort once, then find */
 int sym_spans_add(struct sym_spans *s, uint64_t lo, uint64_t hi, uint32_t index) __must_check;

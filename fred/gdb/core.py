@@ -166,7 +166,22 @@ def check_can_go_back():
                  % s.get("broken", "recording ended"))
     if s["calling"]:
         end_calls()
+    tell_debug_files()
     return s
+
+
+debug_files = {}        # of each file whose symbols gdb has read, the other one with its debug information, or None
+FILES_A_REQUEST = 16
+
+
+def tell_debug_files():
+    """What gdb knows no lines of has none for fred, either."""
+    now = dict.fromkeys((o.filename for o in gdb.objfiles() if not o.owner))
+    now.update((o.owner.filename, o.filename) for o in gdb.objfiles() if o.owner)
+    new = [f for f in now.items() if f[0] not in debug_files or debug_files[f[0]] != f[1]]
+    for i in range(0, len(new), FILES_A_REQUEST):
+        fred.ask("debug files", files=new[i:i + FILES_A_REQUEST])
+    debug_files.update(now)
 
 
 def end_calls():

@@ -75,6 +75,16 @@ def test_over_functions_without_lines():
         b.at(here, "forward again")
 
 
+def test_over_functions_whose_lines_gdb_has_not_read():
+    """a library's debug information is in a file of its own; where gdb doesn't look there, fred doesn't, either"""
+    with Backward("calls", watch=["total"]) as b:
+        b.only_fred("gdb knows by itself")
+        b.cmd("set debug-file-directory /nonexistent")
+        b.start_at("print")
+        b.cmd("next")
+        b.go("reverse-step", "print")
+
+
 def test_count():
     with Backward("loops", watch=["count", "i", "j"]) as b:
         b.start_at("nested")

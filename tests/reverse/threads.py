@@ -272,4 +272,21 @@ def test_signals_and_waits():
         b.check(b.value("total"), 1000820, "total, again")
 
 
+def test_back_to_the_threads_beginning():
+    """it has no earlier past: instructions, lines and calls end there, but breakpoints of all threads are looked for before"""
+    with Backward("threads") as b:
+        b.only_fred("threads")
+        b.start("worker")
+        b.expect("thread", r"thread is 2 ")
+        for command in ("reverse-stepi 1000", "reverse-stepi", "reverse-nexti", "reverse-step 100"):
+            b.expect(command, END)
+            b.expect("info symbol $pc", r"clone")
+            b.expect("x/i $pc", r"test +%[re]ax,%[re]ax")
+            b.check(int(b.value("$rax")), 0, "what clone gave the thread")
+            if command == "reverse-nexti":
+                b.cmd("nexti 3")
+        b.expect("reverse-continue", END)
+        b.expect("thread", r"thread is 1 ")
+
+
 run(globals())
