@@ -118,11 +118,11 @@ struct sym_id {
 struct sym_object {
 	struct sym_object *next;
 	struct sym_id id;
-	char *path;	  /* as in maps, without " (deleted)" */
-	bool outdated;	  /* other debug information is to be read for its file */
+	char *path;		     /* as in maps, without " (deleted)" */
+	bool outdated;		     /* other debug information is to be read for its file */
 	const struct sym_told *told; /* where its debug information is; NULL: nobody said */
-	bool from_memory; /* rebuilt; id.size and id.ino are a hash */
-	uint64_t used;	  /* generation of maps that last had it */
+	bool from_memory;	     /* rebuilt; id.size and id.ino are a hash */
+	uint64_t used;		     /* generation of maps that last had it */
 
 	Dwfl *dwfl; /* NULL: no information at all */
 	Dwfl_Module *mod;
