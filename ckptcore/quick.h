@@ -8,6 +8,9 @@
  * memory that is shared with us. At the next stop that becomes events, as if each had been
  * seen.
  *
+ * Calls that do change what the recorder keeps, or may sleep, do that likewise, and make one stop
+ * at their end ("half" ones) instead of two.
+ *
  * The kernel lets only that code's calls through (syscall user dispatch, see
  * prctl(2)); all others raise SIGSYS, and are made again with their stops. That costs
  * a stop more, so sites are used only while most calls come from them.
@@ -32,14 +35,18 @@ void ckpt_quick_left(struct ckpt_task *t);
 /* t is to run freely from where it stands: whether calls may be quick. Then it must go on
  * by PTRACE_CONT. */
 bool ckpt_quick_arm(struct ckpt_task *t) __must_check;
-/*
- * t has stopped. Brings it out of our code, and logs the quick calls that it has made.
- * *again: it stands before a call that isn't quick, whose stops are to come: nobody
- * else needs to know. -ESRCH: it died.
- */
-int ckpt_quick_stopped(struct ckpt_task *t, bool *again) __must_check;
-/* t has stopped in a quick call, since a filter of the debugger's, which it has inherited,
- * selects that: nobody wants to know, and it has gone on. */
+enum ckpt_quick_stop {
+	CKPT_QUICK_NOTHING,
+	CKPT_QUICK_INTERRUPTED, /* in a call of our code's, which is as if at its site */
+	CKPT_QUICK_AGAIN,	/* it stands before a call whose stops are to come ... */
+	CKPT_QUICK_BEHIND,	/* ... or behind one that has made its only one: nobody else
+				   needs to know of these two */
+};
+/* t has stopped. Brings it out of our code, and logs the quick calls that it has made.
+ * -ESRCH: it died. */
+int ckpt_quick_stopped(struct ckpt_task *t, enum ckpt_quick_stop *ret) __must_check;
+/* t has stopped amid quick calls, since a filter of the debugger's, which it has inherited, selects
+ * one, or behind one that is to be looked at: that is done, and it has gone on. */
 bool ckpt_quick_goes_on(struct ckpt_task *t);
 /* What the live process, which may run, has noted becomes events: others are to follow. */
 void ckpt_quick_drain(struct ckpt_timeline *tl);

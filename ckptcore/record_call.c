@@ -69,10 +69,10 @@ static int add_outputs(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t re
 	size_t n = 0;
 	int err;
 
-	/* A puppet's own mask need not be that of then: a trap of the debugger's has
-	 * unblocked SIGTRAP, if it was blocked. */
+	/* A puppet's own mask and handlers need not be those of then: a trap of the debugger's has
+	 * unblocked SIGTRAP, if it was blocked or ignored, and set its handler. */
 	if (th->class != CKPT_CALL_ANSWER && th->class != CKPT_CALL_RESTART && !th->births &&
-	    th->nr != SYS_rt_sigprocmask)
+	    th->nr != SYS_rt_sigprocmask && th->nr != SYS_rt_sigaction)
 		return 0;
 	err = ckpt_call_outputs(th->call, th->args, result, &reader, &th->entry, out,
 				CKPT_CALL_MAX_RANGES, &n);
@@ -176,12 +176,16 @@ int ckpt_record_quick(struct ckpt_task *t, const struct ckpt_quick_call *c, uint
 		      uint64_t output)
 {
 	struct ckpt_thread *th = t->thread;
+	struct ckpt_call_reader reader = ckpt_reader(t);
 
 	th->nr = (long)c->nr;
 	memcpy(th->args, c->args, sizeof(th->args));
 	th->call = ckpt_call_find(th->nr);
-	th->class = CKPT_CALL_ANSWER;
+	th->class = ckpt_call_class(th->call, th->args);
 	th->ip = ip;
-	th->restarts = th->refused = false;
-	return log_call(t, c->result, -1, c, output);
+	th->restarts = th->refused = th->wrote = th->births = false;
+	if (c->len != CKPT_QUICK_UNREAD)
+		return log_call(t, c->result, -1, c, output);
+	ckpt_call_enter(th->call, th->args, &reader, &th->entry);
+	return log_call(t, c->result, -1, NULL, 0);
 }

@@ -3,7 +3,7 @@ import re
 
 from tests import *
 
-PHASES = 18
+PHASES = 19
 
 
 def quick(*args, **more):
