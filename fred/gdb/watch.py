@@ -121,7 +121,7 @@ EXPR may be anything that gdb can evaluate, also calls of functions of the progr
         with Setting("pagination", "off"):
             r = fred.ask("bisect")
             while r["status"] == "evaluate":
-                with Peek(in_its_thread=True):
+                with Peek():
                     good = judge.good()
                 r = fred.ask("verdict", good=good)
         return r
