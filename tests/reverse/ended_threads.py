@@ -7,8 +7,8 @@ from tests import *
 class Relay(Backward):
     """At the end of the program, where only the main thread is left. The nth hit is that of thread n // 3."""
 
-    def __init__(self, *settings, pause=()):
-        super().__init__("relay", *pause)
+    def __init__(self, *settings, millions=()):
+        super().__init__("relay", *millions)
         self.only_fred("threads")
         for setting in settings:
             self.cmd("set " + setting)
@@ -69,9 +69,9 @@ def test_watchpoint():
 
 def test_watchpoint_over_snapshots():
     """forward, in threads that gdb hasn't met yet where the next snapshot takes over"""
-    with Relay(pause=["700"]) as b:
+    with Relay(millions=["700"]) as b:
         n = int(re.search(r"^(\d+) snapshots", b.cmd("fred-list"), re.M)[1])
-        b.check(n > 6, True, "several snapshots in each thread")
+        b.check(n > 6, True, "%d snapshots: several in each thread" % n)
         b.cmd("tbreak main")
         b.expect("reverse-continue", r"main \(")
         b.cmd("watch hits")

@@ -5,16 +5,14 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
-static int hits, pause_ms;
+static int hits;
+static long millions;
 
 /* Computes, so that there are snapshots meanwhile. */
-static void pause_before(void)
+static void compute(void)
 {
-	clock_t end = clock() + pause_ms * (CLOCKS_PER_SEC / 1000);
-
-	while (pause_ms && clock() < end)
+	for (volatile long n = millions * 1000000; n > 0; n--)
 		;
 }
 
@@ -28,7 +26,7 @@ static void *work(void *arg)
 {
 	int k = (int)(long)arg, got = 0;
 
-	pause_before();
+	compute();
 	for (int i = 0; i < 3; i++)
 		got = hit(k, i); /* MARK the call */
 	return (void *)(long)got; /* MARK it returns */
@@ -39,7 +37,7 @@ int main(int argc, char **argv)
 	pthread_t t;
 
 	if (argc > 1)
-		pause_ms = atoi(argv[1]);
+		millions = atol(argv[1]);
 	for (long k = 0; k < 3; k++) {
 		pthread_create(&t, NULL, work, (void *)k);
 		pthread_join(t, NULL); /* MARK the join */
