@@ -250,10 +250,9 @@ static int seek_line(const struct fred_moment *m, const struct spot *s, struct c
 	return *ret == at ? LINE_OF_CALL : LINE_BEFORE;
 }
 
-/* The places behind the calls of the frame's function. */
-static int return_rules(const struct spot *s, struct rules *rs)
+/* The calls of the frame's function, or the places behind them, as further rules. */
+static void add_calls(const struct spot *s, bool behind, struct rules *rs)
 {
-	memset(rs, 0, sizeof(*rs));
 	for (size_t k = 0; k < s->f.n_ranges; k++) {
 		struct fred_insn *insns;
 		size_t n;
@@ -263,15 +262,35 @@ static int return_rules(const struct spot *s, struct rules *rs)
 			continue;
 		for (size_t i = 0; i < n; i++)
 			if (insns[i].kind == FRED_INSN_CALL)
-				add_in_frame(rs, s, insns[i].addr + insns[i].size);
+				add_in_frame(rs, s, insns[i].addr + (behind ? insns[i].size : 0));
 		free(insns);
 	}
-	return 0;
+}
+
+static bool has_site(const struct ckpt_rule *rules, size_t n, uint64_t site)
+{
+	for (size_t i = 0; i < n; i++)
+		if (rules[i].site == site)
+			return true;
+	return false;
+}
+
+/* Whether p stands before a return to its caller. */
+static bool is_at_return(struct ckpt_task *p)
+{
+	uint8_t insn[2] = { 0 };
+
+	if (ckpt_read(p, ckpt_canonical(p).rip, insn, 2))
+		return false;
+	if (insn[0] == 0xf2 || insn[0] == 0xf3) /* bnd ret, rep ret */
+		insn[0] = insn[1];
+	return insn[0] == 0xc3 || insn[0] == 0xc2;
 }
 
 /* m is behind a call: if the function called has lines, the beginning of its
- * last one (1), else 0. */
-static int into_callee(const struct fred_moment *m, struct ckpt_task **ret)
+ * last one (1), else 0. *jumped: it came there in another way than by a return (from
+ * setjmp for the second time). */
+static int into_callee(const struct fred_moment *m, bool *jumped, struct ckpt_task **ret)
 {
 	struct fred_moment inside;
 	struct ckpt_task *p;
@@ -280,6 +299,7 @@ static int into_callee(const struct fred_moment *m, struct ckpt_task **ret)
 
 	if (err <= 0)
 		return err;
+	*jumped = !is_at_return(p);
 	err = spot_init(&s, p);
 	/* Deeper in the stack, else it wasn't a return. */
 	if (!err && s.nstmts && s.regs.r[PROBE_RSP] < m->goal.regs.r[PROBE_RSP]) {
@@ -290,6 +310,54 @@ static int into_callee(const struct fred_moment *m, struct ckpt_task **ret)
 	}
 	spot_deinit(&s);
 	ckpt_puppet_destroy(p);
+	return err;
+}
+
+/* The last statement of the user's code, in whatever frame, between `call' and m; as
+ * fred_seek_last(). */
+static int last_statement(const struct fred_moment *m, struct ckpt_task *call,
+			  struct ckpt_task **ret)
+{
+	struct fred_sym *sym = fred_seek_symbols(call);
+	struct fred_statement *stmts = NULL;
+	struct ckpt_rule *rules = NULL;
+	size_t n = 0, which;
+	int err = sym ? fred_sym_user_statements(sym, 0, &stmts, &n) : -ENOENT;
+
+	if (!err && n) {
+		rules = calloc(n, sizeof(*rules));
+		for (size_t i = 0; rules && i < n; i++)
+			rules[i].site = stmts[i].addr;
+		err = rules ? fred_seek_last(m, call, rules, n, ret, &which) : -ENOMEM;
+	}
+	free(rules);
+	free(stmts);
+	return err;
+}
+
+/* `call' stands at a call that never returned to its frame, that of m: an exception, or
+ * a jump, has led there. If it called the user's code, the beginning of the line that
+ * ran last in that (1), else 0. */
+static int into_left(const struct fred_moment *m, struct ckpt_task *call, struct ckpt_task **ret)
+{
+	struct spot s = { 0 };
+	struct ckpt_task *p;
+	int err = last_statement(m, call, &p);
+
+	if (err <= 0)
+		return err;
+	if (ckpt_canonical(p).r[PROBE_RSP] < ckpt_canonical(call).r[PROBE_RSP]) {
+		err = spot_init(&s, p);
+		if (!err)
+			err = line_begin(&s, &p);
+	} else {
+		err = 0;
+	}
+	spot_deinit(&s);
+	if (err > 0)
+		*ret = p;
+	else
+		ckpt_puppet_destroy(p);
 	return err;
 }
 
@@ -315,29 +383,36 @@ static int last_callee(const struct fred_moment *m, const struct spot *s, struct
 {
 	struct ckpt_task *at = NULL, *before;
 	struct fred_moment behind = *m;
-	struct rules rs;
-	size_t which;
-	int err = return_rules(s, &rs);
+	bool jumped = true; /* if so, the call before may be one that never returned */
+	struct rules rs = { 0 };
+	size_t which, returns;
+	int err = 0;
 
+	add_calls(s, true, &rs);
+	returns = rs.n;
+	add_calls(s, false, &rs);
 	/* m itself may be behind a call. */
-	for (size_t i = 0; !err && i < rs.n; i++)
-		if (rs.r[i].site == s->regs.rip && m->goal.how == CKPT_END_MATCH) {
-			err = into_callee(&behind, ret);
-			break;
-		}
+	if (m->goal.how == CKPT_END_MATCH && has_site(rs.r, returns, s->regs.rip))
+		err = into_callee(&behind, &jumped, ret);
 	while (!err) {
-		err = fred_seek_last(&behind, line, rs.r, rs.n, &before, &which);
+		err = fred_seek_last(&behind, line, rs.r, jumped ? rs.n : returns, &before, &which);
 		if (err <= 0)
 			break;
 		ckpt_puppet_destroy(at);
 		at = before;
+		if (jumped && has_site(rs.r + returns, rs.n - returns, ckpt_canonical(at).rip)) {
+			jumped = false;
+			fred_moment_of(at, &behind);
+			err = into_left(m, at, ret);
+			continue;
+		}
 		err = is_at(at, line, &rs.r[which]);
 		if (err) {
 			err = err < 0 ? err : 0;
 			break;
 		}
 		fred_moment_of(at, &behind);
-		err = into_callee(&behind, ret);
+		err = into_callee(&behind, &jumped, ret);
 	}
 	ckpt_puppet_destroy(at);
 	rules_deinit(&rs);
@@ -391,17 +466,12 @@ int fred_reverse_nexti(const struct fred_moment *m, struct ckpt_task **ret)
 	struct rules rs = { 0 };
 	struct spot s;
 	uint64_t call;
-	uint8_t insn[3] = { 0 };
 	size_t which;
 	int err = fred_seek_instruction(m, ret);
 
 	if (err <= 0)
 		return err;
-	if (ckpt_read(*ret, ckpt_canonical(*ret).rip, insn, 2))
-		return 1;
-	if (insn[0] == 0xf2 || insn[0] == 0xf3) /* bnd ret, rep ret */
-		insn[0] = insn[1];
-	if ((insn[0] != 0xc3 && insn[0] != 0xc2) || spot_init(&s, player_of(m)))
+	if (!is_at_return(*ret) || spot_init(&s, player_of(m)))
 		return 1;
 	/* Behind a return: back to its call, in the same frame. */
 	if (!fred_sym_call_before(s.sym, &s.reader, s.regs.rip, &call) &&
