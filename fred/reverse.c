@@ -118,18 +118,32 @@ static const struct fred_statement *statement_at(const struct spot *s, uint64_t 
 	return NULL;
 }
 
-/* The frame's statements: all, or those on other lines than not_line; and its
- * entry as the last rule. */
-static void frame_rules(const struct spot *s, const struct fred_statement *not_line, bool entry,
+/* The frame's statements: all, or those on other lines than not_line. begin: and where
+ * it begins, the function's entry and, should it have been entered elsewhere (a jump
+ * into the midst of it), the call. */
+static void frame_rules(const struct spot *s, const struct fred_statement *not_line, bool begin,
 			struct rules *rs)
 {
+	uint64_t call;
+
 	memset(rs, 0, sizeof(*rs));
 	for (size_t i = 0; i < s->nstmts; i++)
 		if (s->stmts[i].addr != s->f.entry &&
 		    !(not_line && same_line(&s->stmts[i], not_line)))
 			add_in_frame(rs, s, s->stmts[i].addr);
-	if (entry)
+	if (begin)
 		add_rule(rs, s->f.entry, PROBE_RSP, s->frame.cfa - 8);
+	if (begin && s->frame.how != FRED_FRAME_END &&
+	    !fred_sym_call_before(s->sym, &s->reader, s->frame.ret, &call))
+		add_rule(rs, call, PROBE_RSP, s->frame.cfa);
+}
+
+/* Whether p, where one of those rules held, is where the frame begins. */
+static bool begins_frame(const struct spot *s, struct ckpt_task *p)
+{
+	const struct ckpt_general g = ckpt_canonical(p);
+
+	return g.rip == s->f.entry || g.r[PROBE_RSP] >= s->frame.cfa;
 }
 
 /* The call instruction that made the frame of s; as fred_seek_last(). */
@@ -183,10 +197,10 @@ static int line_begin(const struct spot *s, struct ckpt_task **h)
 	fred_moment_of(*h, &m);
 	frame_rules(s, here, true, &rs);
 	err = fred_seek_last(&m, NULL, rs.r, rs.n, &q, &which);
-	at_statement = which + 1 < rs.n; /* the last rule is the entry */
 	rules_deinit(&rs);
 	if (err <= 0)
 		return err < 0 ? err : 1;
+	at_statement = !begins_frame(s, q);
 	frame_rules(s, NULL, false, &rs);
 	err = fred_seek_first(q, &m, rs.r, rs.n, at_statement ? 2 : 1, &first, &which);
 	rules_deinit(&rs);
@@ -212,7 +226,8 @@ enum {
 	LINE_OF_CALL, /* m itself */
 };
 
-/* The beginning of the line before m. @call: a player that stands at m, a call from
+/* The beginning of the line before m; where that is NOT_IN_FRAME, the frame's, or NULL.
+ * @call: a player that stands at m, a call from
  * which it came out; then m counts, too, since a call may be all of a line. */
 static int seek_line(const struct fred_moment *m, const struct spot *s, struct ckpt_task *call,
 		     struct ckpt_task **ret)
@@ -220,9 +235,9 @@ static int seek_line(const struct fred_moment *m, const struct spot *s, struct c
 	struct ckpt_task *at = NULL;
 	struct rules rs;
 	size_t which;
-	bool entry;
 	int err;
 
+	*ret = NULL;
 	if (m->goal.how == CKPT_END_MATCH && s->regs.rip == s->f.entry)
 		return NOT_IN_FRAME; /* what is before in such a frame was another call's */
 	if (call && statement_at(s, s->regs.rip)) {
@@ -233,18 +248,16 @@ static int seek_line(const struct fred_moment *m, const struct spot *s, struct c
 	} else {
 		frame_rules(s, NULL, true, &rs);
 		err = fred_seek_last(m, NULL, rs.r, rs.n, ret, &which);
-		entry = which + 1 == rs.n;
 		rules_deinit(&rs);
 		if (err <= 0)
 			return err;
-		if (entry) {
-			ckpt_puppet_destroy(*ret);
+		if (begins_frame(s, *ret))
 			return NOT_IN_FRAME;
-		}
 	}
 	err = line_begin(s, ret);
 	if (err < 0) {
 		ckpt_puppet_destroy(*ret);
+		*ret = NULL;
 		return err;
 	}
 	return *ret == at ? LINE_OF_CALL : LINE_BEFORE;
@@ -305,8 +318,10 @@ static int into_callee(const struct fred_moment *m, bool *jumped, struct ckpt_ta
 	if (!err && s.nstmts && s.regs.r[PROBE_RSP] < m->goal.regs.r[PROBE_RSP]) {
 		fred_moment_of(p, &inside);
 		err = seek_line(&inside, &s, NULL, ret);
-		if (err == NOT_IN_FRAME)
+		if (err == NOT_IN_FRAME) {
+			ckpt_puppet_destroy(*ret);
 			err = 0;
+		}
 	}
 	spot_deinit(&s);
 	ckpt_puppet_destroy(p);
@@ -424,27 +439,31 @@ static int last_callee(const struct fred_moment *m, const struct spot *s, struct
 static int back(const struct fred_moment *m, struct ckpt_task *call, bool into,
 		struct ckpt_task **ret)
 {
-	struct ckpt_task *line, *callee;
+	struct ckpt_task *line = NULL, *callee;
 	struct fred_moment at_call;
 	struct spot s;
-	int err = spot_init(&s, player_of(m));
+	int found, err = spot_init(&s, player_of(m));
 
 	if (!err)
 		err = s.nstmts ? seek_line(m, &s, call, &line) : NOT_IN_FRAME;
-	if (err == NOT_IN_FRAME) {
+	found = err;
+	if (err > 0)
+		err = into && line && found != LINE_OF_CALL ? last_callee(m, &s, line, &callee) : 0;
+	if (err > 0) {
+		*ret = callee;
+	} else if (!err && found == NOT_IN_FRAME) {
 		err = seek_call(m, NULL, &s, &s.frame, &call);
 		if (err > 0) {
 			fred_moment_of(call, &at_call);
 			err = back(&at_call, call, into, ret);
 			ckpt_puppet_destroy(call);
 		}
-	} else if (err > 0) {
-		err = into && err == LINE_BEFORE ? last_callee(m, &s, line, &callee) : 0;
-		*ret = err > 0 ? callee : line;
-		if (err)
-			ckpt_puppet_destroy(line);
-		err = err < 0 ? err : 1;
+	} else if (!err && found) {
+		*ret = line;
+		line = NULL;
+		err = 1;
 	}
+	ckpt_puppet_destroy(line);
 	spot_deinit(&s);
 	return err;
 }

@@ -152,4 +152,15 @@ def test_into_what_a_longjmp_left():
         b.go("reverse-finish", "jumping call")
 
 
+def test_function_entered_in_its_midst():
+    """as by the string functions of libc: the call bounds it, not its beginning"""
+    with Backward("midst", watch=["n"]) as b:
+        b.only_fred("gdb's record looks for the function's beginning, too")
+        b.start_at("print")
+        for command, word, n in (("step", "two", 14), ("step", "one", 13), ("step", "second", 13), ("step", "between", 3), ("step", "two", 1),
+                                 ("next", "one", 0)):
+            b.go("reverse-" + command, word)
+            b.check(b.value("n"), n, "n before " + word)
+
+
 run(globals())
