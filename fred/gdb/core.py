@@ -253,7 +253,8 @@ def land(kind, code=True):
         # gdb must know the libraries there before it is told of a breakpoint in one of them.
         fred.ask("peek", on=1)
         flush_caches()
-        refresh_libraries()
+        if refresh_libraries() and kind == "watch":
+            read_watchpoints_in(former)
     arm_landing(stay=int(stay))
     try:
         with alone(), bare, frame_line() if switched else contextlib.nullcontext():
@@ -339,19 +340,36 @@ def land_in_program(exe):
     show("frame")
 
 
+def read_watchpoints_in(former):
+    """gdb has read the values of watchpoints anew where it is about to arrive, and wouldn't see a change there: it reads them
+    where the program still is, in the thread `former'."""
+    there = selected_tid()
+    fred.ask("peek", on=0)
+    select_thread(former)
+    flush_caches()
+    for b in gdb.breakpoints():
+        if b.is_valid() and b.enabled and b.type in WATCH_TYPES and b.type != gdb.BP_READ_WATCHPOINT:
+            refresh(b)
+    fred.ask("peek", on=1)
+    select_thread(there)
+    flush_caches()
+
+
 def refresh_libraries():
-    """gdb reads the program's list of libraries again."""
+    """gdb reads the program's list of libraries again. Whether it has looked for all of its breakpoints again."""
     try:
         if not gdb.selected_inferior().pid:
-            return
+            return False
         before = len(gdb.objfiles())
         gdb.execute("sharedlibrary", to_string=True)
         if len(gdb.objfiles()) < before:
             # gdb's own breakpoints in a library that isn't there (longjmp's) go when it looks for all of them again,
             # which this setting makes it do.
             gdb.execute("set solib-search-path " + (gdb.parameter("solib-search-path") or ""), to_string=True)
+            return True
     except gdb.error:
         pass
+    return False
 
 
 class Effort:

@@ -213,6 +213,22 @@ def test_reverse_watch():
         b.in_thread(0, 1)
 
 
+def test_watchpoint_when_the_main_thread_has_left():
+    """its end has loaded a library, which isn't there before; gdb takes the other one's word for memory"""
+    with Backward("leaves") as b:
+        b.only_fred("threads")
+        b.cmd("break hit if i == 4")
+        b.expect("run", r"hit Breakpoint \d+, hit \(i=4\)")
+        b.cmd("watch total")
+        for i, new in (3, 3), (2, 1), (1, 0):
+            b.expect("reverse-continue", r"^Old value = %d$" % (new + i), r"^New value = %d$" % new, r"\bhit \(i=%d\)" % i)
+        b.check(len(re.findall(r"^[* ] \d", b.cmd("info threads"), re.M)), 2, "threads before the main thread's end")
+        b.ends()
+        for i, new in (1, 1), (2, 3), (3, 6):
+            b.expect("continue", r"^Old value = %d$" % (new - i), r"^New value = %d$" % new, r"\bhit \(i=%d\)" % i)
+        b.expect("continue", r"hit Breakpoint \d+, hit \(i=4\)")
+
+
 def test_local_variable_of_another_thread():
     """a watchpoint on it goes on, whichever thread the user is in; and only in its own, as gdb has it"""
     with Backward("turns") as b:
