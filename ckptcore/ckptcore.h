@@ -106,6 +106,8 @@ struct ckpt_task {
 	bool trap_blocked;		/* puppets: the program blocks SIGTRAP */
 	bool waits_at_call; /* puppets: its turn ended at the call before which it stands */
 	bool shown;	    /* puppets: its call was reported, not answered yet */
+	uint64_t called;    /* puppets: the stack behind the return of a function that the
+			     * debugger has called in this thread, or 0 */
 	bool ours;	    /* a copy: a child of fred, without descriptors */
 	int mem_fd;	    /* /proc/TID/mem or -1 */
 	uint64_t exec_pages[CKPT_EXEC_PAGES]; /* known to be executable, by their low bits */

@@ -178,9 +178,9 @@ void ckpt_record_classify(struct ckpt_task *t);
 void ckpt_record_met(struct ckpt_task *t);
 /* Appends t's call, which has ended with a result, to the log; else it is a barrier. */
 void ckpt_record_call(struct ckpt_task *t, int64_t result);
-/* The same for one that made no stop; ip: behind it. */
-int ckpt_record_quick(struct ckpt_task *t, const struct ckpt_quick_call *c,
-		      uint64_t ip) __must_check;
+/* The same for one that made no stop; ip: behind it, output: where the program has that. */
+int ckpt_record_quick(struct ckpt_task *t, const struct ckpt_quick_call *c, uint64_t ip,
+		      uint64_t output) __must_check;
 /* t enters the kernel for the call of its stop. */
 void ckpt_record_entered(struct ckpt_task *t);
 /* A snapshot is to be taken at the next occasion. */

@@ -1,21 +1,17 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <linux/magic.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/user.h>
-#include <sys/vfs.h>
 
 #include "ckptcore/arch/x86_64/quick_code.h"
 #include "ckptcore/arch/x86_64/vdso.h"
@@ -23,11 +19,11 @@
 #include "ckptcore/inject.h"
 #include "ckptcore/outside.h"
 #include "ckptcore/quick.h"
+#include "ckptcore/quick_kinds.h"
 #include "ckptcore/record.h"
 #include "ckptcore/shared.h"
 #include "ckptcore/sites.h"
 #include "ckptcore/turns.h"
-#include "ckptcore/written.h"
 
 #ifndef SYS_USER_DISPATCH
 #define SYS_USER_DISPATCH 2 /* si_code */
@@ -52,44 +48,15 @@ struct ckpt_quick {
 	bool impossible;
 	bool on; /* whenever it runs freely */
 	bool in; /* now: jumps are in its code */
-	bool files_known;
+	struct ckpt_quick_files files;
 	bool ignored; /* SIGSYS is, which wouldn't stay so */
 	bool ignored_known;
-	unsigned int seen, good;   /* of the present window */
-	unsigned int others, done; /* likewise, while on */
-	dev_t devs[8];		   /* file systems whose files don't make anybody wait ... */
-	bool plain[8];		   /* ... or not */
-	size_t ndevs;
+	unsigned int seen, good;	  /* of the present window */
+	unsigned int others, done;	  /* likewise, while on */
+	pid_t owners[CKPT_QUICK_THREADS]; /* the threads of which the kernel knows the selectors */
+	uint64_t drained;		  /* of the notes so much are events already */
+	int failed;			  /* ... or couldn't be */
 };
-
-/* What may be quick. */
-static const struct {
-	short nr;
-	uint8_t kind;
-} kinds[] = {
-	{ SYS_read, CKPT_QUICK_FILE | CKPT_QUICK_READS },
-	{ SYS_pread64, CKPT_QUICK_FILE | CKPT_QUICK_READS },
-	{ SYS_write, CKPT_QUICK_FILE | CKPT_QUICK_WRITES },
-	{ SYS_pwrite64, CKPT_QUICK_FILE | CKPT_QUICK_WRITES },
-	{ SYS_lseek, CKPT_QUICK_FILE },
-	{ SYS_fstat, CKPT_QUICK_FILE | CKPT_QUICK_STAT },
-	{ SYS_getpid, CKPT_QUICK_PLAIN },
-	{ SYS_gettid, CKPT_QUICK_PLAIN },
-	{ SYS_getppid, CKPT_QUICK_PLAIN },
-	{ SYS_getpgrp, CKPT_QUICK_PLAIN },
-	{ SYS_getuid, CKPT_QUICK_PLAIN },
-	{ SYS_geteuid, CKPT_QUICK_PLAIN },
-	{ SYS_getgid, CKPT_QUICK_PLAIN },
-	{ SYS_getegid, CKPT_QUICK_PLAIN },
-};
-
-static uint8_t kind_of(long nr)
-{
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
-		if (kinds[i].nr == nr)
-			return kinds[i].kind;
-	return CKPT_QUICK_NOT;
-}
 
 static uint64_t address_of(const uint8_t *label)
 {
@@ -97,128 +64,84 @@ static uint64_t address_of(const uint8_t *label)
 }
 
 #define CODE_LEN ((size_t)(ckpt_quick_code_end - ckpt_quick_code))
-
-/* ---------------------------------------------------------------------- files */
-
-/* Whether nobody has to wait for a file system's files, but for a disk. */
-static bool is_plain(struct ckpt_quick *q, pid_t pid, const struct ckpt_file *f)
-{
-	static const unsigned int known[] = { EXT4_SUPER_MAGIC,	 XFS_SUPER_MAGIC,
-					      BTRFS_SUPER_MAGIC, TMPFS_MAGIC,
-					      RAMFS_MAGIC,	 OVERLAYFS_SUPER_MAGIC,
-					      F2FS_SUPER_MAGIC };
-	struct statfs s;
-	char path[48];
-	size_t i = 0;
-
-	while (i < q->ndevs && q->devs[i] != f->dev)
-		i++;
-	if (i < q->ndevs)
-		return q->plain[i];
-	snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, f->fd);
-	if (statfs(path, &s))
-		return false;
-	if (q->ndevs == sizeof(q->devs) / sizeof(*q->devs))
-		i = q->ndevs = 0;
-	q->devs[i] = f->dev;
-	q->plain[i] = false;
-	for (size_t k = 0; k < sizeof(known) / sizeof(*known); k++)
-		q->plain[i] |= (unsigned int)s.f_type == known[k];
-	q->ndevs++;
-	return q->plain[i];
-}
-
-/* Where appending leads to has to be asked behind each call; before a mapped file is written
- * something has to be done. */
-static bool is_quick(struct ckpt_timeline *tl, const struct ckpt_file *f)
-{
-	static const char *const devices[] = { "/dev/null", "/dev/zero", "/dev/urandom" };
-
-	for (size_t i = 0; S_ISCHR(f->mode) && i < sizeof(devices) / sizeof(*devices); i++)
-		if (!strcmp(f->path, devices[i]))
-			return true;
-	if (S_ISSOCK(f->mode))
-		return f->flags & O_NONBLOCK;
-	return S_ISREG(f->mode) && !(f->flags & (O_APPEND | O_DIRECT)) &&
-	       is_plain(tl->quick, tl->live->tgid, f) &&
-	       ((f->flags & O_ACCMODE) == O_RDONLY || !ckpt_written_is_mapped(tl, f->dev, f->ino));
-}
-
-static void set(uint64_t *bits, int fd)
-{
-	bits[fd / 64] |= 1ull << fd % 64;
-}
-
-static bool has(const uint64_t *bits, uint64_t fd)
-{
-	return fd < CKPT_QUICK_NUMBERS && bits[fd / 64] >> fd % 64 & 1;
-}
-
-static void know_files(struct ckpt_timeline *tl, struct ckpt_quick_notes *notes)
-{
-	const struct ckpt_outside *o = tl->outside;
-	struct ckpt_quick *q = tl->quick;
-
-	memset(notes->files, 0, sizeof(notes->files));
-	memset(notes->pipes, 0, sizeof(notes->pipes));
-	for (size_t i = 0; o && i < o->n; i++) {
-		const struct ckpt_file *f = &o->files[i];
-
-		if (f->fd >= CKPT_QUICK_NUMBERS)
-			continue;
-		if (S_ISFIFO(f->mode))
-			set(notes->pipes, f->fd);
-		else if (is_quick(tl, f))
-			set(notes->files, f->fd);
-	}
-	q->files_known = true;
-}
-
-/* t is at the entry of a call with such a descriptor. */
-static bool has_file(const struct ckpt_quick_notes *notes, const struct ckpt_thread *th,
-		     uint8_t kind)
-{
-	return has(notes->files, th->args[0]) ||
-	       (has(notes->pipes, th->args[0]) &&
-		(!(kind & CKPT_QUICK_WRITES) || th->args[2] <= PIPE_BUF));
-}
+_Static_assert(CKPT_QUICK_ENTRIES + CKPT_QUICK_SITES * CKPT_QUICK_ENTRY <=
+		       CKPT_QUICK_CODE + CKPT_QUICK_CODE_SIZE,
+	       "room for the entries");
 
 /* ------------------------------------------------------------- the code, sites */
 
-/* The code, and of the kernel that it lets no other pass. */
+/* t's, or NULL: the kernel knows none. */
+static uint8_t *selector(const struct ckpt_task *t, struct ckpt_quick_notes *notes)
+{
+	const struct ckpt_quick *q = t->timeline->quick;
+
+	for (size_t i = 0; i < CKPT_QUICK_THREADS; i++)
+		if (q->owners[i] == t->tid)
+			return &notes->selectors[i];
+	return NULL;
+}
+
+/* The code. */
 static int prepare(struct ckpt_task *t, struct ckpt_quick_notes *notes)
 {
-	const size_t len = (CODE_LEN + 15) & ~15ul;
-	uint8_t code[CKPT_QUICK_CODE_SIZE] = { 0 };
 	long res;
 	int err;
 
-	_Static_assert(CKPT_QUICK_CODE_SIZE >= 2048, "for the code and its entries");
-	memcpy(code, ckpt_quick_code, CODE_LEN);
-	for (unsigned int i = 0; i < CKPT_QUICK_SITES; i++)
-		ckpt_quick_entry(CKPT_QUICK_CODE + len + i * CKPT_QUICK_ENTRY, i,
-				 code + len + i * CKPT_QUICK_ENTRY);
-	err = ckpt_inject(t, &res, SYS_mmap, CKPT_QUICK_CODE, sizeof(code), PROT_READ | PROT_EXEC,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, (uint64_t)-1, 0);
+	assert(CKPT_QUICK_CODE + CODE_LEN <= CKPT_QUICK_ENTRIES);
+	err = ckpt_inject(t, &res, SYS_mmap, CKPT_QUICK_CODE, CKPT_QUICK_CODE_SIZE,
+			  PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+			  (uint64_t)-1, 0);
+
 	if (!err && res < 0)
 		err = (int)res;
 	if (!err)
-		err = ckpt_write(t, CKPT_QUICK_CODE, code, sizeof(code));
+		err = ckpt_write(t, CKPT_QUICK_CODE, ckpt_quick_code, CODE_LEN);
 	for (unsigned int i = 0; !err && i < CKPT_QUICK_SITES; i++) {
 		uint8_t jump[CKPT_QUICK_JUMP];
 
-		ckpt_quick_jump(CKPT_QUICK_CODE + len + i * CKPT_QUICK_ENTRY, jump);
+		ckpt_quick_jump(CKPT_QUICK_ENTRIES + i * CKPT_QUICK_ENTRY, jump);
 		err = ckpt_write(t, t->near_code + i * CKPT_QUICK_JUMP, jump, sizeof(jump));
 	}
-	notes->selector = ALLOW;
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
-		notes->kinds[kinds[i].nr] = kinds[i].kind;
-	if (!err)
-		err = ckpt_inject(t, &res, SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH,
-				  PR_SYS_DISPATCH_ON, address_of(ckpt_quick_code_call) + 2, 1,
-				  CKPT_QUICK_NOTES + offsetof(struct ckpt_quick_notes, selector),
-				  0);
+	ckpt_quick_fill_kinds(notes);
+	return err;
+}
+
+/* Of the kernel: that it lets none of t's calls pass but the code's, if we say so. */
+static int dispatch(struct ckpt_task *t, struct ckpt_quick_notes *notes)
+{
+	struct ckpt_quick *q = t->timeline->quick;
+	size_t i = 0;
+	long res;
+	int err;
+
+	while (i < CKPT_QUICK_THREADS && q->owners[i])
+		i++;
+	if (i == CKPT_QUICK_THREADS)
+		return -ENOSPC;
+	notes->selectors[i] = ALLOW;
+	err = ckpt_inject(t, &res, SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON,
+			  address_of(ckpt_quick_code_call) + 2, 1,
+			  CKPT_QUICK_NOTES + offsetof(struct ckpt_quick_notes, selectors) + i, 0);
+	if (!err && !res)
+		q->owners[i] = t->tid;
 	return err ? err : (int)res;
+}
+
+void ckpt_quick_died(const struct ckpt_task *t)
+{
+	struct ckpt_quick *q = t->timeline->quick;
+
+	for (size_t i = 0; q && i < CKPT_QUICK_THREADS; i++)
+		if (q->owners[i] == t->tid)
+			q->owners[i] = 0;
+}
+
+static void set_selector(const struct ckpt_task *t, struct ckpt_quick_notes *notes, uint8_t value)
+{
+	uint8_t *s = selector(t, notes);
+
+	if (s)
+		*s = value;
 }
 
 void ckpt_quick_off(struct ckpt_task *t)
@@ -227,9 +150,9 @@ void ckpt_quick_off(struct ckpt_task *t)
 	struct ckpt_quick_notes *notes =
 		q && t == t->timeline->live ? ckpt_quick_notes(t->timeline) : NULL;
 
-	if (notes) {
+	if (q && notes) {
 		notes->open = 0;
-		notes->selector = ALLOW;
+		set_selector(t, notes, ALLOW);
 	}
 	/* Without a tracer's help, too, the code makes the program's calls. */
 	if (!q || !q->in || t != t->timeline->live || t->state == CKPT_RUNNING ||
@@ -349,13 +272,14 @@ void ckpt_quick_entered(struct ckpt_task *t)
 		q = tl->quick = calloc(1, sizeof(*q));
 		if (!q)
 			return;
-		q->impossible = !t->near_code || !is_wanted();
+		/* Without us what was attached to would die of SIGSYS. */
+		q->impossible = !t->near_code || t->no_exitkill || !is_wanted();
 	}
 	if (q->impossible)
 		return;
-	kind = kind_of(th->nr);
-	if (kind & CKPT_QUICK_FILE && !q->files_known)
-		know_files(tl, notes);
+	kind = ckpt_quick_kind(th->nr);
+	if (kind & CKPT_QUICK_FILE)
+		ckpt_quick_know_files(tl, &q->files, notes);
 	if (changes_code(q, th))
 		q->sites.n = 0;
 	if (filters(th)) {
@@ -365,7 +289,7 @@ void ckpt_quick_entered(struct ckpt_task *t)
 	}
 	if (th->nr == SYS_rt_sigaction && th->args[0] == SIGSYS)
 		q->ignored_known = false;
-	if (kind & CKPT_QUICK_FILE && !has_file(notes, th, kind))
+	if (!ckpt_quick_is_fit(notes, kind, th->args))
 		kind = CKPT_QUICK_NOT;
 	if (kind && !ckpt_sites_met(&q->sites, t, t->stop.ip - 2))
 		kind = CKPT_QUICK_NOT;
@@ -377,8 +301,8 @@ void ckpt_quick_left(struct ckpt_task *t)
 {
 	struct ckpt_quick *q = t->timeline->quick;
 
-	if (q && !kind_of(t->thread->nr))
-		q->files_known = false;
+	if (q && !ckpt_quick_kind(t->thread->nr))
+		q->files.known = false;
 }
 
 /* Whether the kernel may send t SIGSYS without a trace. */
@@ -393,6 +317,15 @@ static bool takes_sigsys(struct ckpt_task *t, struct ckpt_quick *q)
 	       !(mask >> (SIGSYS - 1) & 1);
 }
 
+/* While the debugger keeps a thread it may look at the code. */
+static bool all_run(const struct ckpt_timeline *tl)
+{
+	for (size_t i = 0; i < tl->nthreads; i++)
+		if (!tl->threads[i]->thread->let && !tl->threads[i]->thread->gone)
+			return false;
+	return true;
+}
+
 bool ckpt_quick_arm(struct ckpt_task *t)
 {
 	struct ckpt_timeline *tl = t->timeline;
@@ -400,28 +333,27 @@ bool ckpt_quick_arm(struct ckpt_task *t)
 	struct ckpt_thread *th = t->thread;
 	struct ckpt_quick *q = tl->quick;
 
-	if (!q || !q->on || !notes || q->impossible || tl->nthreads > 1 || t->in_call ||
+	if (!q || !q->on || !notes || q->impossible || !all_run(tl) || t->in_call ||
 	    th->request != PTRACE_CONT || th->delayed || th->resent || tl->sharers.n ||
 	    tl->self.seen || ckpt_shared_bytes(tl) || !takes_sigsys(t, q) ||
-	    (!q->in && ptrace(PTRACE_PEEKUSER, t->tid, offsetof(struct user, u_debugreg[7]), 0L)))
+	    ((!q->in || tl->nthreads > 1) &&
+	     ptrace(PTRACE_PEEKUSER, t->tid, offsetof(struct user, u_debugreg[7]), 0L)))
 		return false;
-	if (!q->ready) {
+	if (!q->ready || !selector(t, notes)) {
 		if (t->state != CKPT_EXIT)
 			return false;
-		q->ready = !prepare(t, notes);
-		q->impossible = !q->ready;
+		q->impossible = (!q->ready && prepare(t, notes)) || dispatch(t, notes);
 		if (q->impossible)
 			return false;
+		q->ready = true;
 	}
-	if (!q->files_known)
-		know_files(tl, notes);
+	ckpt_quick_know_files(tl, &q->files, notes);
 	ckpt_sites_put_in(&q->sites, t, notes);
 	ckpt_sites_range(&q->sites, notes->code);
 	q->in = true;
-	notes->at = 0;
 	notes->room = DATA_SIZE;
 	notes->open = 1;
-	notes->selector = BLOCK;
+	set_selector(t, notes, BLOCK);
 	return true;
 }
 
@@ -556,31 +488,69 @@ static void be_behind(struct ckpt_task *t, const struct ckpt_quick_notes *notes,
 	ckpt_regs_dirty(t);
 }
 
+/* Where the program has c's output. */
+static uint64_t output_of(const struct ckpt_quick_call *c)
+{
+	return c->args[ckpt_quick_kind((long)c->nr) & CKPT_QUICK_THIRD ? 2 : 1];
+}
+
 /* The notes become events. -EFAULT: they aren't the code's. */
 static int drain(struct ckpt_task *t, struct ckpt_quick_notes *notes)
 {
 	struct ckpt_timeline *tl = t->timeline;
 	struct ckpt_quick *q = tl->quick;
-	uint64_t end = notes->at;
+	uint64_t at = q->drained, end = __atomic_load_n(&notes->at, __ATOMIC_ACQUIRE);
 	int err = 0;
 
-	notes->at = 0;
+	q->drained = end;
 	if (end > DATA_SIZE)
 		return -EFAULT;
-	for (uint64_t at = 0; !err && at < end;) {
+	while (!err && at < end) {
 		const struct ckpt_quick_call *c = (const void *)(notes->data + at);
 
 		if (end - at < sizeof(*c) || c->len > end - at - sizeof(*c) ||
-		    c->site >= CKPT_QUICK_SITES || !kind_of((long)c->nr))
+		    c->site >= CKPT_QUICK_SITES || !ckpt_quick_kind((long)c->nr))
 			return -EFAULT;
 		err = ckpt_clock_log(tl, c->clock);
 		if (!err)
-			err = ckpt_record_quick(t, c, notes->back[c->site]);
+			err = ckpt_record_quick(t, c, notes->back[c->site], output_of(c));
 		at += sizeof(*c) + ((c->len + 7) & ~7ull);
 		q->done++;
 		ckpt_stats.quick++;
 	}
 	return err;
+}
+
+void ckpt_quick_drain(struct ckpt_timeline *tl)
+{
+	struct ckpt_quick_notes *notes = tl->quick ? ckpt_quick_notes(tl) : NULL;
+
+	if (notes && tl->quick->ready && !tl->quick->failed)
+		tl->quick->failed = drain(tl->live, notes);
+}
+
+bool ckpt_quick_detour(struct ckpt_task *t)
+{
+	const struct ckpt_quick *q = t->timeline->quick;
+
+	if (!q || !q->in)
+		return false;
+	ckpt_regs(t)->rip = address_of(ckpt_quick_code_again);
+	ckpt_regs_dirty(t);
+	return true;
+}
+
+void ckpt_quick_back(struct ckpt_task *t)
+{
+	struct user_regs_struct *r = ckpt_regs(t);
+	uint64_t site = t->thread->ip - 2, by = r->rip - address_of(ckpt_quick_code_again);
+
+	if (by != 0 && by != 2)
+		return;
+	r->rip = site + by;
+	if (by)
+		t->stop.ip = r->rcx = r->rip;
+	ckpt_regs_dirty(t);
 }
 
 /* A call that isn't quick was refused by the kernel. */
@@ -614,12 +584,21 @@ static void count_other(struct ckpt_quick *q)
 	q->others = q->done = 0;
 }
 
+bool ckpt_quick_goes_on(struct ckpt_task *t)
+{
+	if (t->state != CKPT_SECCOMP || t->stop.ip != address_of(ckpt_quick_code_call) + 2)
+		return false;
+	ckpt_resume(t, PTRACE_CONT, 0);
+	return true;
+}
+
 int ckpt_quick_stopped(struct ckpt_task *t, bool *again)
 {
 	struct ckpt_quick *q = t->timeline->quick;
 	struct ckpt_quick_notes *notes = ckpt_quick_notes(t->timeline);
 	const uint64_t real = address_of(ckpt_quick_code_real) + 2;
 	struct user_regs_struct *r;
+	const uint8_t *s;
 	int err = 0, failed;
 	bool early, behind, interrupted = false;
 
@@ -627,10 +606,11 @@ int ckpt_quick_stopped(struct ckpt_task *t, bool *again)
 	if (!q || !q->ready || q->impossible || !notes || t->state == CKPT_DEAD)
 		return 0;
 	notes->open = 0;
-	early = notes->selector == BLOCK && is_refused(t);
+	s = selector(t, notes);
+	early = s && *s == BLOCK && is_refused(t);
 	*again = early || was_refused(t);
 	if (!early)
-		notes->selector = ALLOW;
+		set_selector(t, notes, ALLOW);
 	if (early) {
 		; /* that signal comes next */
 	} else if (t->state == CKPT_ENTRY || t->state == CKPT_EXIT || t->state == CKPT_SECCOMP) {
@@ -652,7 +632,9 @@ int ckpt_quick_stopped(struct ckpt_task *t, bool *again)
 				be_behind(t, notes, behind);
 		}
 	}
-	failed = drain(t, notes);
+	failed = q->failed ? q->failed : drain(t, notes);
+	notes->at = q->drained = 0;
+	q->failed = 0;
 	if (failed)
 		ckpt_ring_failed(t->timeline, failed);
 	if (interrupted)

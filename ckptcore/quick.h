@@ -2,8 +2,8 @@
 /*
  * Quick calls: those that can't sleep (or on a pipe only: they can be made again as if nothing
  * had been), and of which nothing is to be known but their result and a small output, make no
- * stop while the program runs freely. The `syscall' instructions from which
- * many of them come (sites) become jumps, by way of some padding, to code of ours in the
+ * stop while the program runs freely. Near the `syscall' instructions from which
+ * many of them come (sites) there are jumps then (sites.h) to code of ours in the
  * program (arch/x86_64/quick_code.c), which makes the call, and notes it in
  * memory that is shared with us. At the next stop that becomes events, as if each had been
  * seen.
@@ -11,6 +11,9 @@
  * The kernel lets only that code's calls through (syscall user dispatch, see
  * prctl(2)); all others raise SIGSYS, and are made again with their stops. That costs
  * a stop more, so sites are used only while most calls come from them.
+ *
+ * Of several threads only the one whose turn it is runs the program's code: so the notes are
+ * its alone. The kernel's switch is each thread's own.
  *
  * The code is the program's own again whenever somebody may look: at each stop that the
  * debugger hears of, in every copy, in children. So puppets know nothing of quick
@@ -35,6 +38,20 @@ bool ckpt_quick_arm(struct ckpt_task *t) __must_check;
  * else needs to know. -ESRCH: it died.
  */
 int ckpt_quick_stopped(struct ckpt_task *t, bool *again) __must_check;
+/* t has stopped in a quick call, since a filter of the debugger's, which it has inherited,
+ * selects that: nobody wants to know, and it has gone on. */
+bool ckpt_quick_goes_on(struct ckpt_task *t);
+/* What the live process, which may run, has noted becomes events: others are to follow. */
+void ckpt_quick_drain(struct ckpt_timeline *tl);
+/*
+ * t is about to make its call again. Where the thread whose turn it is has jumps in the code: from
+ * another place, true. At its next stop, before anything else, ckpt_quick_back() has it be as
+ * if at its site.
+ */
+bool ckpt_quick_detour(struct ckpt_task *t) __must_check;
+void ckpt_quick_back(struct ckpt_task *t);
+/* t, a thread, is no more. */
+void ckpt_quick_died(const struct ckpt_task *t);
 /* Whether the live process, which runs, sleeps in a call of our code's, on a pipe. */
 bool ckpt_quick_sleeps(const struct ckpt_timeline *tl);
 /* The clock wants t to stop: it does at its next call. False: it makes none of those. */

@@ -531,6 +531,9 @@ enum ckpt_verdict ckpt_record_stopped(struct ckpt_task *t)
 	enum ckpt_verdict verdict;
 	bool again;
 
+	ckpt_turns_settle(t);
+	if (ckpt_quick_goes_on(t))
+		return CKPT_HANDLED;
 	if (t == tl->live && tl->clock) {
 		if (ckpt_quick_stopped(t, &again) || ckpt_clock_stopped(t))
 			return CKPT_HANDLED; /* it died: told soon */
@@ -727,6 +730,7 @@ void ckpt_record_changed(struct ckpt_task *t)
 void ckpt_record_tick(struct ckpt_timeline *tl)
 {
 	struct ckpt_task *t = tl->live;
+	bool waited, asked, stuck;
 
 	if (!t || !tl->recording)
 		return;
@@ -741,16 +745,20 @@ void ckpt_record_tick(struct ckpt_timeline *tl)
 	}
 	if (ckpt_signal_is_late(t))
 		ckpt_interrupt(t);
-	tl->record->preempt = ckpt_now() - tl->turn_began > slice(tl) && ckpt_turns_next(tl);
-	if (!tl->record->preempt && ckpt_now() - tl->last_snap < ckpt_snapshot_spacing(tl))
+	waited = ckpt_turns_next(tl) != NULL;
+	/* Its next call makes a stop, where it yields. */
+	asked = waited && ckpt_now() - tl->turn_began > SLICE_MIN && ckpt_quick_interrupt(tl);
+	/* Whoever used a descriptor while it got another meaning. */
+	stuck = tl->nthreads > 1 && ckpt_quick_sleeps(tl);
+	tl->record->preempt = waited && (stuck || ckpt_now() - tl->turn_began > slice(tl));
+	if (!stuck && !tl->record->preempt &&
+	    ckpt_now() - tl->last_snap < ckpt_snapshot_spacing(tl))
 		return;
-	if (ckpt_quick_sleeps(tl)) {
-		tl->record->preempt = false;
+	if (!stuck && ckpt_quick_sleeps(tl))
 		return;
-	}
 	tl->record->due = true;
 	/* At a call's end it is cheaper to come back to. */
-	tl->record->patient = !t->in_call && ckpt_quick_interrupt(tl);
+	tl->record->patient = !t->in_call && !stuck && (asked || ckpt_quick_interrupt(tl));
 	if (!t->in_call && !tl->record->patient)
 		ckpt_interrupt(t);
 }

@@ -9,6 +9,7 @@
 
 #include "ckptcore/clock.h"
 #include "ckptcore/outside.h"
+#include "ckptcore/quick.h"
 #include "ckptcore/record.h"
 #include "ckptcore/shared.h"
 #include "ckptcore/turns.h"
@@ -94,10 +95,10 @@ static int add_outside(struct ckpt_timeline *tl, struct ckpt_task *t)
 	return err < 0 ? err : 0;
 }
 
-/* Appends t's call with what the kernel wrote in it: quick's note of that, or else
+/* Appends t's call with what the kernel wrote in it: quick's note of that, at output, or else
  * what is in memory now. */
 static int log_call(struct ckpt_task *t, int64_t result, int file,
-		    const struct ckpt_quick_call *quick)
+		    const struct ckpt_quick_call *quick, uint64_t output)
 {
 	struct ckpt_timeline *tl = t->timeline;
 	const struct ckpt_thread *th = t->thread;
@@ -114,7 +115,7 @@ static int log_call(struct ckpt_task *t, int64_t result, int file,
 		return err;
 	ckpt_clock_called(tl);
 	if (quick)
-		err = ckpt_log_bytes(tl, th->args[1], quick->output, quick->len);
+		err = ckpt_log_bytes(tl, output, quick->output, quick->len);
 	else if (!th->wrote)
 		err = add_outputs(tl, t, result);
 	if (!err)
@@ -134,7 +135,7 @@ void ckpt_record_call(struct ckpt_task *t, int64_t result)
 		if (file < 0)
 			th->barrier = true;
 	}
-	if (log_call(t, result, file, NULL))
+	if (log_call(t, result, file, NULL, 0))
 		th->barrier = true;
 }
 
@@ -147,6 +148,9 @@ void ckpt_record_write(struct ckpt_task *t)
 
 	if (!tl->recording || th->wrote || th->barrier)
 		return;
+	/* What the thread that runs has done so far came before. */
+	if (t != tl->live)
+		ckpt_quick_drain(tl);
 	err = ckpt_log_add(tl, &ev);
 	if (!err) {
 		err = add_outputs(tl, t, t->stop.rval);
@@ -168,7 +172,8 @@ int ckpt_record_interrupted(struct ckpt_task *t, int64_t code)
 	return failed ? -ENOMEM : 0;
 }
 
-int ckpt_record_quick(struct ckpt_task *t, const struct ckpt_quick_call *c, uint64_t ip)
+int ckpt_record_quick(struct ckpt_task *t, const struct ckpt_quick_call *c, uint64_t ip,
+		      uint64_t output)
 {
 	struct ckpt_thread *th = t->thread;
 
@@ -178,5 +183,5 @@ int ckpt_record_quick(struct ckpt_task *t, const struct ckpt_quick_call *c, uint
 	th->class = CKPT_CALL_ANSWER;
 	th->ip = ip;
 	th->restarts = th->refused = false;
-	return log_call(t, c->result, -1, c);
+	return log_call(t, c->result, -1, c, output);
 }

@@ -338,7 +338,7 @@ int ckpt_shared_after_call(struct ckpt_timeline *tl, struct ckpt_task *t, long n
 
 bool ckpt_shared_follows(const struct ckpt_timeline *tl, uint64_t addr)
 {
-	const struct ckpt_shared *s = tl->shared;
+	const struct ckpt_shared *s = tl ? tl->shared : NULL;
 
 	for (size_t i = 0; s && i < s->n; i++) {
 		const struct region *r = &s->regions[i];

@@ -35,13 +35,14 @@ bool ckpt_sites_met(struct ckpt_sites *all, struct ckpt_task *t, uint64_t ip)
 
 	if (!s || s->refused)
 		return false;
-	if (s->pad || ++s->met < MET)
+	if (s->to.pad || ++s->met < MET)
 		return true;
-	s->pad = all->sought++ < MOST_SOUGHT ? ckpt_quick_pad(t, ip, &s->hop) : 0;
-	far = (int64_t)(t->near_code - s->pad);
-	s->refused = !s->pad || far != (int32_t)far ||
-		     ckpt_read(t, s->pad, s->was, sizeof(s->was)) ||
-		     (s->hop && ckpt_read(t, s->hop, s->was_hop, sizeof(s->was_hop)));
+	if (all->sought++ < MOST_SOUGHT)
+		ckpt_quick_place(t, ip, &s->to);
+	far = (int64_t)(t->near_code - s->to.pad);
+	s->refused = !s->to.pad || far != (int32_t)far ||
+		     ckpt_read(t, s->to.pad, s->was, sizeof(s->was)) ||
+		     (s->to.hop && ckpt_read(t, s->to.hop, s->was_hop, sizeof(s->was_hop)));
 	return !s->refused;
 }
 
@@ -62,31 +63,39 @@ static bool is_there(struct ckpt_task *t, uint64_t addr, const void *bytes, size
 static int put_in(struct ckpt_task *t, struct ckpt_site *s, size_t i,
 		  struct ckpt_quick_notes *notes)
 {
-	const int32_t far = (int32_t)(t->near_code + i * CKPT_QUICK_JUMP - (s->pad + 5));
-	uint8_t jump[CKPT_QUICK_PAD] = { 0xe9 };
+	const struct ckpt_quick_place *to = &s->to;
+	const uint64_t entry = CKPT_QUICK_ENTRIES + i * CKPT_QUICK_ENTRY;
+	const int32_t far = (int32_t)(t->near_code + i * CKPT_QUICK_JUMP - (to->pad + 5));
+	uint8_t jump[CKPT_QUICK_PAD] = { 0xe9 }, code[CKPT_QUICK_ENTRY];
 	int err;
 
 	/* Else there is a breakpoint, or other code by now. */
-	if (!is_there(t, s->ip, "\x0f\x05", 2) || !is_there(t, s->pad, s->was, sizeof(s->was)) ||
-	    (s->hop && !is_there(t, s->hop, s->was_hop, sizeof(s->was_hop))))
+	if (!is_there(t, s->ip, "\x0f\x05", 2) || !is_there(t, to->pad, s->was, sizeof(s->was)) ||
+	    (to->hop && !is_there(t, to->hop, s->was_hop, sizeof(s->was_hop))))
 		return 0;
+	ckpt_quick_entry(entry, (unsigned int)i, to->nr, code);
+	err = ckpt_write(t, entry, code, sizeof(code));
+	if (err)
+		return err;
 	memcpy(jump + 1, &far, 4);
 	notes->back[i] = s->ip + 2;
 	s->in = true;
-	err = ckpt_write(t, s->pad, jump, sizeof(jump));
-	if (!err && s->hop)
-		err = put_short_jump(t, s->hop, s->pad);
-	return err ? err : put_short_jump(t, s->ip, s->hop ? s->hop : s->pad);
+	err = ckpt_write(t, to->pad, jump, sizeof(jump));
+	if (!err && to->hop)
+		err = put_short_jump(t, to->hop, to->pad);
+	if (!err && to->nr < 0)
+		err = put_short_jump(t, s->ip, to->hop ? to->hop : to->pad);
+	return err;
 }
 
 static int take_out(struct ckpt_task *t, struct ckpt_site *s)
 {
-	int err = ckpt_write(t, s->ip, "\x0f\x05", 2);
+	int err = s->to.nr < 0 ? ckpt_write(t, s->ip, "\x0f\x05", 2) : 0;
 
 	if (!err)
-		err = ckpt_write(t, s->pad, s->was, sizeof(s->was));
-	if (!err && s->hop)
-		err = ckpt_write(t, s->hop, s->was_hop, sizeof(s->was_hop));
+		err = ckpt_write(t, s->to.pad, s->was, sizeof(s->was));
+	if (!err && s->to.hop)
+		err = ckpt_write(t, s->to.hop, s->was_hop, sizeof(s->was_hop));
 	s->in = false;
 	return err;
 }
@@ -96,7 +105,7 @@ void ckpt_sites_put_in(struct ckpt_sites *all, struct ckpt_task *t, struct ckpt_
 	for (size_t i = 0; i < all->n; i++) {
 		struct ckpt_site *s = &all->sites[i];
 
-		if (s->pad && !s->refused && !s->in && put_in(t, s, i, notes))
+		if (s->to.pad && !s->refused && !s->in && put_in(t, s, i, notes))
 			s->refused = true;
 	}
 }
@@ -113,20 +122,21 @@ void ckpt_sites_range(const struct ckpt_sites *all, uint64_t ret[2])
 	ret[0] = ret[1] = 0;
 	for (size_t i = 0; i < all->n; i++) {
 		const struct ckpt_site *s = &all->sites[i];
+		uint64_t lo = s->to.nr < 0 ? s->ip : s->to.pad;
 
 		if (!s->in)
 			continue;
-		if (!ret[1] || s->ip < ret[0])
-			ret[0] = s->ip;
-		if (s->pad + CKPT_QUICK_PAD > ret[1])
-			ret[1] = s->pad + CKPT_QUICK_PAD;
+		if (!ret[1] || lo < ret[0])
+			ret[0] = lo;
+		if (s->to.pad + CKPT_QUICK_PAD > ret[1])
+			ret[1] = s->to.pad + CKPT_QUICK_PAD;
 	}
 }
 
 bool ckpt_sites_within(const struct ckpt_sites *all, uint64_t addr, uint64_t len)
 {
 	for (size_t i = 0; i < all->n; i++)
-		if (all->sites[i].ip - addr < len || all->sites[i].pad - addr < len)
+		if (all->sites[i].ip - addr < len || all->sites[i].to.pad - addr < len)
 			return true;
 	return false;
 }
@@ -136,8 +146,9 @@ bool ckpt_sites_jumps_at(const struct ckpt_sites *all, uint64_t rip)
 	for (size_t i = 0; i < all->n; i++) {
 		const struct ckpt_site *s = &all->sites[i];
 
-		if (s->in &&
-		    (rip - s->pad < CKPT_QUICK_PAD || (s->hop && rip - s->hop < CKPT_QUICK_HOP)))
+		if (s->in && s->to.nr < 0 &&
+		    (rip - s->to.pad < CKPT_QUICK_PAD ||
+		     (s->to.hop && rip - s->to.hop < CKPT_QUICK_HOP)))
 			return true;
 	}
 	return false;

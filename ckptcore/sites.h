@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The syscall instructions ("sites") from which quick calls come, see quick.h, and the
- * jumps that they are while the program runs freely: a short one at the site, by way of
- * another one if need be, to a near one in padding, which leads to our code's entry
- * for this site.
+ * jumps that are there while the program runs freely: a near one to our code's entry for this
+ * site, instead of the instruction before it that loads the call's number; or in padding, where a
+ * short one at the site leads, by way of another one if need be.
  */
 #ifndef CKPT_SITES_H
 #define CKPT_SITES_H
@@ -11,7 +11,8 @@
 #include "ckptcore/arch/x86_64/quick_code.h"
 
 struct ckpt_site {
-	uint64_t ip, pad, hop;	     /* hop: or 0 */
+	uint64_t ip;
+	struct ckpt_quick_place to;
 	uint8_t was[CKPT_QUICK_PAD]; /* at the pad ... */
 	uint8_t was_hop[CKPT_QUICK_HOP];
 	unsigned int met; /* so many calls, until it is known what can be done */

@@ -86,6 +86,7 @@ static void remove_thread(struct ckpt_timeline *tl, struct ckpt_task *t)
 	}
 	if (t->thread->delayed)
 		ckpt_turns_clock(0);
+	ckpt_quick_died(t);
 	free(t->thread);
 	t->thread = NULL;
 }
@@ -256,7 +257,15 @@ void ckpt_turns_again(struct ckpt_task *t)
 		ckpt_regs_dirty(t);
 	}
 	th->again = t->in_call = true;
+	th->detour = ckpt_quick_detour(t);
 	ckpt_resume(t, PTRACE_SYSCALL, 0);
+}
+
+void ckpt_turns_settle(struct ckpt_task *t)
+{
+	if (t->thread->detour && t->state != CKPT_DEAD)
+		ckpt_quick_back(t);
+	t->thread->detour = false;
 }
 
 int64_t ckpt_turns_ended(struct ckpt_task *t)
@@ -492,6 +501,8 @@ static int hold(struct ckpt_task *t)
 	while (!err && !is_stopped(t)) {
 		ckpt_interrupt(t);
 		err = ckpt_wait_until(t, NULL, deadline);
+		if (!err)
+			ckpt_turns_settle(t);
 		if (!err && t->state == CKPT_DEAD) {
 			ckpt_tell_later(t);
 			return -ESRCH;

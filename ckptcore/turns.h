@@ -22,6 +22,7 @@ struct ckpt_thread {
 	bool interrupted; /* a call of its was ended by us and is to go on */
 	bool again;	  /* ... and is about to be made again; code: what it had ended with */
 	int64_t code;
+	bool detour;	    /* ... from elsewhere, see quick.h */
 	bool met;	    /* its first stop was seen */
 	bool joined;	    /* stands in a call that was interrupted before it was recorded */
 	bool unborn;	    /* the call that makes it isn't over */
@@ -93,6 +94,8 @@ bool ckpt_sharer_any(struct ckpt_task *t);
 /* Makes the call of t again, at whose end it stands, interrupted. The kernel
  * would do so itself, had no call been injected meanwhile. */
 void ckpt_turns_again(struct ckpt_task *t);
+/* t has stopped: first of all. */
+void ckpt_turns_settle(struct ckpt_task *t);
 /* A signal came to t before it made its call again: that ended as it had, which
  * is returned; t's registers are those of the call's end. */
 int64_t ckpt_turns_ended(struct ckpt_task *t);

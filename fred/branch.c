@@ -212,8 +212,7 @@ static bool was_done_then(void)
 	return false;
 }
 
-/* Whether the user has made a difference. */
-static bool is_changed(void)
+static bool differs(void)
 {
 	const struct ckpt_play *play = F.now->play;
 	struct ckpt_general then;
@@ -232,6 +231,11 @@ static bool is_changed(void)
 			return true;
 	}
 	return !ckpt_same_memory(F.now, F.clean, &F.tl->overlay, &where);
+}
+
+bool fred_branch_is_changed(void)
+{
+	return differs() && !was_done_then();
 }
 
 static struct ckpt_sources sources(void)
@@ -433,7 +437,7 @@ bool fred_branch_resuming(struct vpt_thread *vt, int request, int sig)
 		fred_say("the signal isn't given to the program: the past is as it was");
 		other_signal = false;
 	}
-	if (!wanted || (!other_signal && (!is_changed() || was_done_then()))) {
+	if (!wanted || (!other_signal && !fred_branch_is_changed())) {
 		drop_silently();
 		return false;
 	}
@@ -498,7 +502,7 @@ void fred_op_branch_plan(json_object *in, json_object *out)
 
 	answer = NOT_ASKED;
 	if (!F.tl || !F.vt || !F.now || !F.now->play || F.peeking ||
-	    (!get_bool(in, "changes") && (!is_changed() || was_done_then()))) {
+	    (!get_bool(in, "changes") && !fred_branch_is_changed())) {
 		put(out, "status", "clean");
 		return;
 	}

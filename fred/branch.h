@@ -17,6 +17,10 @@
  */
 bool fred_branch_resuming(struct vpt_thread *vt, int request, int sig);
 
+/* Whether the puppet that plays is not as the past was, by what the user has done: the
+ * same values written again are no difference, nor is what was done there the first time. */
+bool fred_branch_is_changed(void);
+
 /* Whether a timeline is of the process that is looked at. */
 bool fred_branch_is_here(const struct ckpt_timeline *tl);
 /* `to' is about to play instead of former (NULL: nobody did): its timeline

@@ -80,6 +80,7 @@ static void op_status(json_object *in, json_object *out)
 	put(out, "state", !F.tl ? "none" : !F.vt ? "ended" : puppet ? "past" : "live");
 	put_target(out);
 	put_bool(out, "verbose", fred_verbose);
+	put_bool(out, "calling", fred_timeline_calling());
 	put_bool(out, "running", F.now && F.now->state == CKPT_RUNNING);
 	if (F.staged)
 		put_exe(out, F.staged);
@@ -468,6 +469,24 @@ static void op_again(json_object *in, json_object *out)
 	fred_moment_deinit(&m);
 }
 
+/* A copy of where the user is, to look at. */
+static void op_present(json_object *in, json_object *out)
+{
+	struct ckpt_task *p;
+	int err;
+
+	(void)in;
+	fred_timeline_restore();
+	fred_timeline_unstage();
+	err = F.tl && F.now ? fred_timeline_copy(F.last ? F.last : F.now, &p) : -ESRCH;
+	if (err) {
+		fail(out, err);
+		return;
+	}
+	fred_timeline_stage(p, FRED_ARRIVE_STEP);
+	put(out, "status", "found");
+}
+
 static void op_peek(json_object *in, json_object *out)
 {
 	bool on = get_number(in, "on", 1);
@@ -592,6 +611,7 @@ static const struct {
 	{ "stats", op_stats, true },
 	{ "reverse", op_reverse, false },
 	{ "again", op_again, false },
+	{ "present", op_present, false },
 	{ "peek", op_peek, false },
 	{ "land", op_land, false },
 	{ "met", op_met, false },

@@ -23,6 +23,7 @@
 #include "fred/undo.h"
 
 #define F fred_tl
+#define MAX_PUSHED (1 << 20) /* bytes of a call's arguments */
 
 bool fred_no_record, fred_verbose;
 
@@ -169,6 +170,25 @@ int fred_timeline_moment(struct ckpt_goal *goal, size_t *interval)
 	*interval = F.tl->nsnaps - 1;
 	ckpt_goal_of(F.tl, *interval, goal);
 	return 0;
+}
+
+int fred_timeline_copy(struct ckpt_task *p, struct ckpt_task **ret)
+{
+	struct ckpt_goal goal;
+	size_t interval;
+	int err;
+
+	if (is_puppet(p)) {
+		err = ckpt_puppet_clone(p, ret);
+		if (!err)
+			ckpt_overlay_remove(&F.tl->overlay, *ret);
+		return err;
+	}
+	err = fred_timeline_moment(&goal, &interval);
+	if (err || goal.how == CKPT_END_CALL)
+		return err ? err : -EBUSY;
+	err = ckpt_snapshot(F.tl, goal.how, false, 0, NULL);
+	return err ? err : ckpt_puppet_create(F.tl, F.tl->nsnaps - 1, ret);
 }
 
 /* ------------------------------------------------------------- transplants */
@@ -387,18 +407,10 @@ static void call_in_copy(struct vpt_thread *vt, struct ckpt_task *t, int request
  * away when the registers come back. */
 static void forward_calling(struct vpt_thread *vt, int request)
 {
+	F.call_interrupted = false;
 	ckpt_cancelled = fred_forward_interrupted;
 	call_in_copy(vt, vt->task, request);
 	ckpt_cancelled = NULL;
-}
-
-static bool registers_are_back(const struct vpt_thread *vt)
-{
-	struct ckpt_task *clean = ckpt_puppet_thread(F.clean, vt->tid);
-	struct ckpt_general now = ckpt_general_of(ckpt_regs(vt->task)),
-			    then = clean ? ckpt_general_of(ckpt_regs(clean)) : now;
-
-	return !memcmp(&now, &then, sizeof(now));
 }
 
 /* Before the debugger changes a puppet that plays: keeps it as it was. True:
@@ -414,34 +426,97 @@ bool fred_timeline_changing(struct ckpt_task *t)
 	if (F.taint == FRED_CLEAN && !ckpt_puppet_clone(F.now, &F.clean)) {
 		ckpt_overlay_remove(&F.tl->overlay, F.clean);
 		F.taint = FRED_CHANGED;
+		F.change_called = false;
 	}
 	return true;
+}
+
+static bool registers_differ(void)
+{
+	struct ckpt_general now, then;
+	struct ckpt_task *clean;
+	bool found = false;
+
+	for (struct vpt_thread *vt = vpt_first(); vt; vt = vt->next) {
+		if (!is_ours(vt) || !vt->task)
+			continue;
+		clean = ckpt_puppet_thread(F.clean, ckpt_vtid(vt->task));
+		now = ckpt_general_of(ckpt_regs(vt->task));
+		then = clean ? ckpt_general_of(ckpt_regs(clean)) : now;
+		found |= memcmp(&now, &then, sizeof(now)) != 0;
+	}
+	return found;
+}
+
+/* Whether what the user has done goes with the puppet: else it is as the past was, but for
+ * what functions did. */
+static bool is_lost(void)
+{
+	if (F.peeking) /* it is a copy of ours */
+		return false;
+	if (F.taint == FRED_CALLING)
+		return F.change_called || (!fred_timeline_calling() && registers_differ());
+	return fred_branch_is_changed();
 }
 
 void fred_timeline_restore(void)
 {
 	if (!F.vt || F.taint == FRED_CLEAN)
 		return;
-	if (F.taint == FRED_CHANGED && !F.peeking) /* else it is a copy of ours */
+	if (is_lost())
 		say_unchangeable();
 	take_clean();
 }
 
-/* Whether what the debugger changed is for a function that it calls. */
+/* Whether the user had changed memory before the debugger pushed a call on t's stack. */
+static bool changed_before_call(struct ckpt_task *t, const struct ckpt_general *then)
+{
+	uint64_t sp = ckpt_regs(t)->rsp, where;
+	size_t len = then->r[PROBE_RSP] - sp;
+	void *stack = len < MAX_PUSHED ? malloc(len) : NULL;
+	struct ckpt_task *copy;
+	bool changed = false;
+
+	if (stack && !ckpt_puppet_clone(F.now, &copy)) {
+		ckpt_overlay_remove(&F.tl->overlay, copy);
+		changed = !ckpt_read(F.clean, sp, stack, len) &&
+			  !ckpt_write(copy, sp, stack, len) &&
+			  !ckpt_same_memory(copy, F.clean, &F.tl->overlay, &where);
+		ckpt_puppet_destroy(copy);
+	}
+	free(stack);
+	return changed;
+}
+
+/* Whether a function that the debugger has called is on the stack of vt's thread. (Its
+ * registers don't tell: the user may have changed some before.) */
 static bool calling(const struct vpt_thread *vt)
 {
+	struct ckpt_task *t = vt->task, *clean = NULL;
 	struct ckpt_general then;
-	struct ckpt_task *clean;
 
-	if (F.taint == FRED_CHANGED) {
-		clean = ckpt_puppet_thread(F.clean, vt->tid);
-		if (!clean)
-			return false;
-		then = ckpt_general_of(ckpt_regs(clean));
-		if (ckpt_call_was_pushed(vt->task, &then))
-			F.taint = FRED_CALLING;
+	if (t && F.taint != FRED_CLEAN)
+		clean = ckpt_puppet_thread(F.clean, ckpt_vtid(t));
+	if (!clean)
+		return false;
+	then = ckpt_general_of(ckpt_regs(clean));
+	if (ckpt_call_was_pushed(t, &then)) {
+		if (ckpt_regs(t)->rsp > t->called) /* not from within another one */
+			t->called = ckpt_regs(t)->rsp + 8;
+		if (F.taint == FRED_CHANGED && !F.peeking)
+			F.change_called = changed_before_call(t, &then);
+		F.taint = FRED_CALLING;
 	}
-	return F.taint == FRED_CALLING && !registers_are_back(vt);
+	return ckpt_regs(t)->rsp <= t->called;
+}
+
+bool fred_timeline_calling(void)
+{
+	bool found = false;
+
+	for (struct vpt_thread *vt = vpt_first(); vt; vt = vt->next)
+		found |= is_ours(vt) && calling(vt);
+	return found;
 }
 
 static bool is_pending(void)
@@ -553,8 +628,11 @@ bool fred_timeline_resuming(struct vpt_thread *vt, int request, int sig)
 		}
 		return !vt->task || fred_threads_appear(vt);
 	}
-	if (calling(vt)) {
-		forward_calling(vt, request);
+	/* The debugger resumes the other threads, too, some of them before that one. They
+	 * only seem to run: nothing of theirs would stay. */
+	if (fred_timeline_calling()) {
+		if (calling(vt))
+			forward_calling(vt, request);
 		return true;
 	}
 	forget_last();

@@ -46,6 +46,7 @@ struct fred_timeline {
 	enum fred_taint taint;
 	bool call_interrupted;	 /* ^C has ended a function that the debugger had called */
 	struct ckpt_task *clean; /* unless CLEAN: the puppet as it was */
+	bool change_called;	 /* CALLING: the user had changed memory before the call */
 	bool said_unchangeable;	 /* that the past can't be changed */
 	bool key_stays;		 /* ^C waits for the live process and couldn't be taken away */
 	bool interrupted;	 /* the debugger has passed ^C on to a puppet */
@@ -87,6 +88,9 @@ void fred_timeline_tick(void);
 /* The goal that is the moment where the debugger stands, and its interval. */
 int fred_timeline_moment(struct ckpt_goal *goal, size_t *interval) __must_check;
 
+/* A new puppet where p stands: a puppet, or the live process (then -EBUSY amid a call). */
+int fred_timeline_copy(struct ckpt_task *p, struct ckpt_task **ret) __must_check;
+
 /* Takes over p (or tl->live) as the point to go to; drops a former one. */
 void fred_timeline_stage(struct ckpt_task *p, enum fred_arrival arrival);
 void fred_timeline_unstage(void);
@@ -112,6 +116,9 @@ void fred_timeline_replace(struct vpt_thread *vt, struct ckpt_task *puppet,
 
 /* Bytes of memory that the copies have for themselves. */
 uint64_t fred_private_memory(void);
+
+/* Whether a function that the debugger has called in the past runs, or was stopped amid. */
+bool fred_timeline_calling(void);
 
 /* A message for the user, once per reason and target. */
 void fred_say(const char *text);

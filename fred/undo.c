@@ -114,24 +114,12 @@ static int take_threads(struct session *s)
 /* A puppet where the target stands. */
 static int take_target(struct session *s)
 {
-	struct ckpt_goal goal;
-	size_t interval;
 	int err = take_threads(s);
 
 	if (err)
 		return err;
 	s->has_target = true;
-	if (F.now->play) {
-		err = ckpt_puppet_clone(F.now, &s->target);
-		if (!err)
-			ckpt_overlay_remove(&F.tl->overlay, s->target);
-		return err;
-	}
-	err = fred_timeline_moment(&goal, &interval);
-	if (err || goal.how == CKPT_END_CALL)
-		return err ? err : -EBUSY;
-	err = ckpt_snapshot(F.tl, goal.how, false, 0, NULL);
-	return err ? err : ckpt_puppet_create(F.tl, F.tl->nsnaps - 1, &s->target);
+	return fred_timeline_copy(F.now, &s->target);
 }
 
 /* t stands at its request. */
@@ -146,6 +134,8 @@ static int take(struct ckpt_task *t, struct session **ret)
 	if (fred_threads_count(t->tgid) != 1 || (F.vt && !F.tl))
 		return -EBUSY;
 	if (F.now && F.now->state == CKPT_RUNNING) /* `run &' */
+		return -EBUSY;
+	if (F.taint != FRED_CLEAN) /* it would pass for the past */
 		return -EBUSY;
 	s = calloc(1, sizeof(*s));
 	if (!s)
@@ -309,7 +299,7 @@ static int restart(struct session *s, struct ckpt_task *old, json_object *answer
 /* Back to prompt number `to'. */
 static int back_to(size_t to, struct ckpt_task *old, const char *say)
 {
-	json_object *answer = json_object_new_object(), *replay = json_object_new_array();
+	json_object *answer, *replay;
 	size_t from = to;
 	int err;
 
@@ -319,9 +309,12 @@ static int back_to(size_t to, struct ckpt_task *old, const char *say)
 	if (!prompts[from].session)
 		return -ENOENT;
 	for (size_t i = from + 1; i <= to; i++)
-		json_object_array_add(replay, json_object_new_string(prompts[i].command ?
-									     prompts[i].command :
-									     ""));
+		if (!prompts[i].command)
+			return -ENODATA;
+	answer = json_object_new_object();
+	replay = json_object_new_array();
+	for (size_t i = from + 1; i <= to; i++)
+		json_object_array_add(replay, json_object_new_string(prompts[i].command));
 	put_bool(answer, "restarted", true);
 	json_object_object_add(answer, "replay", replay);
 	if (say)
@@ -376,6 +369,8 @@ void fred_op_undo(struct ckpt_task *t, json_object *in, json_object *out)
 		refuse(out,
 		       err == -ENOENT ?
 			       "no session snapshot is that old (a new run of the program ends them, and a lack of memory)" :
+		       err == -ENODATA ?
+			       "gdb keeps no history of commands whose input is no terminal, and some of them would have to be done again" :
 			       strerror(-err));
 	else
 		replaced = true;

@@ -27,10 +27,10 @@ def query(question):
 
 
 class BeforeResume(gdb.Command):
-    """What gdb runs before a command that lets the program go on: a changed past asks whether it becomes a branch."""
+    """Internal: before a command that lets the program go on, a changed past asks whether it becomes a branch."""
 
     def __init__(self):
-        super().__init__("fred-before-resume", gdb.COMMAND_OBSCURE)
+        super().__init__("maintenance fred-before-resume", gdb.COMMAND_MAINTENANCE)
 
     def invoke(self, arg, from_tty):
         changes = arg in ("jump", "signal")
@@ -73,7 +73,7 @@ class Hooks:
             try:
                 gdb.execute("show user hook-" + name, to_string=True)
             except gdb.error:
-                gdb.execute("define hook-%s\nfred-before-resume %s\nend" % (name, name), to_string=True)
+                gdb.execute("define hook-%s\nmaintenance fred-before-resume %s\nend" % (name, name), to_string=True)
 
 
 hooks = Hooks()

@@ -111,17 +111,30 @@ class Mute:
 
     def __enter__(self):
         gdb.flush()
-        self.saved = [(fd, os.dup(fd)) for fd in (1, 2)]
-        null = os.open("/dev/null", os.O_WRONLY)
-        for fd, _ in self.saved:
-            os.dup2(null, fd)
-        os.close(null)
+        self.saved = []
+        try:
+            null = os.open("/dev/null", os.O_WRONLY)
+            for fd in (1, 2):
+                self.saved.append((fd, os.dup(fd)))
+                os.dup2(null, fd)
+            os.close(null)
+        except BaseException:
+            self.__exit__()
+            raise
 
     def __exit__(self, *exc):
-        gdb.flush()
-        for fd, saved in self.saved:
-            os.dup2(saved, fd)
-            os.close(saved)
+        interrupted = False
+        while self.saved:               # also if ^C comes amid this
+            try:
+                gdb.flush()
+                fd, saved = self.saved[-1]
+                os.dup2(saved, fd)
+                self.saved.pop()
+                os.close(saved)
+            except KeyboardInterrupt:
+                interrupted = True
+        if interrupted:
+            raise KeyboardInterrupt
 
 
 # ------------------------------------------------------------------- state
@@ -147,7 +160,32 @@ def check_can_go_back():
     if s["state"] == "live" and not s["recording"]:
         say_once(s["tid"], "the timeline ends before this point (%s); going back to where it ends"
                  % s.get("broken", "recording ended"))
+    if s["calling"]:
+        end_calls()
     return s
+
+
+def end_calls():
+    """Functions called in the past that a signal or a breakpoint has stopped go with the copy in which they run. gdb is not to
+    keep the breakpoints to which they were to return: where the thread isn't, its stack isn't either."""
+    former = selected_tid()
+    with Mute(), Setting("confirm", "off"):
+        for t in gdb.selected_inferior().threads():
+            t.switch()
+            while (f := called_frame()) is not None:
+                f.select()
+                gdb.execute("return", to_string=True)
+    select_thread(former)
+
+
+def called_frame():
+    """The outermost frame of the function that gdb called last in the selected thread."""
+    f = gdb.newest_frame()
+    while f.older() is not None:
+        if f.older().type() == gdb.DUMMY_FRAME:
+            return f
+        f = f.older()
+    return None
 
 
 said = set()

@@ -121,7 +121,7 @@ class DeleteHook(gdb.Command):
 
     def __init__(self, name, before):
         self.before = before
-        super().__init__(name, gdb.COMMAND_OBSCURE)
+        super().__init__("maintenance " + name, gdb.COMMAND_MAINTENANCE)
 
     def invoke(self, arg, from_tty):
         if self.before and DeleteHook.former is None and gdb.parameter("confirm"):
@@ -139,5 +139,6 @@ class DeleteHook(gdb.Command):
 
 DeleteHook("fred-before-delete", True)
 DeleteHook("fred-after-delete", False)
-gdb.execute("define hook-delete\nfred-before-delete\nend\ndefine hookpost-delete\nfred-after-delete\nend", to_string=True)
+gdb.execute("define hook-delete\nmaintenance fred-before-delete\nend", to_string=True)
+gdb.execute("define hookpost-delete\nmaintenance fred-after-delete\nend", to_string=True)
 gdb.events.before_prompt.connect(DeleteHook.restore)

@@ -2,8 +2,12 @@
 """Session snapshots: undo, and which commands led to a prompt. Read by fred.py."""
 
 
-REPEATABLE = re.compile(r"(fred-)?(r(everse-)?)?(s|n|si|ni|c|u|rs|rn|rsi|rni|rc|step|next|stepi|nexti|continue|until|x|l|list)"
-                        r"\b")
+# gdb does the last command again at an empty line, but for these (and what has lines of its own).
+NOT_REPEATED = re.compile(r"(ru?n?|starti?|att\w*|det\w*|disc\w*|sign?a?l?|disp\w*|undisp\w*|d|del\w*|(exec-|symbol-)?file|core\S*|"
+                          r"cd|path|dir\w*|tty|target|mem|restart|(fred-)?undo|fred-switch|fred-restart)(\s|$)")
+# These show something and change nothing: they are no commands to undo.
+LOOKS = re.compile(r"(h|help|apropos|i|inf|info|show|bt|backtrace|where|ptype|whatis|pwd|"
+                   r"fred|fred-(help|list|history|stats|verify))(\s|$)")
 
 
 class Prompts:
@@ -11,29 +15,44 @@ class Prompts:
 
     def __init__(self):
         self.number, self.line = self.last()
-        self.helpers = True
+        self.begun = False
         gdb.events.before_prompt.connect(self.shown)
 
     @staticmethod
-    def last():
-        lines = gdb.execute("show commands", to_string=True).rstrip("\n").split("\n")
-        m = re.match(r"\s*(\d+)  (.*)", lines[-1])
-        return (int(m.group(1)), m.group(2)) if m else (0, "")
+    def lines(around=""):
+        """up to ten lines of gdb's history with their numbers; the last ones, or around a number"""
+        text = gdb.execute("show commands %s" % around, to_string=True)
+        return [(int(n), line) for n, line in re.findall(r"^ *(\d+)  (.*)$", text, re.M)]
+
+    def last(self):
+        lines = self.lines()
+        return lines[-1] if lines else (0, "")
 
     def command(self):
+        """what led to this prompt, "": nothing was done, None: unknown (without a terminal gdb keeps no history)"""
         number, line = self.last()
-        if number == self.number:      # an empty line: the last command again, if it is one of those
-            return line if REPEATABLE.match(line) else ""
-        self.number, self.line = number, line
-        return line
+        if number == self.number:
+            if not number and not os.isatty(0):
+                return None
+            return "" if "\n" in self.line or NOT_REPEATED.match(self.line) else self.line
+        typed = {}                      # several lines: those of a definition, too
+        for n in range(self.number + 1, number + 1):
+            if n not in typed:
+                typed.update(self.lines(n + 5))
+        self.line = "\n".join(typed.get(n, "") for n in range(self.number + 1, number + 1)).strip()
+        self.number = number
+        return self.line
 
     def shown(self):
-        if self.helpers:
+        command = self.command()
+        if not self.begun:
             # A session snapshot is a fork of gdb, and a fork copies one thread only. From now on gdb reads symbols
             # without helpers.
-            self.helpers = False
+            self.begun = True
             gdb.execute("maintenance set worker-threads 0", to_string=True)
-        r = fred.ask("prompt", command=self.command())
+        elif command == "" or (command and LOOKS.match(command)):
+            return
+        r = fred.ask("prompt", command=command)
         if r.get("restarted"):
             self.restarted(r)
 
@@ -58,7 +77,10 @@ prompts = Prompts()
 
 class Undo(gdb.Command):
     """Undo the last command, or the last N: undo [N]
-The program and gdb itself (breakpoints, settings, variables) are again as before."""
+The program and gdb itself (breakpoints, settings, variables) are again as before.
+What was typed counts, also print (it sets $1 ...) and what gdb refused; not empty
+lines that repeat nothing, nor what only shows something (help, info, show,
+backtrace, ptype ...). fred-history lists what counts."""
 
     def __init__(self, name):
         super().__init__(name, gdb.COMMAND_RUNNING)
@@ -78,7 +100,7 @@ gdb.execute("alias fred-undo = undo", to_string=True)
 
 
 class History(gdb.Command):
-    """The commands given so far, oldest first; `undo' takes back the last ones."""
+    """The commands that count for `undo', oldest first; it takes back the last ones."""
 
     def __init__(self):
         super().__init__("fred-history", gdb.COMMAND_STATUS)

@@ -17,10 +17,21 @@ class Judge:
         if self.is_local(frame):
             self.function, self.level_from_top = self.function_of(frame), self.depth(frame)
             self.thread = selected_tid()
-        value = gdb.parse_and_eval(text)
-        if value.type.strip_typedefs().code == gdb.TYPE_CODE_BOOL:
-            self.truth = True
-        self.now = self.plain(value)
+        self.unknown = None     # why it had no value at the newest good point
+        # In a copy, as in the past: what the expression calls has no effect on the program. (There is none amid a call.)
+        with Peek(in_its_thread=True) if fred.ask("present")["status"] == "found" else alone(), Mute():
+            self.select()
+            value = self.value()
+            if value.type.strip_typedefs().code == gdb.TYPE_CODE_BOOL:
+                self.truth = True
+            self.now = self.plain(value)
+
+    def value(self):
+        try:
+            return gdb.parse_and_eval(self.text)
+        except gdb.error:
+            quit_if_interrupted()
+            raise
 
     @staticmethod
     def depth(frame):
@@ -69,14 +80,17 @@ class Judge:
 
     def good(self):
         """Unknown counts as good: the expression can't be bad yet where it means nothing."""
+        unknown = None
         try:
-            if not self.select():
-                return True
-            v = self.plain(gdb.parse_and_eval(self.text))
-        except gdb.error:
-            quit_if_interrupted()
-            return True
-        return bool(v) if self.truth else v != self.now
+            good = not self.select() or self.is_good(self.plain(self.value()))
+        except gdb.error as e:
+            good, unknown = True, str(e).split("\n")[0]
+        if good:
+            self.unknown = unknown
+        return good
+
+    def is_good(self, value):
+        return bool(value) if self.truth else value != self.now
 
 
 class ReverseWatch(gdb.Command):
@@ -115,10 +129,12 @@ EXPR may be anything that gdb can evaluate, also calls of functions of the progr
         if not r["placed"]:
             gdb.write("fred: this is a snapshot; %s at some later point, but no code with line numbers ran in between.\n" % (
                 "%s became false" % arg if judge.truth else "%s got its value" % arg))
+        if judge.unknown:
+            gdb.write("fred: before that %s has no value (%s).\n" % (arg, judge.unknown.rstrip(".")))
 
     @staticmethod
     def search(judge):
-        with Setting("pagination", "off"):
+        with Setting("pagination", "off"), Mute():      # gdb tells of each signal that ends a function
             r = fred.ask("bisect")
             while r["status"] == "evaluate":
                 with Peek():

@@ -1,6 +1,9 @@
 """What the user does to the program in the past: going back drops changes, and fred says so; calls have no effect.
 Going forward makes a branch: branches.py."""
+import re
+
 from tests import *
+
 
 def says(b, line):
     """fred's own words may come before the echo of the line"""
@@ -60,6 +63,40 @@ def test_calls():
         b.cmd("reverse-next")
         b.cmd("next")
         b.on("print", "live, after a call")
+
+
+def test_calls_of_a_changed_program():
+    """the copy goes with the change, and fred says so; the registers that gdb gives back are no sign that the call lasts"""
+    for change, what in (("set var total = 1000", "total"), ("set $rbx = 77", "$rbx")):
+        with Backward("calls", watch=["x", "total"]) as b:
+            b.only_fred("record cannot call functions")
+            here = past(b)
+            was = b.cmd("print " + what).split()[-1]
+            b.cmd(change)
+            b.expect("call leaf(3)", r"= 2006$" if what == "total" else r"= 12$")
+            b.cmd("delete")
+            b.type("stepi")
+            b.check("fred: the change is dropped" in b.wait(), True, "said: " + change)
+            b.cmd("reverse-stepi")
+            b.at(here, "as it was")
+            b.expect("print " + what, r"= %s$" % re.escape(was))
+            b.cmd("call leaf(3)")
+            b.cmd("tbreak calls.c:%d" % b.mark("print"))
+            b.go("continue", "print")
+            b.expect("fred-list", "newest point")
+
+
+def test_no_change():
+    """what has the value already isn't changed"""
+    with Backward("calls", watch=["x", "total"]) as b:
+        b.only_fred("record cannot call functions")
+        here = past(b)
+        for line in "set var total = total", "set $rax = $rax", "print fact(3)", "set var total = 7\nset var total = %d" % b.value("total"):
+            b.cmds(*line.split("\n"))
+            b.cmd("reverse-stepi")
+            b.cmd("stepi")
+            b.at(here, line)
+        b.check("dropped" in b.text(0), False, "nothing was dropped")
 
 
 def test_call_at_the_newest_point():

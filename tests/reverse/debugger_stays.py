@@ -127,6 +127,8 @@ def test_help_and_completion():
         b.expect("complete reverse-", r"^reverse-continue$", r"^reverse-finish$", r"^reverse-step$")
         b.only_fred()
         b.expect("complete fred-", r"^fred-stats$")
+        for name in b.cmd("complete fred-").split():
+            b.check("Internal" in b.cmd("help " + name), False, name + " is for users")
         b.expect("complete reverse-w", r"^reverse-watch$")
         b.expect("help reverse-watch", r"^Find where an expression went wrong: reverse-watch EXPR$")
 

@@ -6,6 +6,8 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/futex.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "ckptcore/arch/x86_64/probe_internal.h"
@@ -15,26 +17,30 @@
 _Static_assert(offsetof(struct ckpt_quick_notes, open) == 0, "");
 _Static_assert(offsetof(struct ckpt_quick_notes, room) == 8, "");
 _Static_assert(offsetof(struct ckpt_quick_notes, at) == 16, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, nr) == 32, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, flags) == 40, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, site) == 48, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, rcx) == 56, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, r11) == 64, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, result) == 72, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, kind) == 80, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, rsi) == 88, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, rdi) == 96, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, back) == 104, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, files) == 232, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, pipes) == 296, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, code) == 360, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, kinds) == 376, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, data) == 888, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, nr) == 24, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, flags) == 32, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, site) == 40, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, rcx) == 48, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, r11) == 56, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, result) == 64, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, kind) == 72, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, rsi) == 80, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, rdi) == 88, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, back) == 96, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, files) == 224, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, pipes) == 288, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, code) == 352, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, kinds) == 368, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, data) == 944, "");
 _Static_assert(offsetof(struct ckpt_quick_call, output) == 88, "");
 _Static_assert(sizeof(struct stat) == 144, "");
 _Static_assert(CKPT_QUICK_FILE == 1 && CKPT_QUICK_READS == 2 && CKPT_QUICK_STAT == 4 &&
-		       CKPT_QUICK_WRITES == 16 && CKPT_QUICK_NUMBERS == 512,
+		       CKPT_QUICK_WRITES == 16 && CKPT_QUICK_WAKE == 32 && CKPT_QUICK_THIRD == 64 &&
+		       CKPT_QUICK_TALK == 128 && CKPT_QUICK_NUMBERS == 512,
 	       "as in the code");
+_Static_assert(FUTEX_WAKE == 1 && FUTEX_PRIVATE_FLAG == 128 &&
+		       (MSG_DONTWAIT | MSG_NOSIGNAL) == 0x4040,
+	       "likewise");
 _Static_assert(sizeof(struct ckpt_quick_call) + 7 <= 96 && PIPE_BUF == 4096, "likewise");
 /* What has no output of its own length needs less than 512 bytes. */
 _Static_assert(sizeof(struct ckpt_quick_call) + sizeof(struct stat) + 7 <= 512, "likewise");
@@ -45,34 +51,34 @@ _Static_assert(CKPT_QUICK_NOTES == 0x7e9000018000 && CKPT_QUICK_NOTES - CKPT_RIN
 asm(".pushsection .rodata\n"
     ".intel_syntax noprefix\n"
     ".globl ckpt_quick_code, ckpt_quick_code_call, ckpt_quick_code_copy\n"
-    ".globl ckpt_quick_code_real, ckpt_quick_code_end\n"
+    ".globl ckpt_quick_code_real, ckpt_quick_code_again, ckpt_quick_code_end\n"
     "ckpt_quick_code:\n"
-    "	movabs [0x7e9000018000 + 48], rax\n"
+    "	movabs [0x7e9000018000 + 40], rax\n"
     "	mov rax, rcx\n"
-    "	movabs [0x7e9000018000 + 56], rax\n"
+    "	movabs [0x7e9000018000 + 48], rax\n"
     "	mov rax, r11\n"
-    "	movabs [0x7e9000018000 + 64], rax\n"
+    "	movabs [0x7e9000018000 + 56], rax\n"
     "	movabs r11, 0x7e9000018000\n"
     "	lahf\n"
     "	seto al\n"
-    "	mov [r11 + 40], rax\n"
+    "	mov [r11 + 32], rax\n"
     "	cmp qword ptr [r11], 0\n"
     "	je 9f\n"
     "	cmp qword ptr [r11 + 8], 512\n"
     "	jb 9f\n"
-    "	mov rax, [r11 + 32]\n"
+    "	mov rax, [r11 + 24]\n"
     "	cmp rax, 512\n"
     "	jae 9f\n"
-    "	movzx eax, byte ptr [r11 + rax + 376]\n"
+    "	movzx eax, byte ptr [r11 + rax + 368]\n"
     "	test al, al\n"
     "	jz 9f\n"
     "	test al, 1\n" /* CKPT_QUICK_FILE */
     "	jz 1f\n"
     "	cmp rdi, 512\n"
     "	jae 9f\n"
-    "	bt qword ptr [r11 + 232], rdi\n"
+    "	bt qword ptr [r11 + 224], rdi\n"
     "	jc 1f\n"
-    "	bt qword ptr [r11 + 296], rdi\n"
+    "	bt qword ptr [r11 + 288], rdi\n"
     "	jnc 9f\n"
     "	test al, 16\n" /* CKPT_QUICK_WRITES */
     "	jz 1f\n"
@@ -81,9 +87,9 @@ asm(".pushsection .rodata\n"
     "1:	test al, 16\n"
     "	jz 1f\n"
     "	lea rcx, [rsi + rdx]\n"
-    "	cmp rcx, [r11 + 360]\n"
+    "	cmp rcx, [r11 + 352]\n"
     "	jbe 1f\n"
-    "	cmp rsi, [r11 + 368]\n"
+    "	cmp rsi, [r11 + 360]\n"
     "	jb 9f\n"
     "1:	test al, 2\n" /* CKPT_QUICK_READS */
     "	jz 2f\n"
@@ -91,23 +97,35 @@ asm(".pushsection .rodata\n"
     "	sub rcx, 96\n" /* the note itself, and what fills words */
     "	cmp rdx, rcx\n"
     "	ja 9f\n"
-    "2:	mov [r11 + 80], rax\n"
-    "	mov rax, [r11 + 40]\n"
+    "2:	test al, 32\n" /* CKPT_QUICK_WAKE: FUTEX_WAKE, private or not */
+    "	jz 1f\n"
+    "	mov ecx, esi\n"
+    "	and ecx, ~128\n"
+    "	cmp ecx, 1\n"
+    "	jne 9f\n"
+    "1:	test al, 128\n" /* CKPT_QUICK_TALK: MSG_DONTWAIT and MSG_NOSIGNAL may be */
+    "	jz 1f\n"
+    "	test r10d, ~0x4040\n"
+    "	jnz 9f\n"
+    "	test r8, r8\n"
+    "	jnz 9f\n"
+    "1:	mov [r11 + 72], rax\n"
+    "	mov rax, [r11 + 32]\n"
     "	add al, 0x7f\n"
     "	sahf\n"
-    "	mov rax, [r11 + 32]\n"
+    "	mov rax, [r11 + 24]\n"
     "ckpt_quick_code_call:\n"
     "	syscall\n"
     "	movabs rcx, 0x7e9000018000\n"
-    "	mov [rcx + 64], r11\n"
-    "	mov [rcx + 72], rax\n"
+    "	mov [rcx + 56], r11\n"
+    "	mov [rcx + 64], rax\n"
     /* The note. */
     "	mov r11, [rcx + 16]\n"
-    "	lea r11, [rcx + r11 + 888]\n"
+    "	lea r11, [rcx + r11 + 944]\n"
     "	mov [r11 + 64], rax\n"
-    "	mov rax, [rcx + 32]\n"
+    "	mov rax, [rcx + 24]\n"
     "	mov [r11], rax\n"
-    "	mov rax, [rcx + 48]\n"
+    "	mov rax, [rcx + 40]\n"
     "	mov [r11 + 8], rax\n"
     "	mov [r11 + 16], rdi\n"
     "	mov [r11 + 24], rsi\n"
@@ -118,79 +136,90 @@ asm(".pushsection .rodata\n"
     "	mov rax, [rcx - 0x8000 + 8]\n" /* the ring's `at' */
     "	mov [r11 + 72], rax\n"
     "	mov qword ptr [r11 + 80], 0\n"
-    "	mov rax, [rcx + 80]\n"
+    "	mov rax, [rcx + 72]\n"
     "	test al, 2\n"
     "	jnz 3f\n"
     "	test al, 4\n" /* CKPT_QUICK_STAT */
     "	jz 5f\n"
-    "	cmp qword ptr [rcx + 72], 0\n"
+    "	cmp qword ptr [rcx + 64], 0\n"
     "	jne 5f\n"
     "	mov eax, 144\n"
     "	jmp 4f\n"
-    "3:	mov rax, [rcx + 72]\n"
+    "3:	mov rax, [rcx + 64]\n"
     "	test rax, rax\n"
     "	jle 5f\n"
     /* rax bytes of output, upwards whatever the direction flag says. */
     "4:	mov [r11 + 80], rax\n"
-    "	mov [rcx + 88], rsi\n"
-    "	mov [rcx + 96], rdi\n"
+    "	mov [rcx + 80], rsi\n"
+    "	mov [rcx + 88], rdi\n"
+    "	test byte ptr [rcx + 72], 64\n" /* CKPT_QUICK_THIRD */
+    "	cmovnz rsi, rdx\n"
     "	lea rdi, [r11 + 88]\n"
     "	mov rcx, rax\n"
     "	cld\n"
     "ckpt_quick_code_copy:\n"
     "	rep movsb\n"
     "	movabs rcx, 0x7e9000018000\n"
-    "	test byte ptr [rcx + 65], 4\n"
+    "	test byte ptr [rcx + 57], 4\n"
     "	jz 1f\n"
     "	std\n"
     "1:	lea rax, [rdi + 7]\n"
     "	and rax, -8\n"
-    "	mov rsi, [rcx + 88]\n"
-    "	mov rdi, [rcx + 96]\n"
+    "	mov rsi, [rcx + 80]\n"
+    "	mov rdi, [rcx + 88]\n"
     "	jmp 6f\n"
     "5:	lea rax, [r11 + 88]\n"
     /* rax: the note's end. */
     "6:	sub rax, rcx\n"
-    "	sub rax, 888\n"
+    "	sub rax, 944\n"
     "	mov r11, rax\n"
     "	sub rax, [rcx + 16]\n"
     "	sub [rcx + 8], rax\n"
     "	mov [rcx + 16], r11\n"
+    "	mov rax, [rcx + 32]\n"
+    "	add al, 0x7f\n"
+    "	sahf\n"
+    "	mov r11, [rcx + 56]\n"
     "	mov rax, [rcx + 40]\n"
-    "	add al, 0x7f\n"
-    "	sahf\n"
-    "	mov r11, [rcx + 64]\n"
-    "	mov rax, [rcx + 48]\n"
-    "	mov rcx, [rcx + rax * 8 + 104]\n"
-    "	movabs rax, [0x7e9000018000 + 72]\n"
+    "	mov rcx, [rcx + rax * 8 + 96]\n"
+    "	movabs rax, [0x7e9000018000 + 64]\n"
     "	jmp rcx\n"
-    "9:	mov rax, [r11 + 40]\n"
+    "9:	mov rax, [r11 + 32]\n"
     "	add al, 0x7f\n"
     "	sahf\n"
-    "	mov rax, [r11 + 32]\n"
+    "	mov rax, [r11 + 24]\n"
     "ckpt_quick_code_real:\n"
     "	syscall\n" /* a tracer has it go on at its site; without one: */
-    "	movabs [0x7e9000018000 + 72], rax\n"
-    "	movabs rax, [0x7e9000018000 + 48]\n"
+    "	movabs [0x7e9000018000 + 64], rax\n"
+    "	movabs rax, [0x7e9000018000 + 40]\n"
     "	movabs rcx, 0x7e9000018000\n"
-    "	mov rcx, [rcx + rax * 8 + 104]\n"
-    "	movabs rax, [0x7e9000018000 + 72]\n"
+    "	mov rcx, [rcx + rax * 8 + 96]\n"
+    "	movabs rax, [0x7e9000018000 + 64]\n"
     "	jmp rcx\n"
+    "ckpt_quick_code_again:\n"
+    "	syscall\n"
+    "	int3\n"
     "ckpt_quick_code_end:\n"
     ".att_syntax\n"
     ".popsection\n");
 
-void ckpt_quick_entry(uint64_t at, unsigned int site, uint8_t ret[CKPT_QUICK_ENTRY])
+void ckpt_quick_entry(uint64_t at, unsigned int site, long nr, uint8_t ret[CKPT_QUICK_ENTRY])
 {
-	const uint64_t nr = CKPT_QUICK_NOTES + offsetof(struct ckpt_quick_notes, nr);
+	const uint64_t note = CKPT_QUICK_NOTES + offsetof(struct ckpt_quick_notes, nr);
 	const int32_t jump = (int32_t)(CKPT_QUICK_CODE - (at + CKPT_QUICK_ENTRY));
+	const int32_t number = (int32_t)nr;
 
-	memcpy(ret, "\x48\xa3", 2); /* movabs [nr], rax */
-	memcpy(ret + 2, &nr, 8);
-	ret[10] = 0xb8; /* mov eax, site */
-	memcpy(ret + 11, &site, 4);
-	ret[15] = 0xe9; /* jmp */
-	memcpy(ret + 16, &jump, 4);
+	memcpy(ret, "\x0f\x1f\x44\0\0", 5); /* nop */
+	if (nr >= 0) {
+		ret[0] = 0xb8; /* mov eax, nr */
+		memcpy(ret + 1, &number, 4);
+	}
+	memcpy(ret + 5, "\x48\xa3", 2); /* movabs [note], rax */
+	memcpy(ret + 7, &note, 8);
+	ret[15] = 0xb8; /* mov eax, site */
+	memcpy(ret + 16, &site, 4);
+	ret[20] = 0xe9; /* jmp */
+	memcpy(ret + 21, &jump, 4);
 }
 
 void ckpt_quick_jump(uint64_t to, uint8_t ret[CKPT_QUICK_JUMP])
@@ -199,10 +228,11 @@ void ckpt_quick_jump(uint64_t to, uint8_t ret[CKPT_QUICK_JUMP])
 	memcpy(ret + 6, &to, 8);
 }
 
-/* -------------------------------------------------------------------- the pad */
+/* ------------------------------------------------------------- places for jumps */
 
 #define REACH (CKPT_QUICK_HOP + 127) /* of a short jump, from its own place */
-#define LONGEST 15
+#define LONGEST 15		     /* bytes of an instruction */
+#define BEFORE 64		     /* bytes in which decoding from anywhere gets in step */
 #define ALIGNMENT 8
 #define MOST_CODE (64u << 20)
 #define MOST_PADS 16
@@ -299,35 +329,88 @@ static bool is_target(const uint8_t *code, size_t len, uint64_t at, uint64_t lo,
 	return false;
 }
 
-uint64_t ckpt_quick_pad(struct ckpt_task *t, uint64_t site, uint64_t *hop)
+/*
+ * Whether the 5 bytes before the site are an instruction that loads a call's number: they look like
+ * it, and from wherever some bytes earlier one begins to decode, whoever gets to the site comes
+ * by there.
+ */
+static bool loads_number(const uint8_t *code, uint64_t site, long *nr)
 {
-	uint8_t near[2 * REACH + LONGEST], *code = NULL;
+	const uint8_t *mov = code + BEFORE - CKPT_QUICK_PAD;
+	bool reached = false;
+	int32_t number;
+	cs_insn *in;
+	csh cs;
+
+	memcpy(&number, mov + 1, 4);
+	*nr = number;
+	if (mov[0] != 0xb8 || number < 0 || !probe_insn_capstone(&cs, &in))
+		return false;
+	for (size_t from = 0; from < LONGEST; from++) {
+		const uint8_t *p = code + from;
+		size_t left = BEFORE - from;
+		uint64_t addr = site - left, last = 0;
+
+		while (left && cs_disasm_iter(cs, &p, &left, &addr, in))
+			last = in->address;
+		if (!left && last != site - CKPT_QUICK_PAD)
+			return false;
+		reached |= !left;
+	}
+	return reached;
+}
+
+/* The mapping's code that site is in, with len bytes from there; the caller's to free(). */
+static uint8_t *read_code(struct ckpt_task *t, uint64_t site, size_t len, uint64_t *lo, size_t *ret)
+{
 	const struct ckpt_map *m = NULL;
 	struct ckpt_map *maps;
-	uint64_t pad = 0;
-	size_t n, at, by;
+	uint8_t *code = NULL;
+	size_t n;
 
-	*hop = 0;
-	if (ckpt_read(t, site, near, sizeof(near)) || memcmp(near, "\x0f\x05", 2))
-		return 0;
-	at = find_padding(near, sizeof(near), site, &by);
-	if (!at || ckpt_maps(t->tgid, &maps, &n))
-		return 0;
+	if (ckpt_maps(t->tgid, &maps, &n))
+		return NULL;
 	for (size_t i = 0; i < n; i++)
 		if (site >= maps[i].lo && site < maps[i].hi)
 			m = &maps[i];
 	if (m && m->x && !m->w && !m->shared && m->inode && m->hi - m->lo <= MOST_CODE &&
-	    site + sizeof(near) <= m->hi)
-		code = malloc(m->hi - m->lo);
-	if (code && !ckpt_read(t, m->lo, code, m->hi - m->lo) &&
-	    !is_target(code, m->hi - m->lo, m->lo, site + at, site + at + CKPT_QUICK_PAD) &&
-	    (!by ||
-	     !is_target(code, m->hi - m->lo, m->lo, site + by, site + by + CKPT_QUICK_HOP)) &&
-	    !is_target(code, m->hi - m->lo, m->lo, site + 1, site + 2)) {
-		pad = site + at;
-		*hop = by ? site + by : 0;
+	    site + len <= m->hi && site - BEFORE >= m->lo) {
+		*lo = m->lo;
+		*ret = m->hi - m->lo;
+		code = malloc(*ret);
+		if (code && ckpt_read(t, *lo, code, *ret)) {
+			free(code);
+			code = NULL;
+		}
+	}
+	free(maps);
+	return code;
+}
+
+void ckpt_quick_place(struct ckpt_task *t, uint64_t site, struct ckpt_quick_place *ret)
+{
+	const size_t around = 2 * REACH + LONGEST;
+	uint8_t *code;
+	const uint8_t *here;
+	uint64_t lo;
+	size_t len, at, by;
+	long nr;
+
+	*ret = (struct ckpt_quick_place){ .nr = -1 };
+	code = read_code(t, site, around, &lo, &len);
+	if (!code)
+		return;
+	here = code + (site - lo);
+	if (memcmp(here, "\x0f\x05", 2)) {
+		;
+	} else if (loads_number(here - BEFORE, site, &nr) &&
+		   !is_target(code, len, lo, site - CKPT_QUICK_PAD + 1, site + 2)) {
+		*ret = (struct ckpt_quick_place){ site - CKPT_QUICK_PAD, 0, nr };
+	} else if ((at = find_padding(here, around, site, &by)) &&
+		   !is_target(code, len, lo, site + at, site + at + CKPT_QUICK_PAD) &&
+		   (!by || !is_target(code, len, lo, site + by, site + by + CKPT_QUICK_HOP)) &&
+		   !is_target(code, len, lo, site + 1, site + 2)) {
+		*ret = (struct ckpt_quick_place){ site + at, by ? site + by : 0, -1 };
 	}
 	free(code);
-	free(maps);
-	return pad;
 }

@@ -1,0 +1,115 @@
+"""What undo counts as a command, and does again."""
+import re
+import time
+
+from tests import *
+
+
+def history(b):
+    return re.findall(r"^ +\d+  (.*)$", b.cmd("fred-history"), re.M)
+
+
+def test_what_counts():
+    with Backward("branch", watch=["sum"]) as b:
+        b.only_fred()
+        b.start()
+        before = len(history(b))
+        for line in ("", "help list", "info registers rip", "show version", "bt 1", "ptype sum", "fred-list", "fred-history",
+                     "fred-stats", "i b", "set $z = 1", "", "print $z", "", "nosuch", "tbreak turn", "bt", "fred-verify"):
+            b.cmd(line)
+        b.check(history(b)[before:], ["set $z = 1", "set $z = 1", "print $z", "print $z", "nosuch", "tbreak turn"], "what counts")
+        b.cmd("undo 2")
+        b.expect("info breakpoints", "^No breakpoints")
+        b.check(len(history(b)), before + 4, "history")
+        b.expect("print $z", r"^\$3 = 1$")
+
+
+def test_empty_lines():
+    """repeat nearly all of gdb's commands; so does undo. (The test's own looks are commands, too.)"""
+    with Backward("branch", watch=["sum", "$z"]) as b:
+        b.only_fred()
+        b.cmd("set $z = 0")
+        before = b.start()
+        for line in "set $z = $z + 1", "", "", "tbreak turn", "display $z", "", "next", "", "set $z = 100":
+            b.cmd(line)
+        b.cmd("undo")
+        now = b.where()
+        b.check((now.line, now.values), (b.mark("add"), "0|3"), "two steps, $z counted up three times")
+        b.cmd("undo 2")
+        b.on("call", "one step undone")
+        b.cmd("undo 2")
+        b.at(before._replace(values="0|3"), "both undone")
+        b.check(len(re.findall(r"^\d+: +y +\$z", b.cmd("info display"), re.M)), 1, "displays: an empty line makes no second one")
+        b.cmd("undo 3")
+        b.check(b.where().values, "0|3", "breakpoint and display undone")
+        b.expect("info breakpoints", "^No breakpoints")
+        b.cmd("undo 3")
+        b.at(before._replace(values="0|1"), "the two empty lines undone")
+
+
+def test_lines_of_a_definition():
+    with Backward("branch", watch=["sum"]) as b:
+        b.only_fred()
+        b.start()
+        b.cmd("tbreak turn")
+        for line in ["commands", "silent"] + ["set $y = %d" % i for i in range(15)] + ["end"]:
+            b.cmd(line)
+        for line in "define bump", "set $x = $x + 5", "end", "set $x = 1", "bump", "print 1", "print 2":
+            b.cmd(line)
+        said = history(b)
+        b.cmd("undo 2")
+        b.check(b.value("$x"), 6, "bump was done")
+        b.cmd("bump")
+        b.check(b.value("$x"), 11, "bump is defined")
+        b.check(history(b), said[:-2] + ["output $x", "bump", "output $x"], "history")
+        b.cmd("continue")
+        b.check((b.where().function, b.value("$y")), ("turn", 14), "the breakpoint's commands")
+
+
+def test_changed_past():
+    """is no past: a session of it would be one"""
+    with Backward("branch", watch=["sum"]) as b:
+        b.only_fred()
+        b.start()
+        b.cmd("break turn if n == 5")
+        b.cmd("continue")
+        b.cmd("delete")
+        b.cmd("break turn if n == 2")
+        b.expect("reverse-continue", r"turn \(n=2\)")
+        here = b.where()
+        b.cmd("set var sum = 1000")
+        time.sleep(1.2)     # the next prompt would have a session of its own
+        for line in "print 1", "print 2":
+            b.cmd(line)
+        b.cmd("undo")
+        b.check(b.value("sum"), 1000, "the change was done again")
+        b.expect("next", "This is branch b1")
+        b.check(b.value("sum"), 1002, "changed")
+        b.cmd("fred-switch main")
+        b.at(here, "the past")
+        b.check("dropped" in b.text(0), False, "nothing was dropped")
+        for command in "print turn(5)", "set var sum = sum", "print $rax = $rax", "print turn(5)":
+            b.cmd(command)
+            time.sleep(0.6)
+            b.cmd("print 3")
+            b.cmd("undo")
+            b.cmd("reverse-stepi")
+            b.cmd("stepi")
+            b.at(here, command)
+        b.check("dropped" in b.text(0), False, "nothing was changed")
+
+
+def test_without_a_terminal():
+    """gdb keeps no history then: undo refuses, unless there is a session of that very prompt"""
+    with Backward("branch", terminal=False) as b:
+        b.only_fred()
+        b.start()
+        places = []
+        for _ in range(3):
+            b.cmd("next")
+            places.append(b.where())
+        out = b.cmd("undo 3")
+        b.at(places[2] if "keeps no history of commands" in out else places[1], "undo: %r" % out)
+
+
+run(globals())
