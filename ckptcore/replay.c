@@ -97,8 +97,7 @@ static bool is_birth(struct ckpt_task *p, const struct ckpt_event *ev)
 	return flags & CLONE_THREAD;
 }
 
-/* Watched memory is watched in a new thread as well. */
-static void copy_debug_registers(struct ckpt_task *from, struct ckpt_task *to)
+void ckpt_watch_alike(struct ckpt_task *from, struct ckpt_task *to)
 {
 	const size_t at = offsetof(struct user, u_debugreg), control = at + 7 * sizeof(long);
 	long dr7 = ptrace(PTRACE_PEEKUSER, from->tid, control, 0L);
@@ -138,7 +137,7 @@ static int birth(struct ckpt_task *p, const struct ckpt_event *ev)
 		return err;
 	t->vtid = (pid_t)ev->result;
 	t->trap_blocked = p->trap_blocked;
-	copy_debug_registers(p, t);
+	ckpt_watch_alike(p, t);
 	return ckpt_play_add(play, t);
 }
 

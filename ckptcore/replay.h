@@ -86,6 +86,8 @@ struct ckpt_threads;
 int ckpt_puppet_save(struct ckpt_task *p, struct ckpt_threads **ret) __must_check;
 /* The thread of a puppet that the program knows as vtid, or NULL. */
 struct ckpt_task *ckpt_puppet_thread(struct ckpt_task *p, pid_t vtid);
+/* Memory that is watched in `from' is watched in the thread `to' as well. */
+void ckpt_watch_alike(struct ckpt_task *from, struct ckpt_task *to);
 
 enum ckpt_halt {
 	CKPT_HALT_PROBE,    /* a rule's cell came to 0 */

@@ -34,6 +34,8 @@ static int cross(void)
 		return err ? err : -ESRCH;
 	F.now = next;
 	fred_threads_play(next);
+	if (next->play)
+		fred_threads_watch(former, next);
 	ckpt_puppet_destroy(former);
 	return 0;
 }

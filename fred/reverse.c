@@ -118,18 +118,32 @@ static const struct fred_statement *statement_at(const struct spot *s, uint64_t 
 	return NULL;
 }
 
-/* The frame's statements: all, or those on other lines than not_line; and its
- * entry as the last rule. */
-static void frame_rules(const struct spot *s, const struct fred_statement *not_line, bool entry,
+/* The frame's statements: all, or those on other lines than not_line. begin: and where
+ * it begins, the function's entry and, should it have been entered elsewhere (a jump
+ * into the midst of it), the call. */
+static void frame_rules(const struct spot *s, const struct fred_statement *not_line, bool begin,
 			struct rules *rs)
 {
+	uint64_t call;
+
 	memset(rs, 0, sizeof(*rs));
 	for (size_t i = 0; i < s->nstmts; i++)
 		if (s->stmts[i].addr != s->f.entry &&
 		    !(not_line && same_line(&s->stmts[i], not_line)))
 			add_in_frame(rs, s, s->stmts[i].addr);
-	if (entry)
+	if (begin)
 		add_rule(rs, s->f.entry, PROBE_RSP, s->frame.cfa - 8);
+	if (begin && s->frame.how != FRED_FRAME_END &&
+	    !fred_sym_call_before(s->sym, &s->reader, s->frame.ret, &call))
+		add_rule(rs, call, PROBE_RSP, s->frame.cfa);
+}
+
+/* Whether p, where one of those rules held, is where the frame begins. */
+static bool begins_frame(const struct spot *s, struct ckpt_task *p)
+{
+	const struct ckpt_general g = ckpt_canonical(p);
+
+	return g.rip == s->f.entry || g.r[PROBE_RSP] >= s->frame.cfa;
 }
 
 /* The call instruction that made the frame of s; as fred_seek_last(). */
@@ -183,10 +197,10 @@ static int line_begin(const struct spot *s, struct ckpt_task **h)
 	fred_moment_of(*h, &m);
 	frame_rules(s, here, true, &rs);
 	err = fred_seek_last(&m, NULL, rs.r, rs.n, &q, &which);
-	at_statement = which + 1 < rs.n; /* the last rule is the entry */
 	rules_deinit(&rs);
 	if (err <= 0)
 		return err < 0 ? err : 1;
+	at_statement = !begins_frame(s, q);
 	frame_rules(s, NULL, false, &rs);
 	err = fred_seek_first(q, &m, rs.r, rs.n, at_statement ? 2 : 1, &first, &which);
 	rules_deinit(&rs);
@@ -212,7 +226,8 @@ enum {
 	LINE_OF_CALL, /* m itself */
 };
 
-/* The beginning of the line before m. @call: a player that stands at m, a call from
+/* The beginning of the line before m; where that is NOT_IN_FRAME, the frame's, or NULL.
+ * @call: a player that stands at m, a call from
  * which it came out; then m counts, too, since a call may be all of a line. */
 static int seek_line(const struct fred_moment *m, const struct spot *s, struct ckpt_task *call,
 		     struct ckpt_task **ret)
@@ -220,9 +235,9 @@ static int seek_line(const struct fred_moment *m, const struct spot *s, struct c
 	struct ckpt_task *at = NULL;
 	struct rules rs;
 	size_t which;
-	bool entry;
 	int err;
 
+	*ret = NULL;
 	if (m->goal.how == CKPT_END_MATCH && s->regs.rip == s->f.entry)
 		return NOT_IN_FRAME; /* what is before in such a frame was another call's */
 	if (call && statement_at(s, s->regs.rip)) {
@@ -233,27 +248,24 @@ static int seek_line(const struct fred_moment *m, const struct spot *s, struct c
 	} else {
 		frame_rules(s, NULL, true, &rs);
 		err = fred_seek_last(m, NULL, rs.r, rs.n, ret, &which);
-		entry = which + 1 == rs.n;
 		rules_deinit(&rs);
 		if (err <= 0)
 			return err;
-		if (entry) {
-			ckpt_puppet_destroy(*ret);
+		if (begins_frame(s, *ret))
 			return NOT_IN_FRAME;
-		}
 	}
 	err = line_begin(s, ret);
 	if (err < 0) {
 		ckpt_puppet_destroy(*ret);
+		*ret = NULL;
 		return err;
 	}
 	return *ret == at ? LINE_OF_CALL : LINE_BEFORE;
 }
 
-/* The places behind the calls of the frame's function. */
-static int return_rules(const struct spot *s, struct rules *rs)
+/* The calls of the frame's function, or the places behind them, as further rules. */
+static void add_calls(const struct spot *s, bool behind, struct rules *rs)
 {
-	memset(rs, 0, sizeof(*rs));
 	for (size_t k = 0; k < s->f.n_ranges; k++) {
 		struct fred_insn *insns;
 		size_t n;
@@ -263,15 +275,35 @@ static int return_rules(const struct spot *s, struct rules *rs)
 			continue;
 		for (size_t i = 0; i < n; i++)
 			if (insns[i].kind == FRED_INSN_CALL)
-				add_in_frame(rs, s, insns[i].addr + insns[i].size);
+				add_in_frame(rs, s, insns[i].addr + (behind ? insns[i].size : 0));
 		free(insns);
 	}
-	return 0;
+}
+
+static bool has_site(const struct ckpt_rule *rules, size_t n, uint64_t site)
+{
+	for (size_t i = 0; i < n; i++)
+		if (rules[i].site == site)
+			return true;
+	return false;
+}
+
+/* Whether p stands before a return to its caller. */
+static bool is_at_return(struct ckpt_task *p)
+{
+	uint8_t insn[2] = { 0 };
+
+	if (ckpt_read(p, ckpt_canonical(p).rip, insn, 2))
+		return false;
+	if (insn[0] == 0xf2 || insn[0] == 0xf3) /* bnd ret, rep ret */
+		insn[0] = insn[1];
+	return insn[0] == 0xc3 || insn[0] == 0xc2;
 }
 
 /* m is behind a call: if the function called has lines, the beginning of its
- * last one (1), else 0. */
-static int into_callee(const struct fred_moment *m, struct ckpt_task **ret)
+ * last one (1), else 0. *jumped: it came there in another way than by a return (from
+ * setjmp for the second time). */
+static int into_callee(const struct fred_moment *m, bool *jumped, struct ckpt_task **ret)
 {
 	struct fred_moment inside;
 	struct ckpt_task *p;
@@ -280,16 +312,67 @@ static int into_callee(const struct fred_moment *m, struct ckpt_task **ret)
 
 	if (err <= 0)
 		return err;
+	*jumped = !is_at_return(p);
 	err = spot_init(&s, p);
 	/* Deeper in the stack, else it wasn't a return. */
 	if (!err && s.nstmts && s.regs.r[PROBE_RSP] < m->goal.regs.r[PROBE_RSP]) {
 		fred_moment_of(p, &inside);
 		err = seek_line(&inside, &s, NULL, ret);
-		if (err == NOT_IN_FRAME)
+		if (err == NOT_IN_FRAME) {
+			ckpt_puppet_destroy(*ret);
 			err = 0;
+		}
 	}
 	spot_deinit(&s);
 	ckpt_puppet_destroy(p);
+	return err;
+}
+
+/* The last statement of the user's code, in whatever frame, between `call' and m; as
+ * fred_seek_last(). */
+static int last_statement(const struct fred_moment *m, struct ckpt_task *call,
+			  struct ckpt_task **ret)
+{
+	struct fred_sym *sym = fred_seek_symbols(call);
+	struct fred_statement *stmts = NULL;
+	struct ckpt_rule *rules = NULL;
+	size_t n = 0, which;
+	int err = sym ? fred_sym_user_statements(sym, 0, &stmts, &n) : -ENOENT;
+
+	if (!err && n) {
+		rules = calloc(n, sizeof(*rules));
+		for (size_t i = 0; rules && i < n; i++)
+			rules[i].site = stmts[i].addr;
+		err = rules ? fred_seek_last(m, call, rules, n, ret, &which) : -ENOMEM;
+	}
+	free(rules);
+	free(stmts);
+	return err;
+}
+
+/* `call' stands at a call that never returned to its frame, that of m: an exception, or
+ * a jump, has led there. If it called the user's code, the beginning of the line that
+ * ran last in that (1), else 0. */
+static int into_left(const struct fred_moment *m, struct ckpt_task *call, struct ckpt_task **ret)
+{
+	struct spot s = { 0 };
+	struct ckpt_task *p;
+	int err = last_statement(m, call, &p);
+
+	if (err <= 0)
+		return err;
+	if (ckpt_canonical(p).r[PROBE_RSP] < ckpt_canonical(call).r[PROBE_RSP]) {
+		err = spot_init(&s, p);
+		if (!err)
+			err = line_begin(&s, &p);
+	} else {
+		err = 0;
+	}
+	spot_deinit(&s);
+	if (err > 0)
+		*ret = p;
+	else
+		ckpt_puppet_destroy(p);
 	return err;
 }
 
@@ -315,29 +398,36 @@ static int last_callee(const struct fred_moment *m, const struct spot *s, struct
 {
 	struct ckpt_task *at = NULL, *before;
 	struct fred_moment behind = *m;
-	struct rules rs;
-	size_t which;
-	int err = return_rules(s, &rs);
+	bool jumped = true; /* if so, the call before may be one that never returned */
+	struct rules rs = { 0 };
+	size_t which, returns;
+	int err = 0;
 
+	add_calls(s, true, &rs);
+	returns = rs.n;
+	add_calls(s, false, &rs);
 	/* m itself may be behind a call. */
-	for (size_t i = 0; !err && i < rs.n; i++)
-		if (rs.r[i].site == s->regs.rip && m->goal.how == CKPT_END_MATCH) {
-			err = into_callee(&behind, ret);
-			break;
-		}
+	if (m->goal.how == CKPT_END_MATCH && has_site(rs.r, returns, s->regs.rip))
+		err = into_callee(&behind, &jumped, ret);
 	while (!err) {
-		err = fred_seek_last(&behind, line, rs.r, rs.n, &before, &which);
+		err = fred_seek_last(&behind, line, rs.r, jumped ? rs.n : returns, &before, &which);
 		if (err <= 0)
 			break;
 		ckpt_puppet_destroy(at);
 		at = before;
+		if (jumped && has_site(rs.r + returns, rs.n - returns, ckpt_canonical(at).rip)) {
+			jumped = false;
+			fred_moment_of(at, &behind);
+			err = into_left(m, at, ret);
+			continue;
+		}
 		err = is_at(at, line, &rs.r[which]);
 		if (err) {
 			err = err < 0 ? err : 0;
 			break;
 		}
 		fred_moment_of(at, &behind);
-		err = into_callee(&behind, ret);
+		err = into_callee(&behind, &jumped, ret);
 	}
 	ckpt_puppet_destroy(at);
 	rules_deinit(&rs);
@@ -349,27 +439,31 @@ static int last_callee(const struct fred_moment *m, const struct spot *s, struct
 static int back(const struct fred_moment *m, struct ckpt_task *call, bool into,
 		struct ckpt_task **ret)
 {
-	struct ckpt_task *line, *callee;
+	struct ckpt_task *line = NULL, *callee;
 	struct fred_moment at_call;
 	struct spot s;
-	int err = spot_init(&s, player_of(m));
+	int found, err = spot_init(&s, player_of(m));
 
 	if (!err)
 		err = s.nstmts ? seek_line(m, &s, call, &line) : NOT_IN_FRAME;
-	if (err == NOT_IN_FRAME) {
+	found = err;
+	if (err > 0)
+		err = into && line && found != LINE_OF_CALL ? last_callee(m, &s, line, &callee) : 0;
+	if (err > 0) {
+		*ret = callee;
+	} else if (!err && found == NOT_IN_FRAME) {
 		err = seek_call(m, NULL, &s, &s.frame, &call);
 		if (err > 0) {
 			fred_moment_of(call, &at_call);
 			err = back(&at_call, call, into, ret);
 			ckpt_puppet_destroy(call);
 		}
-	} else if (err > 0) {
-		err = into && err == LINE_BEFORE ? last_callee(m, &s, line, &callee) : 0;
-		*ret = err > 0 ? callee : line;
-		if (err)
-			ckpt_puppet_destroy(line);
-		err = err < 0 ? err : 1;
+	} else if (!err && found) {
+		*ret = line;
+		line = NULL;
+		err = 1;
 	}
+	ckpt_puppet_destroy(line);
 	spot_deinit(&s);
 	return err;
 }
@@ -391,17 +485,12 @@ int fred_reverse_nexti(const struct fred_moment *m, struct ckpt_task **ret)
 	struct rules rs = { 0 };
 	struct spot s;
 	uint64_t call;
-	uint8_t insn[3] = { 0 };
 	size_t which;
 	int err = fred_seek_instruction(m, ret);
 
 	if (err <= 0)
 		return err;
-	if (ckpt_read(*ret, ckpt_canonical(*ret).rip, insn, 2))
-		return 1;
-	if (insn[0] == 0xf2 || insn[0] == 0xf3) /* bnd ret, rep ret */
-		insn[0] = insn[1];
-	if ((insn[0] != 0xc3 && insn[0] != 0xc2) || spot_init(&s, player_of(m)))
+	if (!is_at_return(*ret) || spot_init(&s, player_of(m)))
 		return 1;
 	/* Behind a return: back to its call, in the same frame. */
 	if (!fred_sym_call_before(s.sym, &s.reader, s.regs.rip, &call) &&

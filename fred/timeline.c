@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 
 #include "ckptcore/budget.h"
@@ -230,7 +232,11 @@ static void tell_held(void)
 		F.held.siginfo = vpt_trap_info(SI_KERNEL);
 	}
 	F.held.at_int3 = false;
-	vpt_report(vt ? vt : F.vt, F.held.status, &F.held.siginfo);
+	if (!vt)
+		vt = F.vt;
+	vt->dr[6] = F.held.dr6;
+	vt->dr6_ours = true;
+	vpt_report(vt, F.held.status, &F.held.siginfo);
 }
 
 /* A thread that the debugger has stopped can't stop once more. */
@@ -241,9 +247,7 @@ static bool can_tell_held(void)
 	return !vt || vt->state == VPT_RUNNING;
 }
 
-/* Tells the debugger that the thread tid has stopped; before that, which
- * threads have ended and which have begun, by way of vt, which it has resumed. */
-void fred_timeline_tell(struct vpt_thread *vt, pid_t tid, int status, const siginfo_t *si)
+static void tell(struct vpt_thread *vt, pid_t tid, int status, const siginfo_t *si, uint64_t dr6)
 {
 	fred_threads_play(F.now);
 	if (vt->task) /* else others have to be there first */
@@ -252,8 +256,20 @@ void fred_timeline_tell(struct vpt_thread *vt, pid_t tid, int status, const sigi
 	F.held.tid = tid;
 	F.held.status = status;
 	F.held.siginfo = *si;
+	F.held.dr6 = dr6;
 	if (!fred_threads_appear(vt))
 		tell_held();
+}
+
+/* Tells the debugger that the thread tid has stopped; before that, which
+ * threads have ended and which have begun, by way of vt, which it has resumed. */
+void fred_timeline_tell(struct vpt_thread *vt, pid_t tid, int status, const siginfo_t *si)
+{
+	long dr6;
+
+	errno = 0;
+	dr6 = ptrace(PTRACE_PEEKUSER, F.now->tid, offsetof(struct user, u_debugreg[6]), 0L);
+	tell(vt, tid, status, si, errno ? 0 : (uint64_t)dr6);
 }
 
 /* The debugger's register that watches addr. */
@@ -271,19 +287,16 @@ static unsigned int debug_register(const struct vpt_thread *vt, uint64_t addr)
 /* Tells the debugger that the program has stopped where it is now. */
 void fred_timeline_announce(struct vpt_thread *vt, enum fred_arrival arrival)
 {
-	struct ckpt_task *t = F.now;
-	struct vpt_thread *own = fred_threads_current();
-	siginfo_t si = vpt_trap_info(TRAP_TRACE);
+	const struct vpt_thread *own = fred_threads_current();
+	bool watch = arrival == FRED_ARRIVE_WATCH;
+	siginfo_t si = vpt_trap_info(watch ? 4 /* TRAP_HWBKPT */ : TRAP_TRACE);
 
 	F.held.at_int3 = arrival == FRED_ARRIVE_BREAKPOINT;
-	if (arrival == FRED_ARRIVE_WATCH) {
-		if (!own)
-			own = vt;
-		si = vpt_trap_info(4 /* TRAP_HWBKPT */);
-		own->dr[6] = 0xffff0ff0ull | 1ull << debug_register(own, F.watch_addr);
-		own->dr6_ours = true;
-	}
-	fred_timeline_tell(vt, ckpt_vtid(t), W_STOPCODE(SIGTRAP), &si);
+	if (watch)
+		tell(vt, ckpt_vtid(F.now), W_STOPCODE(SIGTRAP), &si,
+		     0xffff0ff0ull | 1ull << debug_register(own ? own : vt, F.watch_addr));
+	else
+		fred_timeline_tell(vt, ckpt_vtid(F.now), W_STOPCODE(SIGTRAP), &si);
 }
 
 /* The debugger sees an exec: it reads the symbols of the program that plays,

@@ -59,6 +59,8 @@ struct fred_timeline {
 		int status;
 		siginfo_t siginfo;
 		bool at_int3; /* of the debugger's, if it has one there */
+		uint64_t dr6; /* which debug register struck: the debugger clears the real
+			       * one when it sets those of a thread that appears */
 	} held;
 	/* After the end of a program whose leader had ended before, the debugger is given
 	 * its first moment, and this is where the user looks back from: */

@@ -22,7 +22,7 @@ class Checkpoint(gdb.Command):
             raise gdb.GdbError("The program is not being run.")
         check_can_go_back()
         at = where()
-        r = fred.ask("checkpoint", where=at)
+        r = fred.ask("checkpoint", where=at, thread=selected_tid())
         if r["status"] != "ok":
             fail(r)
         gdb.write("Checkpoint %d at %s.\n" % (r["id"], at))
@@ -62,6 +62,9 @@ The program is again as it was there; gdb stays as it is."""
         if r["status"] != "found":
             raise gdb.GdbError("Not found: checkpoint id %d" % n)
         land("step")
+        t = known_thread(r["selected"])
+        if t is not None and t != gdb.selected_thread():        # the user looked at another one than that which ran
+            show("thread %d" % t.num)
 
 
 class InfoCheckpoints(gdb.Command):

@@ -186,9 +186,11 @@ def finish(from_tty):
     level = 0
     f = gdb.newest_frame()
     while f is not None and f != frame:
-        if f.type() != gdb.INLINE_FRAME:
+        if is_real(f):
             level += 1
         f = f.older()
+    if frame.type() == gdb.TAILCALL_FRAME:
+        level -= 1      # the frame of its caller was given to the function to which it jumped
     go_back("finish", level=level)
 
 

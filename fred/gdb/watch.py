@@ -19,7 +19,7 @@ class Judge:
             self.thread = selected_tid()
         self.unknown = None     # why it had no value at the newest good point
         # In a copy, as in the past: what the expression calls has no effect on the program. (There is none amid a call.)
-        with Peek(in_its_thread=True) if fred.ask("present")["status"] == "found" else alone(), Mute():
+        with Peek() if fred.ask("present")["status"] == "found" else alone(), Mute():
             self.select()
             value = self.value()
             if value.type.strip_typedefs().code == gdb.TYPE_CODE_BOOL:
@@ -137,7 +137,7 @@ EXPR may be anything that gdb can evaluate, also calls of functions of the progr
         with Setting("pagination", "off"), Mute():      # gdb tells of each signal that ends a function
             r = fred.ask("bisect")
             while r["status"] == "evaluate":
-                with Peek(in_its_thread=True):
+                with Peek():
                     good = judge.good()
                 r = fred.ask("verdict", good=good)
         return r
