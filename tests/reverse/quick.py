@@ -136,7 +136,7 @@ def test_detached():
         b.cmd("tbreak %d" % b.mark("files"))
         b.expect("run", r"MARK files")
         b.cmd("detach")
-        b.until(r"18 phases, \d+ calls, 0 wrong", timeout=15)
+        b.until(r"%d phases, \d+ calls, 0 wrong" % PHASES, timeout=15)
 
 
 run(globals())
