@@ -521,12 +521,23 @@ static int drain(struct ckpt_task *t, struct ckpt_quick_notes *notes)
 	return err;
 }
 
-void ckpt_quick_drain(struct ckpt_timeline *tl)
+bool ckpt_quick_drain(struct ckpt_timeline *tl)
 {
 	struct ckpt_quick_notes *notes = tl->quick ? ckpt_quick_notes(tl) : NULL;
+	struct ckpt_quick *q = tl->quick;
+	bool amid = false;
 
-	if (notes && tl->quick->ready && !tl->quick->failed)
-		tl->quick->failed = drain(tl->live, notes);
+	if (!notes || !q->ready)
+		return false;
+	do {
+		if (!q->failed)
+			q->failed = drain(tl->live, notes);
+		amid = __atomic_load_n(&notes->amid, __ATOMIC_ACQUIRE);
+	} while (!q->failed && __atomic_load_n(&notes->at, __ATOMIC_ACQUIRE) != q->drained);
+	/* What it has read of the clock it has read before. */
+	if (amid && !q->failed)
+		q->failed = ckpt_clock_log_all(tl);
+	return amid;
 }
 
 bool ckpt_quick_detour(struct ckpt_task *t)
@@ -633,7 +644,7 @@ int ckpt_quick_stopped(struct ckpt_task *t, bool *again)
 		}
 	}
 	failed = q->failed ? q->failed : drain(t, notes);
-	notes->at = q->drained = 0;
+	notes->at = notes->amid = q->drained = 0;
 	q->failed = 0;
 	if (failed)
 		ckpt_ring_failed(t->timeline, failed);

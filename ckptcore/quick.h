@@ -41,8 +41,9 @@ int ckpt_quick_stopped(struct ckpt_task *t, bool *again) __must_check;
 /* t has stopped in a quick call, since a filter of the debugger's, which it has inherited,
  * selects that: nobody wants to know, and it has gone on. */
 bool ckpt_quick_goes_on(struct ckpt_task *t);
-/* What the live process, which may run, has noted becomes events: others are to follow. */
-void ckpt_quick_drain(struct ckpt_timeline *tl);
+/* What the live process, which may run, has noted becomes events: others are to follow. True: it is
+ * amid a quick call, that is its next event. */
+bool ckpt_quick_drain(struct ckpt_timeline *tl) __must_check;
 /*
  * t is about to make its call again. Where the thread whose turn it is has jumps in the code: from
  * another place, true. At its next stop, before anything else, ckpt_quick_back() has it be as

@@ -30,8 +30,9 @@ _Static_assert(offsetof(struct ckpt_quick_notes, back) == 96, "");
 _Static_assert(offsetof(struct ckpt_quick_notes, files) == 224, "");
 _Static_assert(offsetof(struct ckpt_quick_notes, pipes) == 288, "");
 _Static_assert(offsetof(struct ckpt_quick_notes, code) == 352, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, kinds) == 368, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, data) == 944, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, amid) == 368, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, kinds) == 376, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, data) == 952, "");
 _Static_assert(offsetof(struct ckpt_quick_call, output) == 88, "");
 _Static_assert(sizeof(struct stat) == 144, "");
 _Static_assert(CKPT_QUICK_FILE == 1 && CKPT_QUICK_READS == 2 && CKPT_QUICK_STAT == 4 &&
@@ -69,7 +70,7 @@ asm(".pushsection .rodata\n"
     "	mov rax, [r11 + 24]\n"
     "	cmp rax, 512\n"
     "	jae 9f\n"
-    "	movzx eax, byte ptr [r11 + rax + 368]\n"
+    "	movzx eax, byte ptr [r11 + rax + 376]\n"
     "	test al, al\n"
     "	jz 9f\n"
     "	test al, 1\n" /* CKPT_QUICK_FILE */
@@ -114,6 +115,7 @@ asm(".pushsection .rodata\n"
     "	add al, 0x7f\n"
     "	sahf\n"
     "	mov rax, [r11 + 24]\n"
+    "	mov [r11 + 368], r11\n" /* amid it */
     "ckpt_quick_code_call:\n"
     "	syscall\n"
     "	movabs rcx, 0x7e9000018000\n"
@@ -121,7 +123,7 @@ asm(".pushsection .rodata\n"
     "	mov [rcx + 64], rax\n"
     /* The note. */
     "	mov r11, [rcx + 16]\n"
-    "	lea r11, [rcx + r11 + 944]\n"
+    "	lea r11, [rcx + r11 + 952]\n"
     "	mov [r11 + 64], rax\n"
     "	mov rax, [rcx + 24]\n"
     "	mov [r11], rax\n"
@@ -171,11 +173,12 @@ asm(".pushsection .rodata\n"
     "5:	lea rax, [r11 + 88]\n"
     /* rax: the note's end. */
     "6:	sub rax, rcx\n"
-    "	sub rax, 944\n"
+    "	sub rax, 952\n"
     "	mov r11, rax\n"
     "	sub rax, [rcx + 16]\n"
     "	sub [rcx + 8], rax\n"
     "	mov [rcx + 16], r11\n"
+    "	mov qword ptr [rcx + 368], 0\n"
     "	mov rax, [rcx + 32]\n"
     "	add al, 0x7f\n"
     "	sahf\n"
