@@ -332,6 +332,7 @@ bool ckpt_quick_arm(struct ckpt_task *t)
 	struct ckpt_quick_notes *notes = ckpt_quick_notes(tl);
 	struct ckpt_thread *th = t->thread;
 	struct ckpt_quick *q = tl->quick;
+	int err = 0;
 
 	if (!q || !q->on || !notes || q->impossible || !all_run(tl) || t->in_call ||
 	    th->request != PTRACE_CONT || th->delayed || th->resent || tl->sharers.n ||
@@ -342,9 +343,14 @@ bool ckpt_quick_arm(struct ckpt_task *t)
 	if (!q->ready || !selector(t, notes)) {
 		if (t->state != CKPT_EXIT)
 			return false;
-		q->impossible = (!q->ready && prepare(t, notes)) || dispatch(t, notes);
-		if (q->impossible)
+		if ((!q->ready && prepare(t, notes)) || (err = dispatch(t, notes)) != 0) {
+			/* There are too many threads for the moment? Else never. */
+			if (err != -ENOSPC) {
+				ckpt_quick_off(t);
+				q->impossible = true;
+			}
 			return false;
+		}
 		q->ready = true;
 	}
 	ckpt_quick_know_files(tl, &q->files, notes);
