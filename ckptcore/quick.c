@@ -48,6 +48,7 @@ struct ckpt_quick {
 	bool impossible;
 	bool on; /* whenever it runs freely */
 	bool in; /* now: jumps are in its code */
+	bool looked; /* somebody looks, or has, though it runs: not until he lets it run anew */
 	struct ckpt_quick_files files;
 	bool ignored; /* SIGSYS is, which wouldn't stay so */
 	bool ignored_known;
@@ -154,12 +155,49 @@ void ckpt_quick_off(struct ckpt_task *t)
 		notes->open = 0;
 		set_selector(t, notes, ALLOW);
 	}
-	/* Without a tracer's help, too, the code makes the program's calls. */
-	if (!q || !q->in || t != t->timeline->live || t->state == CKPT_RUNNING ||
-	    t->state == CKPT_DEAD)
+	/* Without a tracer's help, too, the code makes the program's calls. In the kernel by its
+	 * site's it is as good as stopped. */
+	if (!q || !q->in || t != t->timeline->live || t->state == CKPT_DEAD ||
+	    (t->state == CKPT_RUNNING && !t->in_call))
 		return;
 	q->in = false;
 	ckpt_sites_take_out(&q->sites, t);
+}
+
+/* Who doesn't stop in that time can't, and runs none of its code either. */
+#define STOP_SECONDS 0.2
+
+void ckpt_quick_bring_out(struct ckpt_timeline *tl)
+{
+	struct ckpt_quick *q = tl->quick;
+	double deadline = ckpt_now() + STOP_SECONDS;
+
+	while (q && q == tl->quick && q->in && tl->live && tl->recording) {
+		struct ckpt_task *t = tl->live;
+
+		ckpt_quick_off(t);
+		if (!q->in || t->state != CKPT_RUNNING)
+			return;
+		ckpt_record_due(tl); /* else somebody would be told of it */
+		ckpt_interrupt(t);
+		if (ckpt_wait_until(t, NULL, deadline))
+			return;
+		ckpt_dispatch(t);
+	}
+}
+
+void ckpt_quick_look(struct ckpt_timeline *tl)
+{
+	if (!tl->quick)
+		return;
+	tl->quick->looked = true;
+	ckpt_quick_bring_out(tl);
+}
+
+void ckpt_quick_resumed(struct ckpt_timeline *tl)
+{
+	if (tl->quick)
+		tl->quick->looked = false;
 }
 
 int ckpt_quick_end(struct ckpt_task *t)
@@ -334,7 +372,7 @@ bool ckpt_quick_arm(struct ckpt_task *t)
 	struct ckpt_quick *q = tl->quick;
 	int err = 0;
 
-	if (!q || !q->on || !notes || q->impossible || !all_run(tl) || t->in_call ||
+	if (!q || !q->on || !notes || q->impossible || q->looked || !all_run(tl) || t->in_call ||
 	    th->request != PTRACE_CONT || th->delayed || th->resent || tl->sharers.n ||
 	    tl->self.seen || ckpt_shared_bytes(tl) || !takes_sigsys(t, q) ||
 	    ((!q->in || tl->nthreads > 1) &&

@@ -59,7 +59,14 @@ bool ckpt_quick_sleeps(const struct ckpt_timeline *tl);
 bool ckpt_quick_interrupt(struct ckpt_timeline *tl) __must_check;
 /* Takes our jumps out of t's code; it is stopped, or about to be let go. */
 void ckpt_quick_off(struct ckpt_task *t);
-/* The same for good: the memory that it shares with us may go. -ESRCH: it died. */
+/* Takes them out of the live process's code, which may run: it is stopped for that, its stops are dealt
+ * with. */
+void ckpt_quick_bring_out(struct ckpt_timeline *tl);
+/* The same when the debugger is about to look at memory, or change it, without having stopped it. There
+ * are none from now on until the debugger resumes it. */
+void ckpt_quick_look(struct ckpt_timeline *tl);
+void ckpt_quick_resumed(struct ckpt_timeline *tl);
+/* Takes them out for good: the memory that it shares with us may go. -ESRCH: it died. */
 int ckpt_quick_end(struct ckpt_task *t) __must_check;
 void ckpt_quick_destroy(struct ckpt_timeline *tl);
 

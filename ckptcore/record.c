@@ -623,6 +623,7 @@ void ckpt_record_resume(struct ckpt_task *t, int request, int sig)
 		ckpt_turns_let(t, request, sig);
 		return;
 	}
+	ckpt_quick_resumed(tl);
 	th->let = true;
 	th->request = request;
 	th->refused = th->stops_behind = false; /* somebody has seen it there */

@@ -537,9 +537,12 @@ int ckpt_record_hold(struct ckpt_task *t)
 {
 	int err = hold(t);
 
-	if (!err)
-		t->thread->let = false;
-	return err;
+	if (err)
+		return err;
+	t->thread->let = false;
+	/* The debugger may look at the code by way of it. */
+	ckpt_quick_bring_out(t->timeline);
+	return 0;
 }
 
 int ckpt_turns_freeze(struct ckpt_timeline *tl)
