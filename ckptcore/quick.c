@@ -147,18 +147,21 @@ static void set_selector(const struct ckpt_task *t, struct ckpt_quick_notes *not
 
 void ckpt_quick_off(struct ckpt_task *t)
 {
-	struct ckpt_quick *q = t->timeline ? t->timeline->quick : NULL;
-	struct ckpt_quick_notes *notes =
-		q && t == t->timeline->live ? ckpt_quick_notes(t->timeline) : NULL;
+	struct ckpt_timeline *tl = t->timeline;
+	struct ckpt_quick *q = tl ? tl->quick : NULL;
+	struct ckpt_quick_notes *notes = q && t == tl->live ? ckpt_quick_notes(tl) : NULL;
+	/* In the kernel by its site's call it is as good as stopped. */
+	bool runs = t->state == CKPT_RUNNING && !t->in_call;
 
-	if (q && notes) {
+	/* Calls that the kernel lets pass would be missed. */
+	if (runs && tl && tl->recording)
+		return;
+	if (notes) {
 		notes->open = 0;
 		set_selector(t, notes, ALLOW);
 	}
-	/* Without a tracer's help, too, the code makes the program's calls. In the kernel by its
-	 * site's it is as good as stopped. */
-	if (!q || !q->in || t != t->timeline->live || t->state == CKPT_DEAD ||
-	    (t->state == CKPT_RUNNING && !t->in_call))
+	/* Without a tracer's help, too, the code makes the program's calls. */
+	if (!q || !q->in || t != tl->live || runs || t->state == CKPT_DEAD)
 		return;
 	q->in = false;
 	ckpt_sites_take_out(&q->sites, t);
