@@ -46,8 +46,8 @@ struct ckpt_quick {
 	struct ckpt_sites sites;
 	bool ready; /* the code is there */
 	bool impossible;
-	bool on; /* whenever it runs freely */
-	bool in; /* now: jumps are in its code */
+	bool on;     /* whenever it runs freely */
+	bool in;     /* now: jumps are in its code */
 	bool looked; /* somebody looks, or has, though it runs: not until he lets it run anew */
 	struct ckpt_quick_files files;
 	bool ignored; /* SIGSYS is, which wouldn't stay so */

@@ -350,7 +350,8 @@ static int take_all_early(struct ckpt_task *p, struct ckpt_run *run, bool at_cal
 	uint64_t until = goal ? goal->event : UINT64_MAX;
 	int err = 0;
 
-	while (!err && p->play->event < until && (at_call ? ckpt_puppet_only_early(p, p->play->event + 1) : is_early(p, goal)))
+	while (!err && p->play->event < until &&
+	       (at_call ? ckpt_puppet_only_early(p, p->play->event + 1) : is_early(p, goal)))
 		err = take_early(p, run);
 	return err;
 }

@@ -194,6 +194,8 @@ def test_threads_watched():
             b.pause(0.05)
             b.interrupt()
             b.wait()
+            if -516 <= b.value("(long)$rax") <= -512:
+                continue  # amid a call that sleeps: one comes back to before it
             before = b.cmd("info registers")
             b.cmd("stepi 3")
             b.cmd("reverse-stepi 3")
