@@ -272,7 +272,7 @@ int64_t ckpt_turns_ended(struct ckpt_task *t)
 {
 	struct user_regs_struct *r = ckpt_regs(t);
 
-	r->rip += 2;
+	r->rip = t->thread->ip; /* it may have been brought there already */
 	r->orig_rax = (uint64_t)t->thread->nr;
 	r->rax = (uint64_t)t->thread->code;
 	ckpt_regs_dirty(t);
