@@ -46,8 +46,9 @@ struct ckpt_quick {
 	struct ckpt_sites sites;
 	bool ready; /* the code is there */
 	bool impossible;
-	bool on; /* whenever it runs freely */
-	bool in; /* now: jumps are in its code */
+	bool on;     /* whenever it runs freely */
+	bool in;     /* now: jumps are in its code */
+	bool looked; /* somebody looks, or has, though it runs: not until he lets it run anew */
 	struct ckpt_quick_files files;
 	bool ignored; /* SIGSYS is, or SIGTRAP, which wouldn't stay so */
 	bool ignored_known;
@@ -146,20 +147,60 @@ static void set_selector(const struct ckpt_task *t, struct ckpt_quick_notes *not
 
 void ckpt_quick_off(struct ckpt_task *t)
 {
-	struct ckpt_quick *q = t->timeline ? t->timeline->quick : NULL;
-	struct ckpt_quick_notes *notes =
-		q && t == t->timeline->live ? ckpt_quick_notes(t->timeline) : NULL;
+	struct ckpt_timeline *tl = t->timeline;
+	struct ckpt_quick *q = tl ? tl->quick : NULL;
+	struct ckpt_quick_notes *notes = q && t == tl->live ? ckpt_quick_notes(tl) : NULL;
+	/* In the kernel by its site's call it is as good as stopped. */
+	bool runs = t->state == CKPT_RUNNING && !t->in_call;
 
-	if (q && notes) {
+	/* Calls that the kernel lets pass would be missed. */
+	if (runs && tl && tl->recording)
+		return;
+	if (notes) {
 		notes->open = 0;
 		set_selector(t, notes, ALLOW);
 	}
 	/* Without a tracer's help, too, the code makes the program's calls. */
-	if (!q || !q->in || t != t->timeline->live || t->state == CKPT_RUNNING ||
-	    t->state == CKPT_DEAD)
+	if (!q || !q->in || t != tl->live || runs || t->state == CKPT_DEAD)
 		return;
 	q->in = false;
 	ckpt_sites_take_out(&q->sites, t);
+}
+
+/* Who doesn't stop in that time can't, and runs none of its code either. */
+#define STOP_SECONDS 0.2
+
+void ckpt_quick_bring_out(struct ckpt_timeline *tl)
+{
+	struct ckpt_quick *q = tl->quick;
+	double deadline = ckpt_now() + STOP_SECONDS;
+
+	while (q && q == tl->quick && q->in && tl->live && tl->recording) {
+		struct ckpt_task *t = tl->live;
+
+		ckpt_quick_off(t);
+		if (!q->in || t->state != CKPT_RUNNING)
+			return;
+		ckpt_record_due(tl); /* else somebody would be told of it */
+		ckpt_interrupt(t);
+		if (ckpt_wait_until(t, NULL, deadline))
+			return;
+		ckpt_dispatch(t);
+	}
+}
+
+void ckpt_quick_look(struct ckpt_timeline *tl)
+{
+	if (!tl->quick)
+		return;
+	tl->quick->looked = true;
+	ckpt_quick_bring_out(tl);
+}
+
+void ckpt_quick_resumed(struct ckpt_timeline *tl)
+{
+	if (tl->quick)
+		tl->quick->looked = false;
 }
 
 int ckpt_quick_end(struct ckpt_task *t)
@@ -333,8 +374,9 @@ bool ckpt_quick_arm(struct ckpt_task *t)
 	struct ckpt_quick_notes *notes = ckpt_quick_notes(tl);
 	struct ckpt_thread *th = t->thread;
 	struct ckpt_quick *q = tl->quick;
+	int err = 0;
 
-	if (!q || !q->on || !notes || q->impossible || !all_run(tl) || t->in_call ||
+	if (!q || !q->on || !notes || q->impossible || q->looked || !all_run(tl) || t->in_call ||
 	    th->request != PTRACE_CONT || th->delayed || th->resent || tl->sharers.n ||
 	    tl->self.seen || ckpt_shared_bytes(tl) || !takes_signals(t, q) ||
 	    ((!q->in || tl->nthreads > 1) &&
@@ -343,9 +385,14 @@ bool ckpt_quick_arm(struct ckpt_task *t)
 	if (!q->ready || !selector(t, notes)) {
 		if (t->state != CKPT_EXIT)
 			return false;
-		q->impossible = (!q->ready && prepare(t, notes)) || dispatch(t, notes);
-		if (q->impossible)
+		if ((!q->ready && prepare(t, notes)) || (err = dispatch(t, notes)) != 0) {
+			/* There are too many threads for the moment? Else never. */
+			if (err != -ENOSPC) {
+				ckpt_quick_off(t);
+				q->impossible = true;
+			}
 			return false;
+		}
 		q->ready = true;
 	}
 	ckpt_quick_know_files(tl, &q->files, notes);
@@ -532,16 +579,27 @@ static int drain(struct ckpt_task *t, struct ckpt_quick_notes *notes)
 /* All notes are events, and t, stopped, makes others. */
 static void reset(struct ckpt_quick *q, struct ckpt_quick_notes *notes)
 {
-	notes->at = q->drained = 0;
+	notes->at = notes->amid = q->drained = 0;
 	notes->room = DATA_SIZE;
 }
 
-void ckpt_quick_drain(struct ckpt_timeline *tl)
+bool ckpt_quick_drain(struct ckpt_timeline *tl)
 {
 	struct ckpt_quick_notes *notes = tl->quick ? ckpt_quick_notes(tl) : NULL;
+	struct ckpt_quick *q = tl->quick;
+	bool amid = false;
 
-	if (notes && tl->quick->ready && !tl->quick->failed)
-		tl->quick->failed = drain(tl->live, notes);
+	if (!notes || !q->ready)
+		return false;
+	do {
+		if (!q->failed)
+			q->failed = drain(tl->live, notes);
+		amid = __atomic_load_n(&notes->amid, __ATOMIC_ACQUIRE);
+	} while (!q->failed && __atomic_load_n(&notes->at, __ATOMIC_ACQUIRE) != q->drained);
+	/* What it has read of the clock it has read before. */
+	if (amid && !q->failed)
+		q->failed = ckpt_clock_log_all(tl);
+	return amid;
 }
 
 bool ckpt_quick_detour(struct ckpt_task *t)
@@ -606,21 +664,18 @@ static bool has_trapped(const struct ckpt_task *t)
 		       address_of(ckpt_quick_code_trap) + 1;
 }
 
-bool ckpt_quick_goes_on(struct ckpt_task *t)
+bool ckpt_quick_goes_on(struct ckpt_task *t, bool due)
 {
 	struct ckpt_timeline *tl = t->timeline;
-	struct ckpt_quick_notes *notes = tl->quick ? ckpt_quick_notes(tl) : NULL;
+	struct ckpt_quick *q = tl->quick;
+	struct ckpt_quick_notes *notes = q ? ckpt_quick_notes(tl) : NULL;
 
-	if (!notes || !notes->open)
-		return false;
 	if (t->state != CKPT_SECCOMP || t->stop.ip != address_of(ckpt_quick_code_call) + 2) {
-		if (!has_trapped(t))
+		if (due || !notes || !notes->open || !q->on || tl->sharers.n || !has_trapped(t) ||
+		    ckpt_quick_drain(tl) || q->failed)
 			return false;
-		ckpt_quick_drain(tl);
-		if (tl->quick->failed || !tl->quick->on || tl->sharers.n)
-			return false;
-		reset(tl->quick, notes);
-		ckpt_quick_know_files(tl, &tl->quick->files, notes);
+		reset(q, notes);
+		ckpt_quick_know_files(tl, &q->files, notes);
 	}
 	ckpt_resume(t, PTRACE_CONT, 0);
 	return true;

@@ -546,7 +546,7 @@ enum ckpt_verdict ckpt_record_stopped(struct ckpt_task *t)
 
 	ckpt_turns_settle(t);
 	if (t == tl->live && tl->clock) {
-		if (!tl->record->due && ckpt_quick_goes_on(t))
+		if (ckpt_quick_goes_on(t, tl->record->due))
 			return CKPT_HANDLED;
 		if (ckpt_quick_stopped(t, &quick) || ckpt_clock_stopped(t))
 			return CKPT_HANDLED; /* it died: told soon */
@@ -638,6 +638,7 @@ void ckpt_record_resume(struct ckpt_task *t, int request, int sig)
 		ckpt_turns_let(t, request, sig);
 		return;
 	}
+	ckpt_quick_resumed(tl);
 	th->let = true;
 	th->request = request;
 	th->refused = th->stops_behind = false; /* somebody has seen it there */

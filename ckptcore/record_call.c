@@ -143,14 +143,15 @@ void ckpt_record_write(struct ckpt_task *t)
 {
 	struct ckpt_timeline *tl = t->timeline;
 	struct ckpt_thread *th = t->thread;
-	const struct ckpt_event ev = { .kind = CKPT_EV_WRITE, .result = ckpt_vtid(t), .file = -1 };
+	struct ckpt_event ev = { .kind = CKPT_EV_WRITE, .result = ckpt_vtid(t), .file = -1 };
 	int err;
 
 	if (!tl->recording || th->wrote || th->barrier)
 		return;
-	/* What the thread that runs has done so far came before. */
-	if (t != tl->live)
-		ckpt_quick_drain(tl);
+	/* What the thread that runs has done so far came before; it may have come of the very call
+	 * that this one makes now. */
+	if (t != tl->live && (ckpt_quick_drain(tl) || tl->live->in_call))
+		ev.turn = CKPT_TURN_AT_CALL;
 	err = ckpt_log_add(tl, &ev);
 	if (!err) {
 		err = add_outputs(tl, t, t->stop.rval);

@@ -69,7 +69,7 @@ static bool at_goal(const struct ckpt_goal *goal)
 	if (goal->how == CKPT_END_NOW)
 		return true;
 	/* Without running any further. */
-	if (ckpt_puppet_take_early(p, goal->event) || p->play->event != goal->event)
+	if (ckpt_puppet_take_early(p, goal) || p->play->event != goal->event)
 		return false;
 	if (goal->how == CKPT_END_EVENT)
 		return true;

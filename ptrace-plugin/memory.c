@@ -27,7 +27,7 @@ void vpt_changing(struct ckpt_task *t)
 
 int vpt_poke(struct vpt_thread *vt, uint64_t addr, const void *buf, size_t len)
 {
-	struct ckpt_task *t = vt->task;
+	struct ckpt_task *t;
 	struct ckpt_overlay *o;
 	const uint8_t *bytes = buf;
 	uint8_t *was, original;
@@ -36,6 +36,11 @@ int vpt_poke(struct vpt_thread *vt, uint64_t addr, const void *buf, size_t len)
 
 	if (vpt_control->about_to_act)
 		vpt_control->about_to_act(vt, len == 1 && bytes[0] == 0xcc);
+	t = vt->task;
+	if (!t)
+		return -ESRCH;
+	if (!len)
+		return 0; /* it will read, see facts.c in gdb */
 	o = t->timeline ? &t->timeline->overlay : NULL;
 	if (!o)
 		return ckpt_write(t, addr, buf, len);

@@ -31,9 +31,10 @@ _Static_assert(offsetof(struct ckpt_quick_notes, back) == 96, "");
 _Static_assert(offsetof(struct ckpt_quick_notes, files) == 224, "");
 _Static_assert(offsetof(struct ckpt_quick_notes, pipes) == 288, "");
 _Static_assert(offsetof(struct ckpt_quick_notes, code) == 352, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, halves) == 368, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, kinds) == 432, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, data) == 1520, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, amid) == 368, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, halves) == 376, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, kinds) == 440, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, data) == 1528, "");
 _Static_assert(offsetof(struct ckpt_quick_call, output) == 88, "");
 _Static_assert(sizeof(struct stat) == 144, "");
 _Static_assert(CKPT_QUICK_FILE == 1 && CKPT_QUICK_READS == 2 && CKPT_QUICK_STAT == 4 &&
@@ -73,7 +74,7 @@ asm(".pushsection .rodata\n"
     "	mov rax, [r11 + 24]\n"
     "	cmp rax, 512\n"
     "	jae 9f\n"
-    "	movzx eax, word ptr [r11 + rax * 2 + 432]\n"
+    "	movzx eax, word ptr [r11 + rax * 2 + 440]\n"
     "	test eax, eax\n"
     "	jz 9f\n"
     "	test al, 1\n" /* CKPT_QUICK_FILE */
@@ -88,7 +89,7 @@ asm(".pushsection .rodata\n"
     "	jz 1f\n"
     "	cmp rdx, 4096\n" /* PIPE_BUF */
     "	jbe 1f\n"
-    "2:	bt qword ptr [r11 + 368], rdi\n"
+    "2:	bt qword ptr [r11 + 376], rdi\n"
     "	jnc 9f\n"
     "	or eax, 256\n" /* CKPT_QUICK_HALF */
     "1:	test al, 16\n"
@@ -126,6 +127,7 @@ asm(".pushsection .rodata\n"
     "	add al, 0x7f\n"
     "	sahf\n"
     "	mov rax, [r11 + 24]\n"
+    "	mov [r11 + 368], r11\n" /* amid it */
     "ckpt_quick_code_call:\n"
     "	syscall\n"
     "	movabs rcx, 0x7e9000018000\n"
@@ -133,7 +135,7 @@ asm(".pushsection .rodata\n"
     "	mov [rcx + 64], rax\n"
     /* The note. */
     "	mov r11, [rcx + 16]\n"
-    "	lea r11, [rcx + r11 + 1520]\n"
+    "	lea r11, [rcx + r11 + 1528]\n"
     "	mov [r11 + 64], rax\n"
     "	mov rax, [rcx + 24]\n"
     "	mov [r11], rax\n"
@@ -186,11 +188,12 @@ asm(".pushsection .rodata\n"
     "5:	lea rax, [r11 + 88]\n"
     /* rax: the note's end. */
     "6:	sub rax, rcx\n"
-    "	sub rax, 1520\n"
+    "	sub rax, 1528\n"
     "	mov r11, rax\n"
     "	sub rax, [rcx + 16]\n"
     "	sub [rcx + 8], rax\n"
     "	mov [rcx + 16], r11\n"
+    "	mov qword ptr [rcx + 368], 0\n"
     "	test byte ptr [rcx + 73], 1\n" /* CKPT_QUICK_HALF */
     "	jz 1f\n"
     "ckpt_quick_code_trap:\n"

@@ -65,6 +65,7 @@ struct ckpt_quick_notes {
 	uint64_t files[CKPT_QUICK_NUMBERS / 64];		    /* bits ... */
 	uint64_t pipes[CKPT_QUICK_NUMBERS / 64]; /* ... and those into which little can be written */
 	uint64_t code[2]; /* from there to there it isn't the program's own: nothing to be written */
+	uint64_t amid;	  /* not 0: of the call that is made now there is no note yet */
 	uint64_t halves[CKPT_QUICK_NUMBERS / 64]; /* descriptors that may make one wait */
 	uint16_t kinds[CKPT_QUICK_NUMBERS];
 	uint8_t selectors[CKPT_QUICK_THREADS]; /* a byte for each thread, see prctl(2) */
