@@ -699,14 +699,30 @@ static bool stop_live(struct vpt_thread *vt)
 	return stop_virtually(vt);
 }
 
+/* The debugger is about to kill the live process: history ends where that stands, not at the
+ * system call that it would have come to. */
+static void end_history_here(void)
+{
+	struct ckpt_timeline *tl = F.tl;
+	enum ckpt_end where;
+
+	if (!tl || !tl->recording || !tl->live || tl->live->state == CKPT_RUNNING || tl->killed)
+		return;
+	ckpt_record_settle(tl);
+	where = ckpt_record_where(tl);
+	tl->killed = where != CKPT_END_CALL && !ckpt_snapshot(tl, where, false, 0, NULL);
+}
+
 bool fred_timeline_signalled(struct vpt_thread *vt, int sig)
 {
 	if (!vt->task)
 		return true; /* vanished: the number may be a live thread's */
 	if (!fred_process_select(vt->tgid))
 		return false;
-	if (is_ours(vt) && sig == SIGKILL)
+	if (is_ours(vt) && sig == SIGKILL) {
 		fred_branches_drop(false);
+		end_history_here();
+	}
 	if (is_ours(vt) && !is_puppet(F.now) && sig == SIGSTOP && F.tl && stop_live(vt))
 		return true;
 	if (is_ours(vt) && !is_puppet(F.now) && vt->task->tid != vt->tid) {
