@@ -48,6 +48,7 @@ The program is again as it was there; gdb stays as it is."""
             n = checkpoint_id(arg[len("-session"):].strip(), "restart")
             if not any(c["id"] == n for c in fred.ask("checkpoints")["list"]):
                 raise gdb.GdbError("Not found: checkpoint id %d" % n)
+            check_session("restart -session")
             r = fred.ask("undo", checkpoint=n)
             if r["status"] != "ok":
                 fail(r)
