@@ -63,6 +63,7 @@ struct fred_timeline {
 	/* After the end of a program whose leader had ended before, the debugger is given
 	 * its first moment, and this is where the user looks back from: */
 	struct ckpt_task *last;
+	bool leaving; /* the debugger detaches, and the past stays */
 	/* Its branches, and the current one: see branch.c. */
 	struct fred_branch *branches, *branch;
 	unsigned int last_branch;

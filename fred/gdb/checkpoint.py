@@ -55,14 +55,15 @@ The program is again as it was there; gdb stays as it is."""
             return
         n = checkpoint_id(arg, "restart")
         s = check_can_go_back()
-        if s["state"] == "ended":
-            reattach()
-        r = fred.ask("restart", id=n)
-        if r.get("foreign"):
-            raise gdb.GdbError("Checkpoint %d is of another process: select its inferior first." % n)
-        if r["status"] != "found":
-            raise gdb.GdbError("Not found: checkpoint id %d" % n)
-        land("step")
+        with plain_errors():
+            if s["state"] == "ended":
+                reattach()
+            r = fred.ask("restart", id=n)
+            if r.get("foreign"):
+                raise gdb.GdbError("Checkpoint %d is of another process: select its inferior first." % n)
+            if r["status"] != "found":
+                raise gdb.GdbError("Not found: checkpoint id %d" % n)
+            land("step")
 
 
 class InfoCheckpoints(gdb.Command):
