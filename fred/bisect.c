@@ -32,7 +32,7 @@ static struct {
 	size_t nrules;
 	enum { IDLE, AT_BEGINNING, ONE_BY_ONE, SAMPLING, BY_SNAPSHOT, IN_INTERVAL } phase;
 	struct ckpt_task *begin; /* where the frame begins; NULL: it isn't about a frame */
-	size_t lo, hi; /* snapshots: lo good, hi bad */
+	size_t lo, hi;		 /* snapshots: lo good, hi bad */
 	size_t mid;
 	struct ckpt_task *good; /* the last good point; SAMPLING: the last one asked about */
 	struct ckpt_task *bad;	/* inside: the first bad one, unless that is the end */

@@ -427,8 +427,8 @@ static void drop_silently(void)
 bool fred_branch_resuming(struct vpt_thread *vt, int request, int sig)
 {
 	siginfo_t si;
-	bool other_signal = sig && sig != ckpt_signal_next(F.now, &si) &&
-			    sig != F.now->stop.sig && !(sig == SIGKILL && F.tl->killed);
+	bool other_signal = sig && sig != ckpt_signal_next(F.now, &si) && sig != F.now->stop.sig &&
+			    !(sig == SIGKILL && F.tl->killed);
 	char named[1024], reason[400], text[600];
 	struct ckpt_outside *o;
 	bool asked = answer != NOT_ASKED, wanted = answer != NO;

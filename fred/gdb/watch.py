@@ -32,12 +32,14 @@ class Judge:
             return gdb.parse_and_eval(self.text)
         except gdb.error:
             quit_if_interrupted()
-            older = gdb.newest_frame().older() if self.function is None else None
-            if older is None or older.function() is not None:
+            outermost = gdb.newest_frame()
+            while outermost.older() is not None:
+                outermost = outermost.older()
+            if self.function is not None or outermost.function() is not None:
                 raise
-        # From where the program begins, in the dynamic linker, gdb 13 doesn't find the program's names if that has debug
+        # From the dynamic linker, where the program begins, gdb 13 doesn't find the program's names if that has debug
         # information; it does from what it takes for the caller, code that it knows nothing about.
-        older.select()
+        outermost.select()
         return gdb.parse_and_eval(self.text)
 
     @staticmethod
