@@ -601,6 +601,8 @@ static const struct {
 	{ "reattach", op_reattach, false },
 	{ "leave", op_leave, false },
 	{ "interrupted", op_interrupted, false },
+	{ "call", fred_op_call, false },
+	{ "written", fred_op_written, false },
 	{ "checkpoint", fred_op_checkpoint, false },
 	{ "checkpoints", fred_op_checkpoints, false },
 	{ "restart", fred_op_restart, false },
