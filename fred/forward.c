@@ -116,7 +116,7 @@ static enum ckpt_halt forward_leg(const struct ckpt_goal *goal, bool calls, pid_
 /* Those that the debugger has resumed by now, vt with its request. */
 void fred_forward_live(int request)
 {
-	F.live_follows = false;
+	F.live_follows = F.told_to_stop = false;
 	for (size_t i = 0; i < F.tl->nthreads; i++) {
 		struct vpt_thread *vt = vpt_of(F.tl->threads[i]);
 
@@ -143,7 +143,7 @@ static void go_live(struct vpt_thread *vt, int request, bool moved)
 	ckpt_overlay_apply(&F.tl->overlay, F.now);
 	F.key_stays = false;
 	/* It stopped by a signal that it hasn't got yet. */
-	sig = ckpt_record_signal(F.tl, &si);
+	sig = fred_timeline_live_signal(&si);
 	if (sig) {
 		fred_timeline_tell(vt, ckpt_vtid(F.now), W_STOPCODE(sig), &si);
 		return;

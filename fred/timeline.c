@@ -289,6 +289,13 @@ void fred_timeline_announce_exec(struct vpt_thread *vt)
 	vpt_report(vt, W_STOPCODE(SIGTRAP) | PTRACE_EVENT_EXEC << 16, &si);
 }
 
+int fred_timeline_live_signal(siginfo_t *si)
+{
+	int sig = ckpt_record_signal(F.tl, si);
+
+	return sig == SIGSTOP && F.told_to_stop ? 0 : sig;
+}
+
 static void land(struct vpt_thread *vt)
 {
 	struct ckpt_task *former = F.peeking ? F.origin : F.now, *to = F.staged;
@@ -321,7 +328,7 @@ static void land(struct vpt_thread *vt)
 		fred_timeline_announce_exec(vt);
 		return;
 	}
-	if (!is_puppet(to) && ckpt_record_signal(F.tl, &si)) {
+	if (!is_puppet(to) && fred_timeline_live_signal(&si)) {
 		vpt_report(vt, W_STOPCODE(si.si_signo), &si); /* it stopped by that */
 		return;
 	}
@@ -430,6 +437,7 @@ bool fred_timeline_resuming(struct vpt_thread *vt, int request, int sig)
 		return true;
 	}
 	if (!is_puppet(F.now)) {
+		F.told_to_stop = false;
 		if (F.live_follows) {
 			if (!is_pending() && !fred_threads_appear(vt))
 				fred_forward_live(request);
@@ -547,6 +555,7 @@ bool fred_timeline_signalled(struct vpt_thread *vt, int sig)
 	}
 	if (is_ours(vt) && !is_puppet(F.now) && sig == SIGSTOP && F.tl && stop_live(vt))
 		return true;
+	F.told_to_stop |= is_ours(vt) && !is_puppet(F.now) && sig == SIGSTOP;
 	if (is_ours(vt) && !is_puppet(F.now) && vt->task->tid != vt->tid) {
 		/* A branch's process has another number. */
 		syscall(SYS_tgkill, vt->task->tgid, vt->task->tid, sig);

@@ -53,7 +53,8 @@ struct fred_timeline {
 	bool key_stays;		 /* ^C waits for the live process and couldn't be taken away */
 	bool interrupted;	 /* the debugger has passed ^C on to a puppet */
 	bool live_follows;	 /* the live process goes on when all its threads are known */
-	bool going; /* the debugger has resumed threads of a puppet, and may resume more */
+	bool told_to_stop; /* the live process: by the debugger's SIGSTOP, which isn't the program's */
+	bool going;	   /* the debugger has resumed threads of a puppet, and may resume more */
 	/* A stop that is told when the threads that appear have been: */
 	struct {
 		bool waits;
@@ -102,6 +103,9 @@ void fred_timeline_peek(bool in);
 
 /* A branch's live process plays instead of the changed puppet. */
 void fred_timeline_begin_branch(struct ckpt_task *live);
+
+/* The signal by which the live process stopped and that it hasn't got yet, or 0. */
+int fred_timeline_live_signal(siginfo_t *si);
 
 /* A restarted debugger: its thread and the puppet that plays it. NULL, NULL:
  * it has no process (the former target dies), or, if `ended' is that debugger,

@@ -322,8 +322,9 @@ def meet_threads():
 
 
 def alone():
-    """Only the selected thread runs, as long as the block lasts."""
-    several = len(gdb.selected_inferior().threads()) > 1
+    """Only the selected thread runs, as long as the block lasts: no other one of its inferior's, nor of another inferior
+    (`set schedule-multiple on')."""
+    several = sum(len(i.threads()) for i in gdb.inferiors()) > 1
     return Setting("scheduler-locking", "on") if several else contextlib.nullcontext()
 
 
