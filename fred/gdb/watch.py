@@ -154,7 +154,7 @@ EXPR may be anything that gdb can evaluate, also calls of functions of the progr
             fail(r)
         effort.say()
         if judge.unknown and not r["placed"]:
-            raise gdb.GdbError("%s at every snapshot where it has a value; before that it has none (%s)." % (
+            raise gdb.GdbError("%s at every snapshot where gdb can tell; at the one before it can't (%s)." % (
                 judge.as_now(), judge.unknown.rstrip(".")))
         land("step")
         if not r["placed"]:

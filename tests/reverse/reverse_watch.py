@@ -100,14 +100,15 @@ def test_method():
 
 
 def test_never():
-    """dynamically linked, where the dynamic linker runs first; also after the program's end"""
+    """dynamically linked, where the dynamic linker runs first; also after the program's end. (A snapshot by the clock may be
+    at a place where gdb finds no names.)"""
     with Backward("spans", watch=["x"]) as b:
         b.only_fred()
         b.start_at("print")
         for end in False, True:
             here = b.where()
             for expr in "never == 6", "never", "zero", "same(never)", "same(never) == 6", "never && zero":
-                b.expect("reverse-watch " + expr, "^%s (is false|has this value) at every snapshot since the beginning" % re.escape(expr))
+                b.expect("reverse-watch " + expr, "^%s (is false|has this value) at every snapshot (since the beginning|where gdb can tell;)" % re.escape(expr))
                 b.check(b.where(), here, expr)
             if not end:
                 b.expect("continue", "exited normally")
