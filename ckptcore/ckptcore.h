@@ -439,6 +439,7 @@ struct ckpt_timeline {
 	size_t nthreads, threads_room;
 	double turn_began; /* when the current one's turn did */
 	int end_status;	   /* then: its wait status */
+	bool killed;	   /* by the debugger, where the newest snapshot is */
 	bool recording;
 	char *broken;		    /* why going back ends here, or NULL */
 	struct ckpt_chunk **chunks; /* of the log, in order: log.c */

@@ -580,6 +580,15 @@ static void op_reattach(json_object *in, json_object *out)
 	put_number(out, "thread", (uint64_t)ckpt_vtid(p)); /* in which it ended */
 }
 
+/* The debugger is about to detach from the ended program to which it was attached for a
+ * command: it is as ended as before. */
+static void op_leave(json_object *in, json_object *out)
+{
+	(void)in;
+	F.leaving = F.vt && F.now && F.now->play && !F.tl->live;
+	put(out, "status", F.leaving ? "ok" : "error");
+}
+
 static void op_prompt(json_object *in, json_object *out)
 {
 	fred_progress_end();
@@ -617,7 +626,10 @@ static const struct {
 	{ "met", op_met, false },
 	{ "drop", op_drop, false },
 	{ "reattach", op_reattach, false },
+	{ "leave", op_leave, false },
 	{ "interrupted", op_interrupted, false },
+	{ "call", fred_op_call, false },
+	{ "written", fred_op_written, false },
 	{ "checkpoint", fred_op_checkpoint, false },
 	{ "checkpoints", fred_op_checkpoints, false },
 	{ "restart", fred_op_restart, false },

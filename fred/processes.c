@@ -297,6 +297,11 @@ void fred_process_gone(struct vpt_thread *vt, bool died)
 		return;
 	}
 	fred_timeline_drop_puppet();
+	if (F.leaving) {
+		F.leaving = false;
+		F.vt = NULL;
+		return;
+	}
 	fred_process_drop();
 }
 

@@ -513,25 +513,65 @@ int fred_reverse_finish(const struct fred_moment *m, unsigned int level, struct 
 	return fred_reverse_scope(m, NULL, level, ret);
 }
 
-int fred_reverse_scope(const struct fred_moment *m, struct ckpt_task *from, unsigned int level,
-		       struct ckpt_task **ret)
+/* Makes s about its frame of that level instead of the innermost. */
+static int spot_up(struct spot *s, unsigned int level)
 {
 	struct fred_frame *frames = calloc(level + 1, sizeof(*frames));
-	struct spot s;
 	size_t n = 0;
-	int err;
+	int err = frames ? fred_seek_unwind(s->t, s->sym, frames, level + 1, &n) : -ENOMEM;
 
-	if (!frames)
-		return -ENOMEM;
-	err = spot_init(&s, player_of(m));
-	if (!err)
-		err = fred_seek_unwind(s.t, s.sym, frames, level + 1, &n);
 	if (!err && level >= n)
 		err = -ENOENT;
 	if (!err)
-		err = seek_call(m, from, &s, &frames[level], ret);
-	spot_deinit(&s);
+		s->frame = frames[level];
 	free(frames);
+	if (err || level == 0)
+		return err;
+	spot_deinit(s);
+	s->nstmts = 0;
+	/* Behind a call that doesn't return the next function may begin. */
+	s->has_function = !fred_sym_function(s->sym, s->frame.pc - !s->frame.signal, &s->f);
+	if (s->has_function && s->f.has_lines &&
+	    fred_sym_statements(s->sym, &s->f, &s->stmts, &s->nstmts))
+		s->nstmts = 0;
+	return 0;
+}
+
+int fred_reverse_scope(const struct fred_moment *m, struct ckpt_task *from, unsigned int level,
+		       struct ckpt_task **ret)
+{
+	struct spot s;
+	int err = spot_init(&s, player_of(m));
+
+	if (!err)
+		err = spot_up(&s, level);
+	if (!err)
+		err = seek_call(m, from, &s, &s.frame, ret);
+	spot_deinit(&s);
+	return err;
+}
+
+int fred_reverse_frame(const struct fred_moment *m, unsigned int level, struct ckpt_task **ret)
+{
+	struct rules rs = { 0 };
+	struct ckpt_task *call;
+	struct spot s;
+	size_t which;
+	int err = spot_init(&s, player_of(m));
+
+	if (!err)
+		err = spot_up(&s, level);
+	if (!err)
+		err = seek_call(m, NULL, &s, &s.frame, &call);
+	if (!err) /* it is as old as history */
+		err = fred_seek_begin(&call) ? -ENOENT : 1;
+	if (err > 0) {
+		frame_rules(&s, NULL, false, &rs);
+		err = fred_seek_first(call, m, rs.r, rs.n, 1, ret, &which);
+		rules_deinit(&rs);
+		ckpt_puppet_destroy(call);
+	}
+	spot_deinit(&s);
 	return err;
 }
 

@@ -244,15 +244,31 @@ class InThread:
         self.frame.select()
 
 
+reattached = False      # by the command that runs
+
+
 def reattach():
     """After its end gdb has no process: gives it the program's last moment, silently. Returns the number of the
     thread that ran last, of which gdb, with the leader only, doesn't know yet."""
+    global reattached
     s = fred.ask("reattach")
     if s["status"] != "ok":
         raise gdb.GdbError("fred can't go back into the ended program: %s." % s.get("message", "?"))
+    reattached = True
     with Mute(), Setting("confirm", "off"), Setting("exec-file-mismatch", "off"):
         gdb.execute("attach %d" % s["tid"], to_string=True)
     return s["thread"]
+
+
+def leave_again():
+    """The command has failed for which the ended program was attached to: gdb has no process again."""
+    if fred.ask("leave")["status"] == "ok":
+        with Mute(), Setting("confirm", "off"):
+            gdb.execute("detach", to_string=True)
+            try:
+                gdb.execute("list main,main", to_string=True)   # a file of the program's is the one at hand again
+            except gdb.error:
+                pass
 
 
 def clear_signal():
@@ -347,8 +363,9 @@ def meet_threads():
 
 
 def alone():
-    """Only the selected thread runs, as long as the block lasts."""
-    several = len(gdb.selected_inferior().threads()) > 1
+    """Only the selected thread runs, as long as the block lasts: no other one of its inferior's, nor of another inferior
+    (`set schedule-multiple on')."""
+    several = sum(len(i.threads()) for i in gdb.inferiors()) > 1
     return Setting("scheduler-locking", "on") if several else contextlib.nullcontext()
 
 

@@ -6,6 +6,8 @@ class plain_errors:
     """gdb's errors are said as gdb says them; whatever ends a command, nothing of its search stays."""
 
     def __enter__(self):
+        global reattached
+        reattached = False
         try:
             self.level = gdb.selected_frame().level()
         except gdb.error:
@@ -15,6 +17,8 @@ class plain_errors:
         if kind is None:
             return
         end_search()
+        if reattached:
+            leave_again()
         select_frame(self.level)
         if kind is gdb.error or (issubclass(kind, gdb.error) and kind is not gdb.GdbError):
             raise gdb.GdbError(str(error)) from None
@@ -171,6 +175,17 @@ def continue_back(arg, from_tty):
     go_back("continue")
 
 
+def level_of(frame):
+    """as the machine counts frames: those that are on the stack"""
+    level = 0
+    f = gdb.newest_frame()
+    while f is not None and f != frame:
+        if is_real(f):
+            level += 1
+        f = f.older()
+    return level
+
+
 def finish(from_tty):
     check_can_go_back()
     try:
@@ -183,12 +198,7 @@ def finish(from_tty):
         gdb.write("Run back to call of ")
         with Setting("print frame-info", "location"):
             show("frame")
-    level = 0
-    f = gdb.newest_frame()
-    while f is not None and f != frame:
-        if is_real(f):
-            level += 1
-        f = f.older()
+    level = level_of(frame)
     if frame.type() == gdb.TAILCALL_FRAME:
         level -= 1      # the frame of its caller was given to the function to which it jumped
     go_back("finish", level=level)
