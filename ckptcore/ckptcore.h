@@ -346,16 +346,16 @@ enum ckpt_event_kind {
 	CKPT_EV_SIGNAL, /* a handler is called; result: the signal, outputs: its frame */
 };
 
-/* Where a TURN finds the thread that ran. */
+/* Where a TURN, or a WRITE, finds the thread that ran. */
 enum ckpt_turn {
 	CKPT_TURN_HERE,	   /* where it stands behind the event before */
-	CKPT_TURN_AT_CALL, /* at its next call, which takes long */
+	CKPT_TURN_AT_CALL, /* at its next call */
 };
 
 /* One event, unpacked. The log is append-only; an event's index is its name. */
 struct ckpt_event {
 	uint8_t kind;
-	uint8_t turn;	   /* TURN: enum ckpt_turn */
+	uint8_t turn;	   /* TURN, WRITE: enum ckpt_turn */
 	int16_t nr;	   /* CALL, and TURN at a call: number */
 	uint32_t data_len; /* outputs: { u64 addr, u64 len, bytes }... */
 	int64_t result;
@@ -439,6 +439,7 @@ struct ckpt_timeline {
 	size_t nthreads, threads_room;
 	double turn_began; /* when the current one's turn did */
 	int end_status;	   /* then: its wait status */
+	bool killed;	   /* by the debugger, where the newest snapshot is */
 	bool recording;
 	char *broken;		    /* why going back ends here, or NULL */
 	struct ckpt_chunk **chunks; /* of the log, in order: log.c */

@@ -305,10 +305,15 @@ int ckpt_clock_log(struct ckpt_timeline *tl, uint64_t end)
 	return err;
 }
 
+int ckpt_clock_log_all(struct ckpt_timeline *tl)
+{
+	return ckpt_clock_log(tl, tl->clock->ring->at);
+}
+
 static int drain(struct ckpt_timeline *tl)
 {
 	struct ckpt_clock *c = tl->clock;
-	int err = ckpt_clock_log(tl, c->ring->at);
+	int err = ckpt_clock_log_all(tl);
 
 	c->ring->left = c->ring->at = c->logged = 0;
 	return err;

@@ -42,6 +42,8 @@ void ckpt_clock_called(struct ckpt_timeline *tl);
 /* The first so many values of the ring become an event, if they are none yet. -EFAULT: they
  * can't be what the code has noted. */
 int ckpt_clock_log(struct ckpt_timeline *tl, uint64_t end) __must_check;
+/* All that are there. */
+int ckpt_clock_log_all(struct ckpt_timeline *tl) __must_check;
 /* quick.c's part of the memory that the live process shares with us; NULL: there is none, or
  * its reads are calls. */
 struct ckpt_quick_notes *ckpt_quick_notes(const struct ckpt_timeline *tl);

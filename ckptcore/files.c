@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * A plugin: the regular files that a debugger has open. A copy shares its open
- * files, so their offsets move on while it sleeps; each is set back.
+ * files, so their offsets move on while it sleeps; each is set back, but for
+ * those that are only written, such as its output: what was said stays said.
  */
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -38,7 +40,8 @@ static void *snapshot(struct ckpt_task *t)
 		fd = atoi(e->d_name);
 		if (e->d_name[0] == '.' || fstatat(dirfd(d), e->d_name, &st, 0) < 0 ||
 		    !S_ISREG(st.st_mode) ||
-		    ckpt_proc_descriptor(t->tgid, fd, &o->files[o->n].offset, &flags))
+		    ckpt_proc_descriptor(t->tgid, fd, &o->files[o->n].offset, &flags) ||
+		    (flags & O_ACCMODE) == O_WRONLY)
 			continue;
 		o->files[o->n++].fd = fd;
 	}

@@ -46,10 +46,11 @@ struct ckpt_quick {
 	struct ckpt_sites sites;
 	bool ready; /* the code is there */
 	bool impossible;
-	bool on; /* whenever it runs freely */
-	bool in; /* now: jumps are in its code */
+	bool on;     /* whenever it runs freely */
+	bool in;     /* now: jumps are in its code */
+	bool looked; /* somebody looks, or has, though it runs: not until he lets it run anew */
 	struct ckpt_quick_files files;
-	bool ignored; /* SIGSYS is, which wouldn't stay so */
+	bool ignored; /* SIGSYS is, or SIGTRAP, which wouldn't stay so */
 	bool ignored_known;
 	unsigned int seen, good;	  /* of the present window */
 	unsigned int others, done;	  /* likewise, while on */
@@ -146,20 +147,60 @@ static void set_selector(const struct ckpt_task *t, struct ckpt_quick_notes *not
 
 void ckpt_quick_off(struct ckpt_task *t)
 {
-	struct ckpt_quick *q = t->timeline ? t->timeline->quick : NULL;
-	struct ckpt_quick_notes *notes =
-		q && t == t->timeline->live ? ckpt_quick_notes(t->timeline) : NULL;
+	struct ckpt_timeline *tl = t->timeline;
+	struct ckpt_quick *q = tl ? tl->quick : NULL;
+	struct ckpt_quick_notes *notes = q && t == tl->live ? ckpt_quick_notes(tl) : NULL;
+	/* In the kernel by its site's call it is as good as stopped. */
+	bool runs = t->state == CKPT_RUNNING && !t->in_call;
 
-	if (q && notes) {
+	/* Calls that the kernel lets pass would be missed. */
+	if (runs && tl && tl->recording)
+		return;
+	if (notes) {
 		notes->open = 0;
 		set_selector(t, notes, ALLOW);
 	}
 	/* Without a tracer's help, too, the code makes the program's calls. */
-	if (!q || !q->in || t != t->timeline->live || t->state == CKPT_RUNNING ||
-	    t->state == CKPT_DEAD)
+	if (!q || !q->in || t != tl->live || runs || t->state == CKPT_DEAD)
 		return;
 	q->in = false;
 	ckpt_sites_take_out(&q->sites, t);
+}
+
+/* Who doesn't stop in that time can't, and runs none of its code either. */
+#define STOP_SECONDS 0.2
+
+void ckpt_quick_bring_out(struct ckpt_timeline *tl)
+{
+	struct ckpt_quick *q = tl->quick;
+	double deadline = ckpt_now() + STOP_SECONDS;
+
+	while (q && q == tl->quick && q->in && tl->live && tl->recording) {
+		struct ckpt_task *t = tl->live;
+
+		ckpt_quick_off(t);
+		if (!q->in || t->state != CKPT_RUNNING)
+			return;
+		ckpt_record_due(tl); /* else somebody would be told of it */
+		ckpt_interrupt(t);
+		if (ckpt_wait_until(t, NULL, deadline))
+			return;
+		ckpt_dispatch(t);
+	}
+}
+
+void ckpt_quick_look(struct ckpt_timeline *tl)
+{
+	if (!tl->quick)
+		return;
+	tl->quick->looked = true;
+	ckpt_quick_bring_out(tl);
+}
+
+void ckpt_quick_resumed(struct ckpt_timeline *tl)
+{
+	if (tl->quick)
+		tl->quick->looked = false;
 }
 
 int ckpt_quick_end(struct ckpt_task *t)
@@ -262,7 +303,7 @@ void ckpt_quick_entered(struct ckpt_task *t)
 	struct ckpt_quick_notes *notes = ckpt_quick_notes(tl);
 	struct ckpt_thread *th = t->thread;
 	struct ckpt_quick *q = tl->quick;
-	uint8_t kind;
+	uint16_t kind;
 
 	if (th->class != CKPT_CALL_ANSWER || (q && q->in && notes && reads_code(t, notes)))
 		ckpt_quick_off(t);
@@ -287,7 +328,7 @@ void ckpt_quick_entered(struct ckpt_task *t)
 		q->impossible = true;
 		return;
 	}
-	if (th->nr == SYS_rt_sigaction && th->args[0] == SIGSYS)
+	if (th->nr == SYS_rt_sigaction && (th->args[0] == SIGSYS || th->args[0] == SIGTRAP))
 		q->ignored_known = false;
 	if (!ckpt_quick_is_fit(notes, kind, th->args))
 		kind = CKPT_QUICK_NOT;
@@ -305,16 +346,17 @@ void ckpt_quick_left(struct ckpt_task *t)
 		q->files.known = false;
 }
 
-/* Whether the kernel may send t SIGSYS without a trace. */
-static bool takes_sigsys(struct ckpt_task *t, struct ckpt_quick *q)
+/* Whether the kernel may send t SIGSYS, for what it refuses, and SIGTRAP, for our int3, without a
+ * trace. */
+static bool takes_signals(struct ckpt_task *t, struct ckpt_quick *q)
 {
+	const uint64_t both = 1ull << (SIGSYS - 1) | 1ull << (SIGTRAP - 1);
 	uint64_t mask;
 
 	if (!q->ignored_known)
-		q->ignored = ckpt_proc_number(t->tid, "status", "SigIgn", 16) >> (SIGSYS - 1) & 1;
+		q->ignored = ckpt_proc_number(t->tid, "status", "SigIgn", 16) & both;
 	q->ignored_known = true;
-	return !q->ignored && ptrace(PTRACE_GETSIGMASK, t->tid, 8, &mask) == 0 &&
-	       !(mask >> (SIGSYS - 1) & 1);
+	return !q->ignored && ptrace(PTRACE_GETSIGMASK, t->tid, 8, &mask) == 0 && !(mask & both);
 }
 
 /* While the debugger keeps a thread it may look at the code. */
@@ -332,19 +374,25 @@ bool ckpt_quick_arm(struct ckpt_task *t)
 	struct ckpt_quick_notes *notes = ckpt_quick_notes(tl);
 	struct ckpt_thread *th = t->thread;
 	struct ckpt_quick *q = tl->quick;
+	int err = 0;
 
-	if (!q || !q->on || !notes || q->impossible || !all_run(tl) || t->in_call ||
+	if (!q || !q->on || !notes || q->impossible || q->looked || !all_run(tl) || t->in_call ||
 	    th->request != PTRACE_CONT || th->delayed || th->resent || tl->sharers.n ||
-	    tl->self.seen || ckpt_shared_bytes(tl) || !takes_sigsys(t, q) ||
+	    tl->self.seen || ckpt_shared_bytes(tl) || !takes_signals(t, q) ||
 	    ((!q->in || tl->nthreads > 1) &&
 	     ptrace(PTRACE_PEEKUSER, t->tid, offsetof(struct user, u_debugreg[7]), 0L)))
 		return false;
 	if (!q->ready || !selector(t, notes)) {
 		if (t->state != CKPT_EXIT)
 			return false;
-		q->impossible = (!q->ready && prepare(t, notes)) || dispatch(t, notes);
-		if (q->impossible)
+		if ((!q->ready && prepare(t, notes)) || (err = dispatch(t, notes)) != 0) {
+			/* There are too many threads for the moment? Else never. */
+			if (err != -ENOSPC) {
+				ckpt_quick_off(t);
+				q->impossible = true;
+			}
 			return false;
+		}
 		q->ready = true;
 	}
 	ckpt_quick_know_files(tl, &q->files, notes);
@@ -419,6 +467,10 @@ static bool goes_on(struct ckpt_task *t)
 
 	if (rip == address_of(ckpt_quick_code_copy))
 		copy(t);
+	if (rip == address_of(ckpt_quick_code_trap)) {
+		ckpt_regs(t)->rip++;
+		ckpt_regs_dirty(t);
+	}
 	return is_amid(t, rip) && !is_before(rip);
 }
 
@@ -507,26 +559,47 @@ static int drain(struct ckpt_task *t, struct ckpt_quick_notes *notes)
 		return -EFAULT;
 	while (!err && at < end) {
 		const struct ckpt_quick_call *c = (const void *)(notes->data + at);
+		uint64_t len = c->len == CKPT_QUICK_UNREAD ? 0 : c->len;
 
-		if (end - at < sizeof(*c) || c->len > end - at - sizeof(*c) ||
+		if (end - at < sizeof(*c) || len > end - at - sizeof(*c) ||
 		    c->site >= CKPT_QUICK_SITES || !ckpt_quick_kind((long)c->nr))
 			return -EFAULT;
 		err = ckpt_clock_log(tl, c->clock);
 		if (!err)
 			err = ckpt_record_quick(t, c, notes->back[c->site], output_of(c));
-		at += sizeof(*c) + ((c->len + 7) & ~7ull);
+		at += sizeof(*c) + ((len + 7) & ~7ull);
+		if (!(ckpt_quick_kind((long)c->nr) & CKPT_QUICK_FILE) && c->len)
+			q->files.known = false;
 		q->done++;
 		ckpt_stats.quick++;
 	}
 	return err;
 }
 
-void ckpt_quick_drain(struct ckpt_timeline *tl)
+/* All notes are events, and t, stopped, makes others. */
+static void reset(struct ckpt_quick *q, struct ckpt_quick_notes *notes)
+{
+	notes->at = notes->amid = q->drained = 0;
+	notes->room = DATA_SIZE;
+}
+
+bool ckpt_quick_drain(struct ckpt_timeline *tl)
 {
 	struct ckpt_quick_notes *notes = tl->quick ? ckpt_quick_notes(tl) : NULL;
+	struct ckpt_quick *q = tl->quick;
+	bool amid = false;
 
-	if (notes && tl->quick->ready && !tl->quick->failed)
-		tl->quick->failed = drain(tl->live, notes);
+	if (!notes || !q->ready)
+		return false;
+	do {
+		if (!q->failed)
+			q->failed = drain(tl->live, notes);
+		amid = __atomic_load_n(&notes->amid, __ATOMIC_ACQUIRE);
+	} while (!q->failed && __atomic_load_n(&notes->at, __ATOMIC_ACQUIRE) != q->drained);
+	/* What it has read of the clock it has read before. */
+	if (amid && !q->failed)
+		q->failed = ckpt_clock_log_all(tl);
+	return amid;
 }
 
 bool ckpt_quick_detour(struct ckpt_task *t)
@@ -584,31 +657,75 @@ static void count_other(struct ckpt_quick *q)
 	q->others = q->done = 0;
 }
 
-bool ckpt_quick_goes_on(struct ckpt_task *t)
+static bool has_trapped(const struct ckpt_task *t)
 {
-	if (t->state != CKPT_SECCOMP || t->stop.ip != address_of(ckpt_quick_code_call) + 2)
-		return false;
+	return t->state == CKPT_SIGNAL && t->stop.sig == SIGTRAP &&
+	       (uint64_t)ptrace(PTRACE_PEEKUSER, t->tid, offsetof(struct user, regs.rip), 0L) ==
+		       address_of(ckpt_quick_code_trap) + 1;
+}
+
+bool ckpt_quick_goes_on(struct ckpt_task *t, bool due)
+{
+	struct ckpt_timeline *tl = t->timeline;
+	struct ckpt_quick *q = tl->quick;
+	struct ckpt_quick_notes *notes = q ? ckpt_quick_notes(tl) : NULL;
+
+	if (t->state != CKPT_SECCOMP || t->stop.ip != address_of(ckpt_quick_code_call) + 2) {
+		if (due || !notes || !notes->open || !q->on || tl->sharers.n || !has_trapped(t) ||
+		    ckpt_quick_drain(tl) || q->failed)
+			return false;
+		reset(q, notes);
+		ckpt_quick_know_files(tl, &q->files, notes);
+	}
 	ckpt_resume(t, PTRACE_CONT, 0);
 	return true;
 }
 
-int ckpt_quick_stopped(struct ckpt_task *t, bool *again)
+/* A stop amid our code becomes one of the program's own. */
+static int leave_code(struct ckpt_task *t, struct ckpt_quick_notes *notes,
+		      enum ckpt_quick_stop *ret)
+{
+	const bool behind = ckpt_regs(t)->rip == address_of(ckpt_quick_code_call) + 2;
+	const bool trapped = has_trapped(t);
+	int err;
+
+	if (behind && ckpt_interrupted((int64_t)ckpt_regs(t)->rax)) {
+		*ret = CKPT_QUICK_INTERRUPTED;
+		return 0;
+	}
+	if (!is_amid(t, ckpt_regs(t)->rip))
+		return 0;
+	err = ckpt_step_while(t, goes_on, MOST_STEPS);
+	if (err)
+		return err;
+	if (is_before(ckpt_regs(t)->rip)) {
+		go_back(t, notes);
+		return 0;
+	}
+	be_behind(t, notes, behind);
+	if (trapped) { /* else there is another reason */
+		t->state = t->stop.state = CKPT_EXIT;
+		*ret = CKPT_QUICK_BEHIND;
+	}
+	return 0;
+}
+
+int ckpt_quick_stopped(struct ckpt_task *t, enum ckpt_quick_stop *ret)
 {
 	struct ckpt_quick *q = t->timeline->quick;
 	struct ckpt_quick_notes *notes = ckpt_quick_notes(t->timeline);
 	const uint64_t real = address_of(ckpt_quick_code_real) + 2;
-	struct user_regs_struct *r;
 	const uint8_t *s;
-	int err = 0, failed;
-	bool early, behind, interrupted = false;
+	int err, failed;
+	bool early, again;
 
-	*again = false;
+	*ret = CKPT_QUICK_NOTHING;
 	if (!q || !q->ready || q->impossible || !notes || t->state == CKPT_DEAD)
 		return 0;
 	notes->open = 0;
 	s = selector(t, notes);
 	early = s && *s == BLOCK && is_refused(t);
-	*again = early || was_refused(t);
+	again = early || was_refused(t);
 	if (!early)
 		set_selector(t, notes, ALLOW);
 	if (early) {
@@ -616,37 +733,28 @@ int ckpt_quick_stopped(struct ckpt_task *t, bool *again)
 	} else if (t->state == CKPT_ENTRY || t->state == CKPT_EXIT || t->state == CKPT_SECCOMP) {
 		if (t->stop.ip == real)
 			pretend(t, notes);
-	} else {
-		r = ckpt_regs(t);
-		if (*again || (r->rip == address_of(ckpt_quick_code_call) + 2 &&
-			       ckpt_interrupted((int64_t)r->rax))) {
-			interrupted = true;
-		} else if (is_amid(t, r->rip)) {
-			behind = r->rip == address_of(ckpt_quick_code_call) + 2;
-			err = ckpt_step_while(t, goes_on, MOST_STEPS);
-			if (err)
-				return err;
-			if (is_before(ckpt_regs(t)->rip))
-				go_back(t, notes);
-			else
-				be_behind(t, notes, behind);
-		}
+	} else if (!again) {
+		err = leave_code(t, notes, ret);
+		if (err)
+			return err;
 	}
 	failed = q->failed ? q->failed : drain(t, notes);
-	notes->at = q->drained = 0;
+	reset(q, notes);
 	q->failed = 0;
 	if (failed)
 		ckpt_ring_failed(t->timeline, failed);
-	if (interrupted)
+	if ((again && !early) || *ret == CKPT_QUICK_INTERRUPTED)
 		be_interrupted(t, notes);
 	if (!ckpt_quick_notes(t->timeline)) /* for good, that call said so */
 		ckpt_quick_off(t);
+	if (again)
+		*ret = CKPT_QUICK_AGAIN;
 	if (early)
 		return 0;
-	if (*again)
+	if (again)
 		count_other(q);
 	/* Where a signal or the clock stops it, others may look at its code, and step in it. */
-	if (!q->on || (!*again && (t->state == CKPT_SIGNAL || t->state == CKPT_EVENT)))
+	if (!q->on || (!again && (t->state == CKPT_SIGNAL || t->state == CKPT_EVENT)))
 		ckpt_quick_off(t);
 	return 0;
 }

@@ -8,6 +8,9 @@
  * memory that is shared with us. At the next stop that becomes events, as if each had been
  * seen.
  *
+ * Calls that do change what the recorder keeps, or may sleep, do that likewise, and make one stop
+ * at their end ("half" ones) instead of two.
+ *
  * The kernel lets only that code's calls through (syscall user dispatch, see
  * prctl(2)); all others raise SIGSYS, and are made again with their stops. That costs
  * a stop more, so sites are used only while most calls come from them.
@@ -32,17 +35,23 @@ void ckpt_quick_left(struct ckpt_task *t);
 /* t is to run freely from where it stands: whether calls may be quick. Then it must go on
  * by PTRACE_CONT. */
 bool ckpt_quick_arm(struct ckpt_task *t) __must_check;
-/*
- * t has stopped. Brings it out of our code, and logs the quick calls that it has made.
- * *again: it stands before a call that isn't quick, whose stops are to come: nobody
- * else needs to know. -ESRCH: it died.
- */
-int ckpt_quick_stopped(struct ckpt_task *t, bool *again) __must_check;
-/* t has stopped in a quick call, since a filter of the debugger's, which it has inherited,
- * selects that: nobody wants to know, and it has gone on. */
-bool ckpt_quick_goes_on(struct ckpt_task *t);
-/* What the live process, which may run, has noted becomes events: others are to follow. */
-void ckpt_quick_drain(struct ckpt_timeline *tl);
+enum ckpt_quick_stop {
+	CKPT_QUICK_NOTHING,
+	CKPT_QUICK_INTERRUPTED, /* in a call of our code's, which is as if at its site */
+	CKPT_QUICK_AGAIN,	/* it stands before a call whose stops are to come ... */
+	CKPT_QUICK_BEHIND,	/* ... or behind one that has made its only one: nobody else
+				   needs to know of these two */
+};
+/* t has stopped. Brings it out of our code, and logs the quick calls that it has made.
+ * -ESRCH: it died. */
+int ckpt_quick_stopped(struct ckpt_task *t, enum ckpt_quick_stop *ret) __must_check;
+/* t has stopped amid quick calls, since a filter of the debugger's, which it has inherited, selects
+ * one, or, unless somebody waits for a stop (due), behind one that is to be looked at: that is
+ * done, and it has gone on. */
+bool ckpt_quick_goes_on(struct ckpt_task *t, bool due);
+/* What the live process, which may run, has noted becomes events: others are to follow. True: it is
+ * amid a quick call, that is its next event. */
+bool ckpt_quick_drain(struct ckpt_timeline *tl) __must_check;
 /*
  * t is about to make its call again. Where the thread whose turn it is has jumps in the code: from
  * another place, true. At its next stop, before anything else, ckpt_quick_back() has it be as
@@ -58,7 +67,14 @@ bool ckpt_quick_sleeps(const struct ckpt_timeline *tl);
 bool ckpt_quick_interrupt(struct ckpt_timeline *tl) __must_check;
 /* Takes our jumps out of t's code; it is stopped, or about to be let go. */
 void ckpt_quick_off(struct ckpt_task *t);
-/* The same for good: the memory that it shares with us may go. -ESRCH: it died. */
+/* Takes them out of the live process's code, which may run: it is stopped for that, its stops are dealt
+ * with. */
+void ckpt_quick_bring_out(struct ckpt_timeline *tl);
+/* The same when the debugger is about to look at memory, or change it, without having stopped it. There
+ * are none from now on until the debugger resumes it. */
+void ckpt_quick_look(struct ckpt_timeline *tl);
+void ckpt_quick_resumed(struct ckpt_timeline *tl);
+/* Takes them out for good: the memory that it shares with us may go. -ESRCH: it died. */
 int ckpt_quick_end(struct ckpt_task *t) __must_check;
 void ckpt_quick_destroy(struct ckpt_timeline *tl);
 

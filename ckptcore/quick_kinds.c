@@ -17,7 +17,7 @@
 /* What may be quick. */
 static const struct {
 	short nr;
-	uint8_t kind;
+	uint16_t kind;
 } kinds[] = {
 	{ SYS_read, CKPT_QUICK_FILE | CKPT_QUICK_READS },
 	{ SYS_pread64, CKPT_QUICK_FILE | CKPT_QUICK_READS },
@@ -35,6 +35,10 @@ static const struct {
 	{ SYS_faccessat, CKPT_QUICK_PLAIN },
 	{ SYS_faccessat2, CKPT_QUICK_PLAIN },
 	{ SYS_futex, CKPT_QUICK_WAKE },
+	{ SYS_openat, CKPT_QUICK_HALF | CKPT_QUICK_OPENS },
+	{ SYS_close, CKPT_QUICK_HALF },
+	{ SYS_getdents64, CKPT_QUICK_HALF },
+	{ SYS_brk, CKPT_QUICK_HALF },
 	{ SYS_getpid, CKPT_QUICK_PLAIN },
 	{ SYS_gettid, CKPT_QUICK_PLAIN },
 	{ SYS_getppid, CKPT_QUICK_PLAIN },
@@ -45,7 +49,7 @@ static const struct {
 	{ SYS_getegid, CKPT_QUICK_PLAIN },
 };
 
-uint8_t ckpt_quick_kind(long nr)
+uint16_t ckpt_quick_kind(long nr)
 {
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
 		if (kinds[i].nr == nr)
@@ -89,8 +93,15 @@ static bool is_plain(struct ckpt_quick_files *q, pid_t pid, const struct ckpt_fi
 	return q->plain[i];
 }
 
-/* Where appending leads to has to be asked behind each call; before a mapped file is written
- * something has to be done. */
+/* Before a mapped file is written something has to be done. */
+static bool is_simple(struct ckpt_timeline *tl, struct ckpt_quick_files *q,
+		      const struct ckpt_file *f)
+{
+	return S_ISREG(f->mode) && !(f->flags & O_DIRECT) && is_plain(q, tl->live->tgid, f) &&
+	       ((f->flags & O_ACCMODE) == O_RDONLY || !ckpt_written_is_mapped(tl, f->dev, f->ino));
+}
+
+/* Where appending leads to has to be asked behind each call. */
 static bool is_quick(struct ckpt_timeline *tl, struct ckpt_quick_files *q,
 		     const struct ckpt_file *f)
 {
@@ -101,9 +112,15 @@ static bool is_quick(struct ckpt_timeline *tl, struct ckpt_quick_files *q,
 			return true;
 	if (S_ISSOCK(f->mode))
 		return f->flags & O_NONBLOCK;
-	return S_ISREG(f->mode) && !(f->flags & (O_APPEND | O_DIRECT)) &&
-	       is_plain(q, tl->live->tgid, f) &&
-	       ((f->flags & O_ACCMODE) == O_RDONLY || !ckpt_written_is_mapped(tl, f->dev, f->ino));
+	return !(f->flags & O_APPEND) && is_simple(tl, q, f);
+}
+
+/* Who waits would keep the other threads from running. */
+static bool is_half(struct ckpt_timeline *tl, struct ckpt_quick_files *q, const struct ckpt_file *f)
+{
+	return S_ISREG(f->mode) ?
+		       is_simple(tl, q, f) :
+		       q->alone && (S_ISFIFO(f->mode) || S_ISSOCK(f->mode) || S_ISCHR(f->mode));
 }
 
 static void set(uint64_t *bits, int fd)
@@ -116,7 +133,6 @@ static bool has(const uint64_t *bits, uint64_t fd)
 	return fd < CKPT_QUICK_NUMBERS && bits[fd / 64] >> fd % 64 & 1;
 }
 
-/* Who waits for a pipe would keep the other threads from running. */
 void ckpt_quick_know_files(struct ckpt_timeline *tl, struct ckpt_quick_files *q,
 			   struct ckpt_quick_notes *notes)
 {
@@ -129,6 +145,7 @@ void ckpt_quick_know_files(struct ckpt_timeline *tl, struct ckpt_quick_files *q,
 	q->alone = alone;
 	memset(notes->files, 0, sizeof(notes->files));
 	memset(notes->pipes, 0, sizeof(notes->pipes));
+	memset(notes->halves, 0, sizeof(notes->halves));
 	for (size_t i = 0; o && i < o->n; i++) {
 		const struct ckpt_file *f = &o->files[i];
 
@@ -138,15 +155,19 @@ void ckpt_quick_know_files(struct ckpt_timeline *tl, struct ckpt_quick_files *q,
 			set(notes->pipes, f->fd);
 		else if (!S_ISFIFO(f->mode) && is_quick(tl, q, f))
 			set(notes->files, f->fd);
+		if (is_half(tl, q, f))
+			set(notes->halves, f->fd);
 	}
 }
 
-bool ckpt_quick_is_fit(const struct ckpt_quick_notes *notes, uint8_t kind, const uint64_t a[6])
+bool ckpt_quick_is_fit(const struct ckpt_quick_notes *notes, uint16_t kind, const uint64_t a[6])
 {
-	if (kind & CKPT_QUICK_FILE && !has(notes->files, a[0]) &&
+	if (kind & CKPT_QUICK_FILE && !has(notes->files, a[0]) && !has(notes->halves, a[0]) &&
 	    (!has(notes->pipes, a[0]) || (kind & CKPT_QUICK_WRITES && a[2] > PIPE_BUF)))
 		return false;
 	if (kind & CKPT_QUICK_WAKE && (a[1] & 0xffffffff & ~FUTEX_PRIVATE_FLAG) != FUTEX_WAKE)
+		return false;
+	if (kind & CKPT_QUICK_OPENS && a[2] & (O_TRUNC | O_DIRECT))
 		return false;
 	return !(kind & CKPT_QUICK_TALK) ||
 	       (!a[4] && !(a[3] & 0xffffffff & ~(uint64_t)(MSG_DONTWAIT | MSG_NOSIGNAL)));

@@ -374,6 +374,19 @@ static enum ckpt_verdict at_exit(struct ckpt_timeline *tl, struct ckpt_task *t)
 	return CKPT_HANDLED;
 }
 
+/* t stands behind a call that was recorded without its entry's stop. */
+static void behind_call(struct ckpt_task *t)
+{
+	struct ckpt_timeline *tl = t->timeline;
+
+	tl->record->aligned = true;
+	snapshot_if_due(t, CKPT_END_EVENT, false);
+	if (tl->recording)
+		go_on(t, yields(t));
+	else
+		run_on(t, t->thread->request, 0);
+}
+
 void ckpt_record_cloned(struct ckpt_task *t)
 {
 	end_call(t->timeline, t, t->stop.rval);
@@ -529,18 +542,20 @@ enum ckpt_verdict ckpt_record_stopped(struct ckpt_task *t)
 {
 	struct ckpt_timeline *tl = t->timeline;
 	enum ckpt_verdict verdict;
-	bool again;
+	enum ckpt_quick_stop quick;
 
 	ckpt_turns_settle(t);
-	if (ckpt_quick_goes_on(t))
-		return CKPT_HANDLED;
 	if (t == tl->live && tl->clock) {
-		if (ckpt_quick_stopped(t, &again) || ckpt_clock_stopped(t))
-			return CKPT_HANDLED; /* it died: told soon */
-		if (again) {
-			go_on_to_call(t);
+		if (ckpt_quick_goes_on(t, tl->record->due))
 			return CKPT_HANDLED;
-		}
+		if (ckpt_quick_stopped(t, &quick) || ckpt_clock_stopped(t))
+			return CKPT_HANDLED; /* it died: told soon */
+		if (quick == CKPT_QUICK_AGAIN)
+			go_on_to_call(t);
+		if (quick == CKPT_QUICK_BEHIND)
+			behind_call(t);
+		if (quick == CKPT_QUICK_AGAIN || quick == CKPT_QUICK_BEHIND)
+			return CKPT_HANDLED;
 	}
 	if (t->thread->restarts)
 		stay_interrupted(t);
@@ -623,6 +638,7 @@ void ckpt_record_resume(struct ckpt_task *t, int request, int sig)
 		ckpt_turns_let(t, request, sig);
 		return;
 	}
+	ckpt_quick_resumed(tl);
 	th->let = true;
 	th->request = request;
 	th->refused = th->stops_behind = false; /* somebody has seen it there */

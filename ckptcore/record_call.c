@@ -69,10 +69,10 @@ static int add_outputs(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t re
 	size_t n = 0;
 	int err;
 
-	/* A puppet's own mask need not be that of then: a trap of the debugger's has
-	 * unblocked SIGTRAP, if it was blocked. */
+	/* A puppet's own mask and handlers need not be those of then: a trap of the debugger's has
+	 * unblocked SIGTRAP, if it was blocked or ignored, and set its handler. */
 	if (th->class != CKPT_CALL_ANSWER && th->class != CKPT_CALL_RESTART && !th->births &&
-	    th->nr != SYS_rt_sigprocmask)
+	    th->nr != SYS_rt_sigprocmask && th->nr != SYS_rt_sigaction)
 		return 0;
 	err = ckpt_call_outputs(th->call, th->args, result, &reader, &th->entry, out,
 				CKPT_CALL_MAX_RANGES, &n);
@@ -143,14 +143,15 @@ void ckpt_record_write(struct ckpt_task *t)
 {
 	struct ckpt_timeline *tl = t->timeline;
 	struct ckpt_thread *th = t->thread;
-	const struct ckpt_event ev = { .kind = CKPT_EV_WRITE, .result = ckpt_vtid(t), .file = -1 };
+	struct ckpt_event ev = { .kind = CKPT_EV_WRITE, .result = ckpt_vtid(t), .file = -1 };
 	int err;
 
 	if (!tl->recording || th->wrote || th->barrier)
 		return;
-	/* What the thread that runs has done so far came before. */
-	if (t != tl->live)
-		ckpt_quick_drain(tl);
+	/* What the thread that runs has done so far came before; it may have come of the very call
+	 * that this one makes now. */
+	if (t != tl->live && (ckpt_quick_drain(tl) || tl->live->in_call))
+		ev.turn = CKPT_TURN_AT_CALL;
 	err = ckpt_log_add(tl, &ev);
 	if (!err) {
 		err = add_outputs(tl, t, t->stop.rval);
@@ -176,12 +177,16 @@ int ckpt_record_quick(struct ckpt_task *t, const struct ckpt_quick_call *c, uint
 		      uint64_t output)
 {
 	struct ckpt_thread *th = t->thread;
+	struct ckpt_call_reader reader = ckpt_reader(t);
 
 	th->nr = (long)c->nr;
 	memcpy(th->args, c->args, sizeof(th->args));
 	th->call = ckpt_call_find(th->nr);
-	th->class = CKPT_CALL_ANSWER;
+	th->class = ckpt_call_class(th->call, th->args);
 	th->ip = ip;
-	th->restarts = th->refused = false;
-	return log_call(t, c->result, -1, c, output);
+	th->restarts = th->refused = th->wrote = th->births = false;
+	if (c->len != CKPT_QUICK_UNREAD)
+		return log_call(t, c->result, -1, c, output);
+	ckpt_call_enter(th->call, th->args, &reader, &th->entry);
+	return log_call(t, c->result, -1, NULL, 0);
 }

@@ -97,8 +97,7 @@ static bool is_birth(struct ckpt_task *p, const struct ckpt_event *ev)
 	return flags & CLONE_THREAD;
 }
 
-/* Watched memory is watched in a new thread as well. */
-static void copy_debug_registers(struct ckpt_task *from, struct ckpt_task *to)
+void ckpt_watch_alike(struct ckpt_task *from, struct ckpt_task *to)
 {
 	const size_t at = offsetof(struct user, u_debugreg), control = at + 7 * sizeof(long);
 	long dr7 = ptrace(PTRACE_PEEKUSER, from->tid, control, 0L);
@@ -138,7 +137,7 @@ static int birth(struct ckpt_task *p, const struct ckpt_event *ev)
 		return err;
 	t->vtid = (pid_t)ev->result;
 	t->trap_blocked = p->trap_blocked;
-	copy_debug_registers(p, t);
+	ckpt_watch_alike(p, t);
 	return ckpt_play_add(play, t);
 }
 
@@ -305,10 +304,28 @@ static bool may_be_early(enum ckpt_event_kind kind)
 	return kind == CKPT_EV_WRITE || kind == CKPT_EV_CLOCK;
 }
 
-static bool is_early(const struct ckpt_task *p)
+bool ckpt_puppet_only_early(const struct ckpt_task *p, uint64_t until)
 {
-	return p->play->event < p->timeline->nevents &&
-	       may_be_early(ckpt_log_event(p->timeline, p->play->event).kind);
+	uint64_t i = p->play->event;
+
+	while (i < until && i < p->timeline->nevents &&
+	       may_be_early(ckpt_log_event(p->timeline, i).kind))
+		i++;
+	return i >= until;
+}
+
+/* Whether p's next event is to be given where it stands, which isn't at a call. What may have come of
+ * the thread's next call isn't, unless it ends at the goal without one. */
+static bool is_early(const struct ckpt_task *p, const struct ckpt_goal *goal)
+{
+	struct ckpt_event ev;
+
+	if (p->play->event >= p->timeline->nevents)
+		return false;
+	ev = ckpt_log_event(p->timeline, p->play->event);
+	if (ev.kind != CKPT_EV_WRITE || ev.turn != CKPT_TURN_AT_CALL)
+		return may_be_early(ev.kind);
+	return goal && goal->how != CKPT_END_CALL && ckpt_puppet_only_early(p, goal->event);
 }
 
 /* What the kernel wrote for other threads, and told of the time, a little later. */
@@ -325,12 +342,15 @@ static int take_early(struct ckpt_task *p, struct ckpt_run *run)
 	return 0;
 }
 
-/* All such before event `until'. */
-static int take_all_early(struct ckpt_task *p, struct ckpt_run *run, uint64_t until)
+/* All such before the goal. */
+static int take_all_early(struct ckpt_task *p, struct ckpt_run *run, bool at_call)
 {
+	const struct ckpt_goal *goal = run->goal;
+	uint64_t until = goal ? goal->event : UINT64_MAX;
 	int err = 0;
 
-	while (!err && p->play->event < until && is_early(p))
+	while (!err && p->play->event < until &&
+	       (at_call ? ckpt_puppet_only_early(p, p->play->event + 1) : is_early(p, goal)))
 		err = take_early(p, run);
 	return err;
 }
@@ -348,14 +368,14 @@ static int take_signal(struct ckpt_task *p, struct ckpt_run *run)
 }
 
 /* The kind of p's next event, if that comes before p runs any further; else -1. */
-static int kind_here(const struct ckpt_task *p)
+static int kind_here(const struct ckpt_task *p, const struct ckpt_goal *goal)
 {
 	struct ckpt_event ev;
 
 	if (p->play->event >= p->timeline->nevents)
 		return -1;
 	ev = ckpt_log_event(p->timeline, p->play->event);
-	if (may_be_early(ev.kind) || ev.kind == CKPT_EV_SIGNAL ||
+	if (is_early(p, goal) || ev.kind == CKPT_EV_SIGNAL ||
 	    (ev.kind == CKPT_EV_TURN && ev.turn == CKPT_TURN_HERE))
 		return ev.kind;
 	return -1;
@@ -367,7 +387,7 @@ static int events_here(struct ckpt_task *p, struct ckpt_run *run, bool steps)
 {
 	int halt = -1, kind, err;
 
-	while (halt < 0 && (kind = kind_here(p)) >= 0 &&
+	while (halt < 0 && (kind = kind_here(p, run->goal)) >= 0 &&
 	       !(run->goal && p->play->event >= run->goal->event) &&
 	       !(run->arm_count && p->play->event == run->arm_event)) {
 		if (kind == CKPT_EV_SIGNAL && run->signals && !p->play->told)
@@ -393,7 +413,7 @@ static int at_call(struct ckpt_task *p, struct ckpt_run *run)
 	const struct ckpt_goal *goal = run->goal;
 	uint64_t at;
 
-	if (take_all_early(p, run, goal ? goal->event : UINT64_MAX))
+	if (take_all_early(p, run, true))
 		return CKPT_HALT_DIVERGED;
 	at = p->play->event;
 	if (at < tl->nevents && ckpt_log_event(tl, at).kind == CKPT_EV_EXIT)
@@ -735,14 +755,14 @@ enum ckpt_halt ckpt_puppet_step(struct ckpt_task *p, struct ckpt_run *run)
 	enum ckpt_halt halt = step(p, run);
 
 	/* The goal may be straight behind a call, and such events. */
-	if (halt == CKPT_HALT_STEP && run->goal && take_all_early(p, run, run->goal->event))
+	if (halt == CKPT_HALT_STEP && run->goal && take_all_early(p, run, false))
 		halt = CKPT_HALT_DIVERGED;
 	return halt;
 }
 
-int ckpt_puppet_take_early(struct ckpt_task *p, uint64_t until)
+int ckpt_puppet_take_early(struct ckpt_task *p, const struct ckpt_goal *goal)
 {
-	struct ckpt_run run = { 0 };
+	struct ckpt_run run = { .goal = goal };
 
-	return take_all_early(p, &run, until);
+	return take_all_early(p, &run, false);
 }

@@ -86,6 +86,8 @@ struct ckpt_threads;
 int ckpt_puppet_save(struct ckpt_task *p, struct ckpt_threads **ret) __must_check;
 /* The thread of a puppet that the program knows as vtid, or NULL. */
 struct ckpt_task *ckpt_puppet_thread(struct ckpt_task *p, pid_t vtid);
+/* Memory that is watched in `from' is watched in the thread `to' as well. */
+void ckpt_watch_alike(struct ckpt_task *from, struct ckpt_task *to);
 
 enum ckpt_halt {
 	CKPT_HALT_PROBE,    /* a rule's cell came to 0 */
@@ -158,9 +160,11 @@ enum ckpt_halt ckpt_puppet_run(struct ckpt_task *p, struct ckpt_run *run);
 
 /* One instruction, without probes. HALT_STEP, or what came instead. */
 enum ckpt_halt ckpt_puppet_step(struct ckpt_task *p, struct ckpt_run *run);
-/* Gives p the events that come next and may be given early (what the kernel wrote for other
- * threads, the time), before event number `until'. */
-int ckpt_puppet_take_early(struct ckpt_task *p, uint64_t until) __must_check;
+/* Gives p the events that come next before the goal and may be given early: what the kernel wrote for
+ * other threads, the time. */
+int ckpt_puppet_take_early(struct ckpt_task *p, const struct ckpt_goal *goal) __must_check;
+/* Whether there are no others before event `until'. */
+bool ckpt_puppet_only_early(const struct ckpt_task *p, uint64_t until);
 
 /* The first cells are the legs' own. */
 enum { CKPT_CELL_END, CKPT_CELL_HITS, CKPT_CELL_FREE };

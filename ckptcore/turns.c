@@ -272,7 +272,7 @@ int64_t ckpt_turns_ended(struct ckpt_task *t)
 {
 	struct user_regs_struct *r = ckpt_regs(t);
 
-	r->rip += 2;
+	r->rip = t->thread->ip; /* it may have been brought there already */
 	r->orig_rax = (uint64_t)t->thread->nr;
 	r->rax = (uint64_t)t->thread->code;
 	ckpt_regs_dirty(t);
@@ -537,9 +537,12 @@ int ckpt_record_hold(struct ckpt_task *t)
 {
 	int err = hold(t);
 
-	if (!err)
-		t->thread->let = false;
-	return err;
+	if (err)
+		return err;
+	t->thread->let = false;
+	/* The debugger may look at the code by way of it. */
+	ckpt_quick_bring_out(t->timeline);
+	return 0;
 }
 
 int ckpt_turns_freeze(struct ckpt_timeline *tl)

@@ -8,6 +8,11 @@
  * cost a stop at each arrival, such as the ends of short functions, wait until
  * two neighbours among the others are good and bad. At last come the returns
  * into statements that had called functions: `x = f()' is over only after them.
+ *
+ * What is said of a frame's variables has a meaning only as long as the frame is
+ * there: then all begins at its first statement, instead of the first snapshot.
+ * There they may have no values yet, so if it is bad there and at all snapshots,
+ * statements behind the beginning are sampled for a good one.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,22 +20,26 @@
 
 #include "fred/bisect.h"
 #include "fred/reply.h"
+#include "fred/reverse.h"
 
 #define F fred_tl
 #define MAX_FRAMES 64
+#define SAMPLES 64
 
 static struct {
 	struct fred_moment m;
 	struct ckpt_rule *rules;
 	size_t nrules;
-	enum { IDLE, AT_BEGINNING, ONE_BY_ONE, BY_SNAPSHOT, IN_INTERVAL } phase;
-	size_t lo, hi; /* snapshots: lo good, hi bad */
+	enum { IDLE, AT_BEGINNING, ONE_BY_ONE, SAMPLING, BY_SNAPSHOT, IN_INTERVAL } phase;
+	struct ckpt_task *begin; /* where the frame begins; NULL: it isn't about a frame */
+	size_t lo, hi;		 /* snapshots: lo good, hi bad */
 	size_t mid;
-	struct ckpt_task *good; /* the last good point */
+	struct ckpt_task *good; /* the last good point; SAMPLING: the last one asked about */
 	struct ckpt_task *bad;	/* inside: the first bad one, unless that is the end */
 	/* What counts inside; the later ones up to `bad'. */
 	enum { CHEAP_STATEMENTS, ALL_STATEMENTS, RETURNS } points;
 	uint64_t count, tried; /* points from there to the bad one */
+	uint64_t stride;       /* SAMPLING: this many at once */
 	uint64_t own;	       /* 1: the good one is itself at such a point */
 	bool placed;	       /* the good one is at a statement, not just where a snapshot is */
 	double asked;
@@ -38,6 +47,7 @@ static struct {
 
 static void finish(void)
 {
+	ckpt_puppet_destroy(b.begin);
 	ckpt_puppet_destroy(b.good);
 	ckpt_puppet_destroy(b.bad);
 	fred_moment_deinit(&b.m);
@@ -57,6 +67,7 @@ static void ask(json_object *out, struct ckpt_task *p)
 	fred_timeline_stage(p, FRED_ARRIVE_STEP);
 	b.asked = ckpt_now();
 	put(out, "status", "evaluate");
+	put_bool(out, "strict", b.phase == SAMPLING); /* unknown isn't good then */
 }
 
 static int statement_rules(struct ckpt_task *t)
@@ -161,12 +172,23 @@ static int count_finer(void)
 	return err;
 }
 
+static void ask_nth(json_object *out)
+{
+	struct fred_moment end = bad_end();
+	struct ckpt_task *p;
+	size_t which;
+	int err = fred_seek_nth(b.good, &end, b.rules, b.nrules, b.tried + b.own, &p, &which);
+
+	if (err <= 0)
+		give_up(out, err < 0 ? err : -EPROTO);
+	else
+		ask(out, p);
+}
+
 /* Asks about the point in the middle, or is done. */
 static void ask_inside(json_object *out)
 {
-	struct fred_moment end;
-	struct ckpt_task *p, *done;
-	size_t which;
+	struct ckpt_task *done;
 	bool placed;
 	int err = count_finer();
 
@@ -174,7 +196,6 @@ static void ask_inside(json_object *out)
 		give_up(out, err);
 		return;
 	}
-	end = bad_end();
 	if (b.count == 0) {
 		/* Nothing lies between: the good point's own statement did it. */
 		done = b.good;
@@ -187,11 +208,26 @@ static void ask_inside(json_object *out)
 		return;
 	}
 	b.tried = (b.count + 1) / 2;
-	err = fred_seek_nth(b.good, &end, b.rules, b.nrules, b.tried + b.own, &p, &which);
-	if (err <= 0)
-		give_up(out, err < 0 ? err : -EPROTO);
-	else
-		ask(out, p);
+	ask_nth(out);
+}
+
+/* What has begun by snapshot i, or, where that is earlier, with the frame. */
+static struct ckpt_task *frame_at(size_t i)
+{
+	return b.begin && i == b.begin->play->interval ? b.begin : NULL;
+}
+
+/* Counts the statements between the beginning of interval lo and what follows, which is bad. */
+static int begin_interval(void)
+{
+	int err = fred_seek_start(b.lo, frame_at(b.lo), &b.good);
+
+	if (!err)
+		err = statement_rules(b.good);
+	if (err)
+		return err;
+	b.placed = has_rule(ckpt_canonical(b.good).rip);
+	return count_points();
 }
 
 /* Snapshots lo good, hi bad are neighbours: on inside of the interval. */
@@ -200,23 +236,59 @@ static void begin_inside(json_object *out)
 	int err;
 
 	b.phase = IN_INTERVAL;
-	err = ckpt_puppet_create(F.tl, b.lo, &b.good);
-	if (!err)
-		err = statement_rules(b.good);
-	if (!err) {
-		b.placed = has_rule(ckpt_canonical(b.good).rip);
-		err = count_points();
-	}
+	err = begin_interval();
 	if (err)
 		give_up(out, err);
 	else
 		ask_inside(out);
 }
 
+/* Whether the frame's first interval goes up to the moment of the request. */
+static bool is_one_interval(void)
+{
+	size_t i = b.begin->play->interval;
+
+	return b.m.interval == i || (b.m.interval == i + 1 && fred_moment_begins(&b.m));
+}
+
+/* It was never good, as far as is known. */
+static void say_always(json_object *out)
+{
+	put(out, "status", "always");
+	put_bool(out, "frame", b.begin != NULL);
+	put_bool(out, "everywhere", b.stride == 1 && is_one_interval());
+	fred_timeline_unstage();
+	finish();
+}
+
+static void ask_sample(json_object *out)
+{
+	b.tried = b.count < b.stride ? b.count : b.stride;
+	if (b.tried)
+		ask_nth(out);
+	else
+		say_always(out);
+}
+
+static void begin_sampling(json_object *out)
+{
+	int err;
+
+	b.phase = SAMPLING;
+	b.lo = b.begin->play->interval;
+	b.hi = b.lo + 1;
+	err = begin_interval();
+	b.stride = b.count / SAMPLES + 1;
+	if (err)
+		give_up(out, err);
+	else
+		ask_sample(out);
+}
+
 static void ask_mid(json_object *out)
 {
 	struct ckpt_task *p;
-	int err = fred_seek_start(b.mid, NULL, &p);
+	int err = fred_seek_start(b.mid, frame_at(b.mid), &p);
 
 	if (err)
 		give_up(out, err);
@@ -248,31 +320,55 @@ static void ask_one_by_one(json_object *out, bool good)
 	}
 	b.mid = b.phase == AT_BEGINNING ? b.hi - 1 : b.mid - 1;
 	b.phase = ONE_BY_ONE;
-	if (b.mid > 0 && b.mid < b.hi) {
+	if (b.mid > b.lo && b.mid < b.hi)
 		ask_mid(out);
-		return;
-	}
-	fred_timeline_unstage();
-	finish();
-	put(out, "status", "always");
+	else if (b.begin)
+		begin_sampling(out);
+	else
+		say_always(out);
+}
+
+/* Sets where the frame begins that the expression is about, if it is about one. 0: it is only
+ * about to begin. */
+static int set_begin(json_object *in)
+{
+	struct fred_moment own = b.m; /* where the user's thread stands */
+	int err;
+
+	if (!json_object_object_get(in, "level"))
+		return 1;
+	own.owned = NULL;
+	own.thread = F.now ? ckpt_vtid(F.now) : 0;
+	err = fred_moment_in_thread(&own, (pid_t)get_number(in, "thread", own.thread));
+	if (err > 0)
+		err = fred_reverse_frame(&own, (unsigned int)get_number(in, "level", 0), &b.begin);
+	fred_moment_deinit(&own);
+	return err;
 }
 
 void fred_op_bisect(json_object *in, json_object *out)
 {
 	int err;
 
-	(void)in;
 	fred_timeline_unstage();
 	finish();
 	b.m.thread = 0; /* whatever thread makes it bad */
 	err = fred_timeline_moment(&b.m.goal, &b.m.interval);
-	if (err) {
+	if (!err) {
+		err = set_begin(in);
+		if (err == 0) {
+			put(out, "status", "begins");
+			finish();
+			return;
+		}
+	}
+	if (err < 0) {
 		give_up(out, err);
 		return;
 	}
 	ckpt_stats.searches++;
 	b.phase = AT_BEGINNING;
-	b.lo = b.mid = 0;
+	b.lo = b.mid = b.begin ? b.begin->play->interval : 0;
 	b.hi = b.m.interval + 1;
 	ask_mid(out);
 }
@@ -306,7 +402,7 @@ void fred_op_verdict(json_object *in, json_object *out)
 		ask_snapshot(out);
 		return;
 	}
-	if (good) {
+	if (good || b.phase == SAMPLING) {
 		ckpt_puppet_destroy(b.good);
 		b.good = F.staged;
 		F.staged = NULL;
@@ -318,5 +414,10 @@ void fred_op_verdict(json_object *in, json_object *out)
 		b.bad = F.staged;
 		F.staged = NULL;
 	}
-	ask_inside(out);
+	if (good && b.phase == SAMPLING)
+		b.phase = IN_INTERVAL;
+	if (b.phase == SAMPLING)
+		ask_sample(out);
+	else
+		ask_inside(out);
 }

@@ -417,28 +417,23 @@ static int make(struct ckpt_outside *o, char *reason, size_t reason_size)
 	return 0;
 }
 
-/* The user knows that the change goes. */
-static void drop_silently(void)
-{
-	if (F.taint == FRED_CHANGED)
-		F.taint = FRED_CALLING;
-}
-
 bool fred_branch_resuming(struct vpt_thread *vt, int request, int sig)
 {
 	siginfo_t si;
-	bool other_signal = sig && sig != ckpt_signal_next(F.now, &si) && sig != F.now->stop.sig;
+	bool other_signal = sig && sig != ckpt_signal_next(F.now, &si) && sig != F.now->stop.sig &&
+			    !(sig == SIGKILL && F.tl->killed);
 	char named[1024], reason[400], text[600];
 	struct ckpt_outside *o;
 	bool asked = answer != NOT_ASKED, wanted = answer != NO;
 
 	answer = NOT_ASKED;
+	fred_timeline_end_calls();
 	if (other_signal && !asked) { /* not by `signal N' */
 		fred_say("the signal isn't given to the program: the past is as it was");
 		other_signal = false;
 	}
 	if (!wanted || (!other_signal && !fred_branch_is_changed())) {
-		drop_silently();
+		fred_timeline_drop_changes();
 		return false;
 	}
 	if (outside(&o, named, sizeof(named), reason, sizeof(reason)) ||
@@ -446,7 +441,7 @@ bool fred_branch_resuming(struct vpt_thread *vt, int request, int sig)
 		snprintf(text, sizeof(text), "no branch is possible: %s; the change is dropped",
 			 reason);
 		fred_say(text);
-		drop_silently();
+		fred_timeline_drop_changes();
 		return false;
 	}
 	if (!asked) {
@@ -501,6 +496,10 @@ void fred_op_branch_plan(json_object *in, json_object *out)
 	struct ckpt_outside *o;
 
 	answer = NOT_ASKED;
+	if (F.taint == FRED_CALLING) {
+		vpt_facts_withdraw(F.debugger);
+		put_bool(out, "exchanged", fred_timeline_end_calls());
+	}
 	if (!F.tl || !F.vt || !F.now || !F.now->play || F.peeking ||
 	    (!get_bool(in, "changes") && !fred_branch_is_changed())) {
 		put(out, "status", "clean");

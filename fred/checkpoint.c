@@ -18,7 +18,8 @@
 static struct checkpoint {
 	unsigned int id;
 	struct ckpt_task *at;
-	char *where; /* as the debugger words it */
+	char *where;  /* as the debugger words it */
+	pid_t thread; /* the user's; others may have been at turn */
 	struct checkpoint *next;
 } * list;
 static unsigned int last_id;
@@ -57,6 +58,7 @@ void fred_op_checkpoint(json_object *in, json_object *out)
 	}
 	c->id = ++last_id;
 	c->where = strdup(get(in, "where", ""));
+	c->thread = (pid_t)get_number(in, "thread", 0);
 	F.tl->snaps[c->at->play->interval]->pins++;
 	while (*p)
 		p = &(*p)->next;
@@ -115,6 +117,7 @@ void fred_op_restart(json_object *in, json_object *out)
 	}
 	fred_timeline_stage(copy, FRED_ARRIVE_STEP);
 	put_found(out, copy, "step");
+	put_number(out, "selected", (uint64_t)c->thread);
 }
 
 static void drop(struct checkpoint **p)

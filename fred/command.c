@@ -69,6 +69,7 @@ static void put_target(json_object *out)
 	put_number(out, "tid", (uint64_t)F.tid);
 	put_bool(out, "strangers", F.staged && fred_threads_strange(F.staged));
 	put_number(out, "thread", (uint64_t)(F.staged ? ckpt_vtid(F.staged) : F.tid));
+	put_number(out, "known", (uint64_t)(F.staged ? fred_threads_known(F.staged) : F.tid));
 }
 
 static void op_status(json_object *in, json_object *out)
@@ -279,6 +280,34 @@ static int moment(struct fred_moment *m, bool chain)
 	return fred_timeline_moment(&m->goal, &m->interval);
 }
 
+/* Whether the floor lies behind m, where another thread stands. */
+static bool is_below_floor(const struct fred_moment *m, pid_t tid)
+{
+	const struct ckpt_task *f = search.floor;
+
+	return f && f->vtid != tid &&
+	       (m->interval < f->play->interval ||
+		(m->interval == f->play->interval && m->goal.event <= f->play->event));
+}
+
+/* Where the frame of that level in thread tid began, as seen from m and if that is
+ * behind the floor; as fred_seek_last(). */
+static int scope_begin(const struct fred_moment *m, pid_t tid, unsigned int level,
+		       struct ckpt_task **ret)
+{
+	struct fred_moment own = *m;
+	int err;
+
+	own.owned = NULL;
+	err = fred_moment_in_thread(&own, tid);
+	if (err > 0)
+		err = is_below_floor(&own, tid) ?
+			      0 :
+			      fred_reverse_scope(&own, search.floor, level, ret);
+	fred_moment_deinit(&own);
+	return err == -ENOENT ? 0 : err;
+}
+
 /* Frames that watched variables belong to: where they begin the search ends. */
 static int end_at_scopes(json_object *in, const struct fred_moment *m)
 {
@@ -290,10 +319,9 @@ static int end_at_scopes(json_object *in, const struct fred_moment *m)
 		return 0;
 	for (size_t i = 0; err >= 0 && i < json_object_array_length(list); i++) {
 		item = json_object_array_get_idx(list, i);
-		err = fred_reverse_scope(m, search.floor, (unsigned int)json_object_get_int(item),
-					 &p);
-		if (err == -ENOENT)
-			err = 0;
+		err = scope_begin(
+			m, json_object_get_int(json_object_array_get_idx(item, 0)),
+			(unsigned int)json_object_get_int(json_object_array_get_idx(item, 1)), &p);
 		if (err > 0) {
 			drop_floor();
 			search.floor = p;
@@ -371,15 +399,15 @@ static int set_floor(json_object *in, const struct fred_moment *m)
 
 	own.owned = NULL;
 	err = fred_moment_in_thread(&own, (pid_t)get_number(in, "thread", m->thread));
-	if (err <= 0) /* it has no past: as far back as there is one */
-		return err;
-	err = run_command(in, &own, &p);
-	search.begins = !err && strcmp(get(in, "how", ""), "continue");
-	if (search.begins)
-		err = fred_seek_thread_begin(&own, fred_moment_thread(&own), &p);
+	if (err > 0) { /* else it has no past: as far back as there is one */
+		err = run_command(in, &own, &p);
+		search.begins = !err && strcmp(get(in, "how", ""), "continue");
+		if (search.begins)
+			err = fred_seek_thread_begin(&own, fred_moment_thread(&own), &p);
+	}
 	search.floor = err > 0 ? p : NULL;
 	if (err >= 0 && search.nwatches)
-		err = end_at_scopes(in, &own);
+		err = end_at_scopes(in, m);
 	fred_moment_deinit(&own);
 	return err;
 }
@@ -559,6 +587,15 @@ static void op_reattach(json_object *in, json_object *out)
 	put_number(out, "thread", (uint64_t)ckpt_vtid(p)); /* in which it ended */
 }
 
+/* The debugger is about to detach from the ended program to which it was attached for a
+ * command: it is as ended as before. */
+static void op_leave(json_object *in, json_object *out)
+{
+	(void)in;
+	F.leaving = F.vt && F.now && F.now->play && !F.tl->live;
+	put(out, "status", F.leaving ? "ok" : "error");
+}
+
 static void op_prompt(json_object *in, json_object *out)
 {
 	fred_progress_end();
@@ -615,7 +652,10 @@ static const struct {
 	{ "met", op_met, false },
 	{ "drop", op_drop, false },
 	{ "reattach", op_reattach, false },
+	{ "leave", op_leave, false },
 	{ "interrupted", op_interrupted, false },
+	{ "call", fred_op_call, false },
+	{ "written", fred_op_written, false },
 	{ "checkpoint", fred_op_checkpoint, false },
 	{ "checkpoints", fred_op_checkpoints, false },
 	{ "restart", fred_op_restart, false },

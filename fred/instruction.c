@@ -246,8 +246,8 @@ static int is_idle(const struct fred_moment *m, struct ckpt_task *p)
 	bool same;
 	int err;
 
-	err = ckpt_puppet_take_early(p, m->goal.event);
-	if (err || m->goal.event > p->play->event)
+	err = ckpt_puppet_take_early(p, &m->goal);
+	if (err || !ckpt_puppet_only_early(p, m->goal.event))
 		return err;
 	if (m->goal.how == CKPT_END_EVENT)
 		return 1;

@@ -4,6 +4,7 @@
 
 #include "ckptcore/arch/x86_64/outer_insn.h"
 #include "ckptcore/arch/x86_64/vdso.h"
+#include "ckptcore/quick.h"
 #include "fred/branch.h"
 #include "fred/checkpoint.h"
 #include "fred/command.h"
@@ -219,6 +220,8 @@ void fred_process_about_to_act(struct vpt_thread *vt, bool breaks)
 	fred_process_join();
 	if (breaks)
 		follow(vt);
+	if (vt->task && vt->task->thread)
+		ckpt_quick_look(vt->task->timeline);
 }
 
 void fred_process_started(struct vpt_thread *vt)
@@ -294,6 +297,11 @@ void fred_process_gone(struct vpt_thread *vt, bool died)
 		return;
 	}
 	fred_timeline_drop_puppet();
+	if (F.leaving) {
+		F.leaving = false;
+		F.vt = NULL;
+		return;
+	}
 	fred_process_drop();
 }
 

@@ -52,6 +52,7 @@ static inline void put_found(json_object *out, struct ckpt_task *p, const char *
 	put(out, "status", "found");
 	put(out, "kind", kind);
 	put_number(out, "pc", ckpt_canonical(p).rip);
+	put_number(out, "thread", (uint64_t)ckpt_vtid(p));
 }
 
 /* It can't be done, for this reason. */

@@ -33,6 +33,11 @@ struct fred_watch {
 int fred_reverse_scope(const struct fred_moment *m, struct ckpt_task *from, unsigned int level,
 		       struct ckpt_task **ret) __must_check;
 
+/* The first statement behind the entry that was executed in the frame of that level.
+ * 0: none before m. */
+int fred_reverse_frame(const struct fred_moment *m, unsigned int level,
+		       struct ckpt_task **ret) __must_check;
+
 /* The point before the last instruction before m (and after from, if any) that
  * did so to one of at most 4 watched words. */
 int fred_seek_write(const struct fred_moment *m, struct ckpt_task *from, const struct fred_watch *w,

@@ -532,7 +532,9 @@ bool fred_seek_died_at_once(size_t i)
 {
 	int sig = F.tl->snaps[i]->sig, status = F.tl->end_status;
 
-	return fred_seek_may_die(i) && sig && WIFSIGNALED(status) && WTERMSIG(status) == sig;
+	if (!fred_seek_may_die(i))
+		return false;
+	return F.tl->killed || (sig && WIFSIGNALED(status) && WTERMSIG(status) == sig);
 }
 
 int fred_seek_end(struct ckpt_task **ret)

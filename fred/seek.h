@@ -102,7 +102,8 @@ int fred_seek_begin(struct ckpt_task **ret) __must_check;
 int fred_seek_end(struct ckpt_task **ret) __must_check;
 /* Whether the program's end, without an event of its own, lies in an interval. */
 bool fred_seek_may_die(size_t interval);
-/* Whether all of interval i is that the program died of the signal it begins with. */
+/* Whether all of interval i is that the program died of the signal it begins with, or was
+ * killed by the debugger. */
 bool fred_seek_died_at_once(size_t i);
 
 /* How a leg's run failed: 0 not at all (it came to its goal, or to the program's

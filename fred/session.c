@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 
@@ -152,9 +153,17 @@ static void start_clock(void)
 
 /* --------------------------------------------------------------- callbacks */
 
+/* A former debugger would read the same commands from it again. */
+static bool input_is_file(void)
+{
+	struct stat st;
+
+	return !fstat(STDIN_FILENO, &st) && S_ISREG(st.st_mode);
+}
+
 static bool debugger_ended(int status)
 {
-	if (fred_undo_recover(status))
+	if (!input_is_file() && fred_undo_recover(status))
 		return true;
 	ended = true;
 	end_status = status;

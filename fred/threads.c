@@ -51,6 +51,15 @@ void fred_threads_play(struct ckpt_task *to)
 	}
 }
 
+void fred_threads_watch(struct ckpt_task *from, struct ckpt_task *p)
+{
+	struct ckpt_task *t;
+
+	for (size_t i = 0; (t = nth(p, i)); i++)
+		if (!t->owner)
+			ckpt_watch_alike(from, t);
+}
+
 void fred_threads_play_as(pid_t tid)
 {
 	struct vpt_thread *vt = vpt_find(tid);
@@ -87,19 +96,23 @@ bool fred_threads_strange(struct ckpt_task *p)
 	return stranger(p);
 }
 
-bool fred_threads_can_meet(struct ckpt_task *p)
+pid_t fred_threads_known(struct ckpt_task *p)
 {
 	const struct vpt_thread *vt;
 	struct ckpt_task *t;
+	pid_t found = 0;
 
-	if (!F.vt || !stranger(p))
-		return true;
 	for (size_t i = 0; (t = nth(p, i)); i++) {
 		vt = vpt_find(ckpt_vtid(t));
-		if (vt && !vt->lost && vt->state != VPT_EXITED)
-			return true;
+		if (vt && !vt->lost && vt->state != VPT_EXITED && (!found || vt->tid == vt->tgid))
+			found = vt->tid;
 	}
-	return false;
+	return found;
+}
+
+bool fred_threads_can_meet(struct ckpt_task *p)
+{
+	return !F.vt || !stranger(p) || fred_threads_known(p);
 }
 
 bool fred_threads_appear(struct vpt_thread *vt)

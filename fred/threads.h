@@ -11,6 +11,8 @@
 /* Has all of the debugger's threads of the process played by `to' (the live
  * target's current thread, a puppet), or nobody where it has no such thread. */
 void fred_threads_play(struct ckpt_task *to);
+/* The threads of p that the debugger doesn't know yet watch what `from' does. */
+void fred_threads_watch(struct ckpt_task *from, struct ckpt_task *p);
 /* Where the debugger doesn't know the thread at hand, that plays its thread tid, until
  * the next fred_threads_play(). */
 void fred_threads_play_as(pid_t tid);
@@ -18,7 +20,9 @@ void fred_threads_play_as(pid_t tid);
 void fred_threads_vanish(void);
 /* Whether the process of p has threads that the debugger doesn't know. */
 bool fred_threads_strange(struct ckpt_task *p);
-/* Whether it can be told of those: of one that it knows, and which is there. */
+/* A thread there that it does know, the leader if it is one; 0: none. */
+pid_t fred_threads_known(struct ckpt_task *p);
+/* Whether it can be told of strangers: by way of one that it knows. */
 bool fred_threads_can_meet(struct ckpt_task *p);
 /* Tells it of a thread that it doesn't know, as one that vt made; false: there
  * is none. */

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 
 #include "ckptcore/budget.h"
@@ -21,7 +23,6 @@
 #include "fred/undo.h"
 
 #define F fred_tl
-#define MAX_PUSHED (1 << 20) /* bytes of a call's arguments */
 
 bool fred_no_record, fred_verbose;
 
@@ -99,13 +100,6 @@ static void forget_staged(void)
 	F.landing = false;
 }
 
-static void forget_clean(void)
-{
-	ckpt_puppet_destroy(F.clean);
-	F.clean = NULL;
-	F.taint = FRED_CLEAN;
-}
-
 static void forget_last(void)
 {
 	ckpt_puppet_destroy(F.last);
@@ -116,7 +110,7 @@ static void forget_last(void)
 void fred_timeline_drop_puppet(void)
 {
 	forget_staged();
-	forget_clean();
+	fred_timeline_forget_changes();
 	forget_last();
 	if (is_puppet(F.now)) {
 		struct ckpt_task *p = F.now;
@@ -230,7 +224,11 @@ static void tell_held(void)
 		F.held.siginfo = vpt_trap_info(SI_KERNEL);
 	}
 	F.held.at_int3 = false;
-	vpt_report(vt ? vt : F.vt, F.held.status, &F.held.siginfo);
+	if (!vt)
+		vt = F.vt;
+	vt->dr[6] = F.held.dr6;
+	vt->dr6_ours = true;
+	vpt_report(vt, F.held.status, &F.held.siginfo);
 }
 
 /* A thread that the debugger has stopped can't stop once more. */
@@ -241,9 +239,7 @@ static bool can_tell_held(void)
 	return !vt || vt->state == VPT_RUNNING;
 }
 
-/* Tells the debugger that the thread tid has stopped; before that, which
- * threads have ended and which have begun, by way of vt, which it has resumed. */
-void fred_timeline_tell(struct vpt_thread *vt, pid_t tid, int status, const siginfo_t *si)
+static void tell(struct vpt_thread *vt, pid_t tid, int status, const siginfo_t *si, uint64_t dr6)
 {
 	fred_threads_play(F.now);
 	if (vt->task) /* else others have to be there first */
@@ -252,8 +248,20 @@ void fred_timeline_tell(struct vpt_thread *vt, pid_t tid, int status, const sigi
 	F.held.tid = tid;
 	F.held.status = status;
 	F.held.siginfo = *si;
+	F.held.dr6 = dr6;
 	if (!fred_threads_appear(vt))
 		tell_held();
+}
+
+/* Tells the debugger that the thread tid has stopped; before that, which
+ * threads have ended and which have begun, by way of vt, which it has resumed. */
+void fred_timeline_tell(struct vpt_thread *vt, pid_t tid, int status, const siginfo_t *si)
+{
+	long dr6;
+
+	errno = 0;
+	dr6 = ptrace(PTRACE_PEEKUSER, F.now->tid, offsetof(struct user, u_debugreg[6]), 0L);
+	tell(vt, tid, status, si, errno ? 0 : (uint64_t)dr6);
 }
 
 /* The debugger's register that watches addr. */
@@ -271,19 +279,16 @@ static unsigned int debug_register(const struct vpt_thread *vt, uint64_t addr)
 /* Tells the debugger that the program has stopped where it is now. */
 void fred_timeline_announce(struct vpt_thread *vt, enum fred_arrival arrival)
 {
-	struct ckpt_task *t = F.now;
-	struct vpt_thread *own = fred_threads_current();
-	siginfo_t si = vpt_trap_info(TRAP_TRACE);
+	const struct vpt_thread *own = fred_threads_current();
+	bool watch = arrival == FRED_ARRIVE_WATCH;
+	siginfo_t si = vpt_trap_info(watch ? 4 /* TRAP_HWBKPT */ : TRAP_TRACE);
 
 	F.held.at_int3 = arrival == FRED_ARRIVE_BREAKPOINT;
-	if (arrival == FRED_ARRIVE_WATCH) {
-		if (!own)
-			own = vt;
-		si = vpt_trap_info(4 /* TRAP_HWBKPT */);
-		own->dr[6] = 0xffff0ff0ull | 1ull << debug_register(own, F.watch_addr);
-		own->dr6_ours = true;
-	}
-	fred_timeline_tell(vt, ckpt_vtid(t), W_STOPCODE(SIGTRAP), &si);
+	if (watch)
+		tell(vt, ckpt_vtid(F.now), W_STOPCODE(SIGTRAP), &si,
+		     0xffff0ff0ull | 1ull << debug_register(own ? own : vt, F.watch_addr));
+	else
+		fred_timeline_tell(vt, ckpt_vtid(F.now), W_STOPCODE(SIGTRAP), &si);
 }
 
 /* The debugger sees an exec: it reads the symbols of the program that plays,
@@ -297,6 +302,13 @@ void fred_timeline_announce_exec(struct vpt_thread *vt)
 	vpt_report(vt, W_STOPCODE(SIGTRAP) | PTRACE_EVENT_EXEC << 16, &si);
 }
 
+int fred_timeline_live_signal(siginfo_t *si)
+{
+	int sig = ckpt_record_signal(F.tl, si);
+
+	return sig == SIGSTOP && F.told_to_stop ? 0 : sig;
+}
+
 static void land(struct vpt_thread *vt)
 {
 	struct ckpt_task *former = F.peeking ? F.origin : F.now, *to = F.staged;
@@ -307,7 +319,7 @@ static void land(struct vpt_thread *vt)
 
 	F.staged = NULL;
 	F.landing = F.interrupted = false;
-	forget_clean();
+	fred_timeline_forget_changes();
 	forget_last();
 	fred_branch_follow(to, former);
 	F.now = to;
@@ -329,181 +341,11 @@ static void land(struct vpt_thread *vt)
 		fred_timeline_announce_exec(vt);
 		return;
 	}
-	if (!is_puppet(to) && ckpt_record_signal(F.tl, &si)) {
+	if (!is_puppet(to) && fred_timeline_live_signal(&si)) {
 		vpt_report(vt, W_STOPCODE(si.si_signo), &si); /* it stopped by that */
 		return;
 	}
 	fred_timeline_announce(vt, arrival);
-}
-
-static void say_unchangeable(void)
-{
-	if (!F.said_unchangeable)
-		fred_say("the change is dropped: the past is as it was");
-	F.said_unchangeable = true;
-}
-
-/* The puppet as it was plays again. */
-static void take_clean(void)
-{
-	struct ckpt_task *former = F.now;
-
-	if (F.peeking)
-		F.staged = F.clean;
-	F.now = F.clean;
-	F.clean = NULL;
-	F.taint = FRED_CLEAN;
-	fred_threads_play(F.now);
-	if (former)
-		ckpt_puppet_destroy(former);
-}
-
-/* Runs it up to a stop, which is told. */
-static void call_in_copy(struct vpt_thread *vt, struct ckpt_task *t, int request)
-{
-	siginfo_t si = vpt_trap_info(SI_KERNEL);
-
-	while (!ckpt_resume(
-		t, request == PTRACE_SINGLESTEP ? PTRACE_SYSEMU_SINGLESTEP : PTRACE_SYSEMU, 0)) {
-		while (ckpt_wait(t, NULL) == -EINTR)
-			if (ckpt_cancelled && ckpt_cancelled())
-				ckpt_interrupt(t);
-		if (t->state == CKPT_DEAD)
-			break;
-		if (t->state == CKPT_ENTRY) {
-			ckpt_foreign_call(t);
-			continue;
-		}
-		if (t->state == CKPT_EVENT) {
-			F.call_interrupted = true;
-			fred_forward_take_interrupt();
-			memset(&si, 0, sizeof(si));
-			si.si_signo = SIGINT;
-			vpt_report(vt, W_STOPCODE(SIGINT), &si);
-			return;
-		}
-		vpt_report(vt, W_STOPCODE(t->stop.sig), NULL);
-		return;
-	}
-	fred_say("the copy in which the function ran has died; the program is as before");
-	take_clean();
-	vpt_report(vt, W_STOPCODE(SIGTRAP), &si);
-}
-
-/* A function called in the past runs: such a copy is on its own, and thrown
- * away when the registers come back. */
-static void forward_calling(struct vpt_thread *vt, int request)
-{
-	F.call_interrupted = false;
-	ckpt_cancelled = fred_forward_interrupted;
-	call_in_copy(vt, vt->task, request);
-	ckpt_cancelled = NULL;
-}
-
-/* Before the debugger changes a puppet that plays: keeps it as it was. True:
- * t is such a puppet. */
-bool fred_timeline_changing(struct ckpt_task *t)
-{
-	const struct vpt_thread *vt = vpt_of(t);
-
-	if (vt)
-		fred_process_select(vt->tgid);
-	if (!is_puppet(F.now) || !ckpt_vtid(t) || ckpt_puppet_thread(F.now, ckpt_vtid(t)) != t)
-		return false;
-	if (F.taint == FRED_CLEAN && !ckpt_puppet_clone(F.now, &F.clean)) {
-		ckpt_overlay_remove(&F.tl->overlay, F.clean);
-		F.taint = FRED_CHANGED;
-		F.change_called = false;
-	}
-	return true;
-}
-
-static bool registers_differ(void)
-{
-	struct ckpt_general now, then;
-	struct ckpt_task *clean;
-	bool found = false;
-
-	for (struct vpt_thread *vt = vpt_first(); vt; vt = vt->next) {
-		if (!is_ours(vt) || !vt->task)
-			continue;
-		clean = ckpt_puppet_thread(F.clean, ckpt_vtid(vt->task));
-		now = ckpt_general_of(ckpt_regs(vt->task));
-		then = clean ? ckpt_general_of(ckpt_regs(clean)) : now;
-		found |= memcmp(&now, &then, sizeof(now)) != 0;
-	}
-	return found;
-}
-
-/* Whether what the user has done goes with the puppet: else it is as the past was, but for
- * what functions did. */
-static bool is_lost(void)
-{
-	if (F.peeking) /* it is a copy of ours */
-		return false;
-	if (F.taint == FRED_CALLING)
-		return F.change_called || (!fred_timeline_calling() && registers_differ());
-	return fred_branch_is_changed();
-}
-
-void fred_timeline_restore(void)
-{
-	if (!F.vt || F.taint == FRED_CLEAN)
-		return;
-	if (is_lost())
-		say_unchangeable();
-	take_clean();
-}
-
-/* Whether the user had changed memory before the debugger pushed a call on t's stack. */
-static bool changed_before_call(struct ckpt_task *t, const struct ckpt_general *then)
-{
-	uint64_t sp = ckpt_regs(t)->rsp, where;
-	size_t len = then->r[PROBE_RSP] - sp;
-	void *stack = len < MAX_PUSHED ? malloc(len) : NULL;
-	struct ckpt_task *copy;
-	bool changed = false;
-
-	if (stack && !ckpt_puppet_clone(F.now, &copy)) {
-		ckpt_overlay_remove(&F.tl->overlay, copy);
-		changed = !ckpt_read(F.clean, sp, stack, len) &&
-			  !ckpt_write(copy, sp, stack, len) &&
-			  !ckpt_same_memory(copy, F.clean, &F.tl->overlay, &where);
-		ckpt_puppet_destroy(copy);
-	}
-	free(stack);
-	return changed;
-}
-
-/* Whether a function that the debugger has called is on the stack of vt's thread. (Its
- * registers don't tell: the user may have changed some before.) */
-static bool calling(const struct vpt_thread *vt)
-{
-	struct ckpt_task *t = vt->task, *clean = NULL;
-	struct ckpt_general then;
-
-	if (t && F.taint != FRED_CLEAN)
-		clean = ckpt_puppet_thread(F.clean, ckpt_vtid(t));
-	if (!clean)
-		return false;
-	then = ckpt_general_of(ckpt_regs(clean));
-	if (ckpt_call_was_pushed(t, &then)) {
-		if (ckpt_regs(t)->rsp > t->called) /* not from within another one */
-			t->called = ckpt_regs(t)->rsp + 8;
-		if (F.taint == FRED_CHANGED && !F.peeking)
-			F.change_called = changed_before_call(t, &then);
-		F.taint = FRED_CALLING;
-	}
-	return ckpt_regs(t)->rsp <= t->called;
-}
-
-bool fred_timeline_calling(void)
-{
-	bool found = false;
-
-	for (struct vpt_thread *vt = vpt_first(); vt; vt = vt->next)
-		found |= is_ours(vt) && calling(vt);
-	return found;
 }
 
 static bool is_pending(void)
@@ -608,6 +450,7 @@ bool fred_timeline_resuming(struct vpt_thread *vt, int request, int sig)
 		return true;
 	}
 	if (!is_puppet(F.now)) {
+		F.told_to_stop = false;
 		if (F.live_follows) {
 			if (!is_pending() && !fred_threads_appear(vt))
 				fred_forward_live(request);
@@ -618,8 +461,8 @@ bool fred_timeline_resuming(struct vpt_thread *vt, int request, int sig)
 	/* The debugger resumes the other threads, too, some of them before that one. They
 	 * only seem to run: nothing of theirs would stay. */
 	if (fred_timeline_calling()) {
-		if (calling(vt))
-			forward_calling(vt, request);
+		if (fred_timeline_calls(vt))
+			fred_timeline_run_call(vt, request);
 		return true;
 	}
 	forget_last();
@@ -636,7 +479,7 @@ void fred_timeline_begin_branch(struct ckpt_task *live)
 {
 	struct ckpt_task *former = F.now;
 
-	forget_clean();
+	fred_timeline_forget_changes();
 	F.now = live;
 	F.going = false;
 	fred_threads_play(live);
@@ -655,7 +498,7 @@ void fred_timeline_replace(struct vpt_thread *vt, struct ckpt_task *puppet,
 	fred_branch_follow(puppet, F.now);
 	F.vt = NULL;
 	forget_staged();
-	forget_clean();
+	fred_timeline_forget_changes();
 	if (is_puppet(F.now)) {
 		F.now->owner = NULL;
 		ckpt_puppet_destroy(F.now);
@@ -699,16 +542,33 @@ static bool stop_live(struct vpt_thread *vt)
 	return stop_virtually(vt);
 }
 
+/* The debugger is about to kill the live process: history ends where that stands, not at the
+ * system call that it would have come to. */
+static void end_history_here(void)
+{
+	struct ckpt_timeline *tl = F.tl;
+	enum ckpt_end where;
+
+	if (!tl || !tl->recording || !tl->live || tl->live->state == CKPT_RUNNING || tl->killed)
+		return;
+	ckpt_record_settle(tl);
+	where = ckpt_record_where(tl);
+	tl->killed = where != CKPT_END_CALL && !ckpt_snapshot(tl, where, false, 0, NULL);
+}
+
 bool fred_timeline_signalled(struct vpt_thread *vt, int sig)
 {
 	if (!vt->task)
 		return true; /* vanished: the number may be a live thread's */
 	if (!fred_process_select(vt->tgid))
 		return false;
-	if (is_ours(vt) && sig == SIGKILL)
+	if (is_ours(vt) && sig == SIGKILL) {
 		fred_branches_drop(false);
+		end_history_here();
+	}
 	if (is_ours(vt) && !is_puppet(F.now) && sig == SIGSTOP && F.tl && stop_live(vt))
 		return true;
+	F.told_to_stop |= is_ours(vt) && !is_puppet(F.now) && sig == SIGSTOP;
 	if (is_ours(vt) && !is_puppet(F.now) && vt->task->tid != vt->tid) {
 		/* A branch's process has another number. */
 		syscall(SYS_tgkill, vt->task->tgid, vt->task->tid, sig);

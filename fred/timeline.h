@@ -7,6 +7,8 @@
 #ifndef FRED_TIMELINE_H
 #define FRED_TIMELINE_H
 
+#include <json-c/json.h>
+
 #include "ckptcore/record.h"
 #include "ckptcore/replay.h"
 #include "fred/processes.h"
@@ -23,7 +25,7 @@ enum fred_arrival {
 enum fred_taint {
 	FRED_CLEAN,
 	FRED_CHANGED, /* registers or memory are not those of the past */
-	FRED_CALLING, /* ... because a function called from the debugger runs */
+	FRED_CALLING, /* ... and functions were called from the debugger, and may run */
 };
 
 /* What fred knows of a process that is recorded. */
@@ -46,12 +48,13 @@ struct fred_timeline {
 	enum fred_taint taint;
 	bool call_interrupted;	 /* ^C has ended a function that the debugger had called */
 	struct ckpt_task *clean; /* unless CLEAN: the puppet as it was */
-	bool change_called;	 /* CALLING: the user had changed memory before the call */
+	struct ckpt_task *kept;	 /* CALLING: the puppet as the user has changed it; or NULL */
 	bool said_unchangeable;	 /* that the past can't be changed */
 	bool key_stays;		 /* ^C waits for the live process and couldn't be taken away */
 	bool interrupted;	 /* the debugger has passed ^C on to a puppet */
 	bool live_follows;	 /* the live process goes on when all its threads are known */
-	bool going; /* the debugger has resumed threads of a puppet, and may resume more */
+	bool told_to_stop; /* the live process: by the debugger's SIGSTOP, which isn't the program's */
+	bool going;	   /* the debugger has resumed threads of a puppet, and may resume more */
 	/* A stop that is told when the threads that appear have been: */
 	struct {
 		bool waits;
@@ -59,10 +62,13 @@ struct fred_timeline {
 		int status;
 		siginfo_t siginfo;
 		bool at_int3; /* of the debugger's, if it has one there */
+		uint64_t dr6; /* which debug register struck: the debugger clears the real
+			       * one when it sets those of a thread that appears */
 	} held;
 	/* After the end of a program whose leader had ended before, the debugger is given
 	 * its first moment, and this is where the user looks back from: */
 	struct ckpt_task *last;
+	bool leaving; /* the debugger detaches, and the past stays */
 	/* Its branches, and the current one: see branch.c. */
 	struct fred_branch *branches, *branch;
 	unsigned int last_branch;
@@ -79,7 +85,6 @@ void fred_timeline_init(bool record, bool verbose);
 bool fred_timeline_resuming(struct vpt_thread *vt, int request, int sig);
 struct vpt_thread *fred_timeline_attaching(pid_t tid, struct vpt_debugger *d);
 bool fred_timeline_signalled(struct vpt_thread *vt, int sig);
-bool fred_timeline_changing(struct ckpt_task *t);
 void fred_timeline_idle(void);
 void fred_timeline_tick(void);
 
@@ -101,9 +106,8 @@ void fred_timeline_peek(bool in);
 /* A branch's live process plays instead of the changed puppet. */
 void fred_timeline_begin_branch(struct ckpt_task *live);
 
-/* The puppet that plays is as it was: what a function called by the user left
- * goes without a word, a change by the user with one. */
-void fred_timeline_restore(void);
+/* The signal by which the live process stopped and that it hasn't got yet, or 0. */
+int fred_timeline_live_signal(siginfo_t *si);
 
 /* A restarted debugger: its thread and the puppet that plays it. NULL, NULL:
  * it has no process (the former target dies), or, if `ended' is that debugger,
@@ -115,8 +119,29 @@ void fred_timeline_replace(struct vpt_thread *vt, struct ckpt_task *puppet,
 /* Bytes of memory that the copies have for themselves. */
 uint64_t fred_private_memory(void);
 
-/* Whether a function that the debugger has called in the past runs, or was stopped amid. */
+/* Changes by the user (changes.c). */
+
+/* Before the debugger changes a puppet that plays: keeps it as it was. True: t is such a
+ * puppet. */
+bool fred_timeline_changing(struct ckpt_task *t);
+/* Whether a function that the debugger has called in the past, in vt's thread or in any,
+ * runs, or was stopped amid. */
+bool fred_timeline_calls(const struct vpt_thread *vt);
 bool fred_timeline_calling(void);
+/* Such a one runs on up to a stop, which is told. */
+void fred_timeline_run_call(struct vpt_thread *vt, int request);
+/* Where functions have been called, and have returned: what they did goes, what the user has
+ * changed himself stays. True: another puppet plays, with the same registers. */
+bool fred_timeline_end_calls(void);
+/* The puppet that plays is as it was: what a function called by the user left goes without
+ * a word, a change by the user with one; _drop_: without. */
+void fred_timeline_restore(void);
+void fred_timeline_drop_changes(void);
+/* Forgets what was kept for that, as another one is going to play. */
+void fred_timeline_forget_changes(void);
+/* Requests of the debugger's Python. */
+void fred_op_call(json_object *in, json_object *out);
+void fred_op_written(json_object *in, json_object *out);
 
 /* A message for the user, once per reason and target. */
 void fred_say(const char *text);

@@ -27,7 +27,7 @@ void vpt_changing(struct ckpt_task *t)
 
 int vpt_poke(struct vpt_thread *vt, uint64_t addr, const void *buf, size_t len)
 {
-	struct ckpt_task *t = vt->task;
+	struct ckpt_task *t;
 	struct ckpt_overlay *o;
 	const uint8_t *bytes = buf;
 	uint8_t *was, original;
@@ -36,6 +36,11 @@ int vpt_poke(struct vpt_thread *vt, uint64_t addr, const void *buf, size_t len)
 
 	if (vpt_control->about_to_act)
 		vpt_control->about_to_act(vt, len == 1 && bytes[0] == 0xcc);
+	t = vt->task;
+	if (!t)
+		return -ESRCH;
+	if (!len)
+		return 0; /* it will read, see facts.c in gdb */
 	o = t->timeline ? &t->timeline->overlay : NULL;
 	if (!o)
 		return ckpt_write(t, addr, buf, len);
@@ -177,13 +182,27 @@ static bool is_open(const struct ckpt_task *t, const struct vpt_mem *m)
 	return strstr(to, memory); /* or a memfd of that name, see point_at() */
 }
 
+/* A thread by way of which memory can be opened that is read from `real' now. A leader
+ * that has ended before the others is a zombie: what was opened before that goes on. */
+static struct vpt_thread *to_open(pid_t tgid, pid_t real)
+{
+	struct vpt_thread *vt = vpt_played(tgid);
+
+	if (!vt || !vt->lost || vt->task->tid == real)
+		return vt;
+	for (struct vpt_thread *o = vpt_first(); o; o = o->next)
+		if (o->tgid == tgid && o->task && !o->lost)
+			return o;
+	return vt;
+}
+
 int vpt_mem_follow(struct ckpt_task *t, struct vpt_debugger *d)
 {
 	struct vpt_thread *vt;
 	int err = 0;
 
 	for (int i = d->nmem; !err && i-- > 0;) {
-		vt = d->mem[i].real ? vpt_played(d->mem[i].tgid) : NULL;
+		vt = d->mem[i].real ? to_open(d->mem[i].tgid, d->mem[i].real) : NULL;
 		if (!vt || vt->task->tid == d->mem[i].real)
 			continue;
 		if (is_open(t, &d->mem[i]))

@@ -103,6 +103,22 @@ static long req_getregs(const struct request *q)
 	return put(q, q->data, ckpt_regs(q->vt->task), sizeof(struct user_regs_struct));
 }
 
+/* Whether t has run onto an int3 of the debugger's at addr, which may have been taken out since, by
+ * who didn't know of that stop. */
+static bool was_own_int3(struct ckpt_task *t, uint64_t addr)
+{
+	siginfo_t si;
+	uint8_t now;
+
+	if (!t->timeline)
+		return false;
+	if (ckpt_overlay_at(&t->timeline->overlay, addr, NULL))
+		return true;
+	return t->thread && t->state == CKPT_SIGNAL && t->stop.sig == SIGTRAP &&
+	       !ptrace(PTRACE_GETSIGINFO, t->tid, 0, &si) && si.si_code == SI_KERNEL &&
+	       !ckpt_read(t, addr, &now, 1) && now != 0xcc;
+}
+
 static long set_regs(struct ckpt_task *t, const struct user_regs_struct *regs)
 {
 	struct user_regs_struct *now = ckpt_regs(t), rewound = *now;
@@ -111,8 +127,7 @@ static long set_regs(struct ckpt_task *t, const struct user_regs_struct *regs)
 		return 0;
 	/* The step back over its own int3 is the debugger's affair. */
 	rewound.rip--;
-	if (memcmp(&rewound, regs, sizeof(*regs)) || !t->timeline ||
-	    !ckpt_overlay_at(&t->timeline->overlay, regs->rip, NULL))
+	if (memcmp(&rewound, regs, sizeof(*regs)) || !was_own_int3(t, regs->rip))
 		vpt_changing(t);
 	/* At once: the kernel may refuse (a segment, a flag). */
 	t->regs_dirty = false;

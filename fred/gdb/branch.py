@@ -35,6 +35,8 @@ class BeforeResume(gdb.Command):
     def invoke(self, arg, from_tty):
         changes = arg in ("jump", "signal")
         r = fred.ask("branch plan", changes=changes)
+        if r.get("exchanged"):
+            flush_caches()
         if r["status"] == "clean":
             return
         if r["status"] == "error":
@@ -54,6 +56,23 @@ class BeforeResume(gdb.Command):
 
 
 BeforeResume()
+
+
+def calling(event):
+    """gdb is about to call a function of the program. In the past that changes a copy which goes; what the user changes
+    himself stays."""
+    if isinstance(event, gdb.InferiorCallPreEvent):
+        fred.ask("call")
+
+
+def written(event):
+    r = fred.ask("written", at=event.address, size=event.length)
+    if "message" in r:
+        gdb.write("fred: %s.\n" % r["message"])
+
+
+gdb.events.inferior_call.connect(calling)
+gdb.events.memory_changed.connect(written)
 
 
 class Hooks:

@@ -9,7 +9,7 @@ PLACES = gdb.BP_BREAKPOINT, gdb.BP_HARDWARE_BREAKPOINT, getattr(gdb, "BP_CATCHPO
 WATCH_TYPES = {gdb.BP_HARDWARE_WATCHPOINT: 0, gdb.BP_WATCHPOINT: 0, gdb.BP_READ_WATCHPOINT: 1,
                gdb.BP_ACCESS_WATCHPOINT: 2}
 
-# Of watchpoints on local variables: the canonical address of the frame that they are about.
+# Of watchpoints on local variables: the thread and the canonical address of the frame that they are about.
 watch_frame = {}
 
 
@@ -17,6 +17,11 @@ def frame_address(frame):
     """The stack pointer in the caller, the same all the time that the frame exists."""
     older = frame.older()
     return int(older.read_register("rsp")) if older is not None else None
+
+
+def is_real(frame):
+    """Whether the frame is on the stack: not the one of an inlined function, nor of one that has left by a jump."""
+    return frame.type() not in (gdb.INLINE_FRAME, gdb.TAILCALL_FRAME)
 
 
 def frames():
@@ -51,7 +56,7 @@ def note_watchpoint(b):
             v = gdb.parse_and_eval(re.sub(r"^-l(ocation)?\s+", "", b.expression))
             locations[b.number] = v.address
         elif local_names(gdb.selected_frame(), b.expression):
-            watch_frame[b.number] = frame_address(gdb.selected_frame())
+            watch_frame[b.number] = selected_tid(), frame_address(gdb.selected_frame())
     except gdb.error:
         pass
 
@@ -129,7 +134,6 @@ class Stops:
         level = self.level_of(b)
         if level is None:
             return
-        selected = gdb.selected_frame()
         try:
             if b.number in locations:
                 found = list(pieces(locations[b.number].dereference()))
@@ -139,8 +143,6 @@ class Stops:
             refresh(b)
         except gdb.error:
             return          # it means nothing here
-        finally:
-            selected.select()
         room = []
         for addr, size in found:
             while size > 0:
@@ -156,36 +158,46 @@ class Stops:
         self.watches += room
         self.watch_of_slot += [b] * len(room)
         if level:
-            self.scopes.append(level - 1)
-            self.watch_of_scope.append(b)
+            self.add_scope(b, level)
 
     def find_scopes(self):
         """The frames of watchpoints once more, where the program is now."""
-        found = [(self.level_of(b), b) for b in self.watch_of_scope]
-        self.scopes = [level - 1 for level, _ in found if level]
-        self.watch_of_scope = [b for level, b in found if level]
+        before, self.scopes, self.watch_of_scope = self.watch_of_scope, [], []
+        for b in before:
+            level = self.level_of(b)
+            if level:
+                self.add_scope(b, level)
+
+    def add_scope(self, b, level):
+        self.scopes.append([watch_frame[b.number][0], level - 1])
+        self.watch_of_scope.append(b)
 
     @staticmethod
     def level_of(b):
         """0: not about a frame; 1 more than the level of its frame; None: that frame doesn't exist."""
         if b.number not in watch_frame:
             return 0
+        tid, address = watch_frame[b.number]
         level = 0
-        for f in frames():
-            if f.type() not in (gdb.INLINE_FRAME, gdb.TAILCALL_FRAME):
-                level += 1
-            if f.type() == gdb.NORMAL_FRAME and frame_address(f) == watch_frame[b.number]:
-                return level
+        with InThread(tid) as there:
+            for f in frames() if there else ():
+                if is_real(f):
+                    level += 1
+                if f.type() == gdb.NORMAL_FRAME and frame_address(f) == address:
+                    return level
         return None
 
     def in_frame_of(self, b, what):
         """what(expression), in the frame that the watchpoint is about."""
-        if b.number in watch_frame:
+        if b.number not in watch_frame:
+            return what(b.expression)
+        tid, address = watch_frame[b.number]
+        with InThread(tid):
             for f in frames():
-                if frame_address(f) == watch_frame[b.number]:
+                if frame_address(f) == address:
                     f.select()
                     break
-        return what(b.expression)
+            return what(b.expression)
 
     def value_of(self, b):
         if b.number in locations:
@@ -204,19 +216,21 @@ class Stops:
             return None
         return compile_condition(b.condition, pc)
 
-    def stops_here(self, pc):
-        """Whether one of the breakpoints at pc would stop there; the staged point plays."""
-        return any([b is None or self.would_stop(b) for b in self.by_addr.get(pc, [])])
+    def stops_here(self, r):
+        """Whether one of the breakpoints there would stop at the staged point, which plays."""
+        return any([b is None or self.would_stop(b, r) for b in self.by_addr.get(r["pc"], [])])
 
     def at_staged(self, r):
         """Whether one of the breakpoints stops at the staged point, to which a step has led."""
         if not self.by_addr.get(r["pc"]):
             return False
         with Peek():
-            return self.stops_here(r["pc"])
+            return self.stops_here(r)
 
-    def watch_stops(self, b):
-        """Whether the watchpoint would stop at the staged point, which plays."""
+    def watch_stops(self, b, r):
+        """Whether the watchpoint would stop at the staged point, which plays. One about a frame gdb heeds in its thread only."""
+        if b.number in watch_frame and watch_frame[b.number][0] != r["thread"]:
+            return False
         try:
             now = self.value_of(b)
         except gdb.error:
@@ -224,14 +238,17 @@ class Stops:
         if WATCH_TYPES[b.type] == 0 and now == self.value.get(b.number):
             return False
         self.value[b.number] = now
-        if self.would_stop(b):
-            return True
-        refresh(b)
-        return False
+        stops = self.would_stop(b, r)
+        # (gdb goes on at a read if the value isn't what it was: as it would be by a write that lies in between.)
+        if not stops or b.type == gdb.BP_READ_WATCHPOINT:
+            refresh(b)
+        return stops
 
-    def would_stop(self, b):
-        if b.thread is not None and gdb.selected_thread() and b.thread != gdb.selected_thread().num:
-            return False
+    def would_stop(self, b, r):
+        if b.thread is not None:
+            t = known_thread(r["thread"])       # the selected one may only stand in for it
+            if t is None or b.thread != t.global_num:
+                return False
         if b.condition:
             try:
                 if not gdb.parse_and_eval(b.condition):
@@ -271,8 +288,8 @@ def settle(r, stops):
             break
         if ask:
             more = {}
-            with Peek(in_its_thread=r["kind"] == "breakpoint"):
-                good = stops.stops_here(r["pc"]) if r["kind"] == "breakpoint" else stops.watch_stops(here[0])
+            with Peek():
+                good = stops.stops_here(r) if r["kind"] == "breakpoint" else stops.watch_stops(here[0], r)
                 if not good and r["kind"] == "breakpoint" and r["pc"] not in learnt:
                     # From now on fred itself goes past the others where it doesn't hold.
                     learnt.add(r["pc"])

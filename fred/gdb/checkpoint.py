@@ -22,7 +22,7 @@ class Checkpoint(gdb.Command):
             raise gdb.GdbError("The program is not being run.")
         check_can_go_back()
         at = where()
-        r = fred.ask("checkpoint", where=at)
+        r = fred.ask("checkpoint", where=at, thread=selected_tid())
         if r["status"] != "ok":
             fail(r)
         gdb.write("Checkpoint %d at %s.\n" % (r["id"], at))
@@ -48,20 +48,25 @@ The program is again as it was there; gdb stays as it is."""
             n = checkpoint_id(arg[len("-session"):].strip(), "restart")
             if not any(c["id"] == n for c in fred.ask("checkpoints")["list"]):
                 raise gdb.GdbError("Not found: checkpoint id %d" % n)
+            check_session("restart -session")
             r = fred.ask("undo", checkpoint=n)
             if r["status"] != "ok":
                 fail(r)
             return
         n = checkpoint_id(arg, "restart")
         s = check_can_go_back()
-        if s["state"] == "ended":
-            reattach()
-        r = fred.ask("restart", id=n)
-        if r.get("foreign"):
-            raise gdb.GdbError("Checkpoint %d is of another process: select its inferior first." % n)
-        if r["status"] != "found":
-            raise gdb.GdbError("Not found: checkpoint id %d" % n)
-        land("step")
+        with plain_errors():
+            if s["state"] == "ended":
+                reattach()
+            r = fred.ask("restart", id=n)
+            if r.get("foreign"):
+                raise gdb.GdbError("Checkpoint %d is of another process: select its inferior first." % n)
+            if r["status"] != "found":
+                raise gdb.GdbError("Not found: checkpoint id %d" % n)
+            land("step")
+            t = known_thread(r["selected"])
+            if t is not None and t != gdb.selected_thread():    # the user looked at another one than that which ran
+                show("thread %d" % t.num)
 
 
 class InfoCheckpoints(gdb.Command):

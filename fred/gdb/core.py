@@ -64,24 +64,20 @@ def flush_caches():
 
 
 class Peek:
-    """The staged point plays, as long as the block lasts. In its thread: that is selected, or, if gdb doesn't know it, plays
+    """The staged point plays, as long as the block lasts, in its thread: that is selected, or, if gdb doesn't know it, plays
     the selected one. Functions that are called run in that thread only: others may not be there."""
 
-    def __init__(self, in_its_thread=False):
-        self.selected = selected_tid() if in_its_thread else 0
-
     def __enter__(self):
+        self.selected = selected_tid()
         self.alone = alone()
         self.alone.__enter__()
-        r = fred.ask("peek", on=1, **{"as": self.selected} if self.selected else {})
-        if self.selected:       # first of all: the other may not be there, and gdb reads its registers at each command
-            select_thread(r["thread"])
+        r = fred.ask("peek", on=1, **{"as": self.selected})
+        select_thread(r["thread"])      # first of all: the other may not be there, and gdb reads its registers at each command
         flush_caches()
 
     def __exit__(self, *exc):
         fred.ask("peek", on=0)
-        if self.selected:
-            select_thread(self.selected)
+        select_thread(self.selected)
         flush_caches()
         self.alone.__exit__(None, None, None)
 
@@ -228,24 +224,66 @@ def target_id():
     return re.sub(r"^.Current thread is \S+ \((.*)\)\]$", r"\1", text.splitlines()[0])
 
 
+def known_thread(tid):
+    """gdb's thread of that number, or None."""
+    for t in gdb.selected_inferior().threads():
+        if t.ptid[1] == tid:
+            return t
+    return None
+
+
 def select_thread(*tids):
     """Selects the first of these threads that there is."""
     for tid in tids:
-        for t in gdb.selected_inferior().threads():
-            if t.ptid[1] == tid:
-                t.switch()
-                return
+        t = known_thread(tid)
+        if t is not None:
+            t.switch()
+            return
+
+
+class InThread:
+    """A thread is selected, as long as the block lasts; False: there is none of that number."""
+
+    def __init__(self, tid):
+        self.tid = tid
+
+    def __enter__(self):
+        self.thread, self.frame = gdb.selected_thread(), gdb.selected_frame()
+        t = known_thread(self.tid)
+        if t is not None:
+            t.switch()
+        return t is not None
+
+    def __exit__(self, *exc):
+        self.thread.switch()
+        self.frame.select()
+
+
+reattached = False      # by the command that runs
 
 
 def reattach():
     """After its end gdb has no process: gives it the program's last moment, silently. Returns the number of the
     thread that ran last, of which gdb, with the leader only, doesn't know yet."""
+    global reattached
     s = fred.ask("reattach")
     if s["status"] != "ok":
         raise gdb.GdbError("fred can't go back into the ended program: %s." % s.get("message", "?"))
+    reattached = True
     with Mute(), Setting("confirm", "off"), Setting("exec-file-mismatch", "off"):
         gdb.execute("attach %d" % s["tid"], to_string=True)
     return s["thread"]
+
+
+def leave_again():
+    """The command has failed for which the ended program was attached to: gdb has no process again."""
+    if fred.ask("leave")["status"] == "ok":
+        with Mute(), Setting("confirm", "off"):
+            gdb.execute("detach", to_string=True)
+            try:
+                gdb.execute("list main,main", to_string=True)   # a file of the program's is the one at hand again
+            except gdb.error:
+                pass
 
 
 def clear_signal():
@@ -266,24 +304,29 @@ def land(kind, code=True):
     s = fred.ask("status")
     exe = s.get("exe")
     former = selected_tid()
-    select_thread(s["thread"], s["tid"])
+    select_thread(s["thread"], s["known"])
     if exe and gdb.current_progspace().filename and os.path.realpath(gdb.current_progspace().filename) != exe:
         land_in_program(exe)
         return
-    if s["strangers"]:
+    bare = contextlib.nullcontext()
+    if s["strangers"] and kind == "watch":
+        bare = WithoutBreakpoints()
+    elif s["strangers"]:
         meet_threads()
         select_thread(s["thread"])
-    if selected_tid() not in (former, 0):
+    switched = selected_tid() == s["thread"] != former != 0
+    if switched:
         gdb.write("[Switching to %s]\n" % target_id())
     stay = kind in ("breakpoint", "watch") and code
     if stay:
         # gdb must know the libraries there before it is told of a breakpoint in one of them.
         fred.ask("peek", on=1)
         flush_caches()
-        refresh_libraries()
+        if refresh_libraries() and kind == "watch":
+            read_watchpoints_in(former)
     arm_landing(stay=int(stay))
     try:
-        with alone():
+        with alone(), bare, frame_line() if switched else contextlib.nullcontext():
             gdb.execute(direction.gdbs("continue" if kind in ("breakpoint", "watch") else "stepi"))
     except BaseException:
         fred.ask("drop")
@@ -303,26 +346,41 @@ def forget_longjmp():
             gdb.execute(direction.gdbs("nexti") + " 0", to_string=True)
 
 
-def meet_threads():
-    """gdb is told of threads that are there and that it doesn't know. That can't be while it steps over a breakpoint: it
-    trips on the new threads; so it arrives twice, first by a step without breakpoints."""
-    # (A watchpoint would have its old value read anew.)
-    before = [b for b in gdb.breakpoints() if b.is_valid() and b.enabled and b.expression is None]
-    try:
-        for b in before:
+def frame_line():
+    """gdb says in which function it is, as long as the block lasts, also where a step has ended in the frame in which it began:
+    another thread's."""
+    auto = gdb.parameter("print frame-info") == "auto"
+    return Setting("print frame-info", "source-and-location") if auto else contextlib.nullcontext()
+
+
+class WithoutBreakpoints:
+    """As long as the block lasts: gdb can be told of threads that are there and that it doesn't know, but not while it steps
+    over a breakpoint, as it trips on the new threads. (Watchpoints stay: they would have their old values read anew.)"""
+
+    def __enter__(self):
+        self.before = [b for b in gdb.breakpoints() if b.is_valid() and b.enabled and b.expression is None]
+        for b in self.before:
             b.enabled = False
+
+    def __exit__(self, *exc):
+        for b in self.before:
+            b.enabled = True
+
+
+def meet_threads():
+    """gdb is told of those threads, and arrives twice: first by a step. (At a watchpoint it can't: if that is a software one, its
+    value would be compared, and read anew, at the first stop.)"""
+    with WithoutBreakpoints():
         arm_landing(meet=1)
         with Mute(), alone():
             gdb.execute(direction.gdbs("stepi"), to_string=True)
-    finally:
-        for b in before:
-            b.enabled = True
     fred.ask("met")
 
 
 def alone():
-    """Only the selected thread runs, as long as the block lasts."""
-    several = len(gdb.selected_inferior().threads()) > 1
+    """Only the selected thread runs, as long as the block lasts: no other one of its inferior's, nor of another inferior
+    (`set schedule-multiple on')."""
+    several = sum(len(i.threads()) for i in gdb.inferiors()) > 1
     return Setting("scheduler-locking", "on") if several else contextlib.nullcontext()
 
 
@@ -352,19 +410,36 @@ def land_in_program(exe):
     show("frame")
 
 
+def read_watchpoints_in(former):
+    """gdb has read the values of watchpoints anew where it is about to arrive, and wouldn't see a change there: it reads them
+    where the program still is, in the thread `former'."""
+    there = selected_tid()
+    fred.ask("peek", on=0)
+    select_thread(former)
+    flush_caches()
+    for b in gdb.breakpoints():
+        if b.is_valid() and b.enabled and b.type in WATCH_TYPES and b.type != gdb.BP_READ_WATCHPOINT:
+            refresh(b)
+    fred.ask("peek", on=1)
+    select_thread(there)
+    flush_caches()
+
+
 def refresh_libraries():
-    """gdb reads the program's list of libraries again."""
+    """gdb reads the program's list of libraries again. Whether it has looked for all of its breakpoints again."""
     try:
         if not gdb.selected_inferior().pid:
-            return
+            return False
         before = len(gdb.objfiles())
         gdb.execute("sharedlibrary", to_string=True)
         if len(gdb.objfiles()) < before:
             # gdb's own breakpoints in a library that isn't there (longjmp's) go when it looks for all of them again,
             # which this setting makes it do.
             gdb.execute("set solib-search-path " + (gdb.parameter("solib-search-path") or ""), to_string=True)
+            return True
     except gdb.error:
         pass
+    return False
 
 
 class Effort:

@@ -109,12 +109,17 @@ static pid_t our_waitpid(pid_t pid, int *status, int options)
 	return waitpid(pid, status, options);
 }
 
-/* Reads what memory has, but for breakpoints that are written here only. */
+/* Reads what memory has, but for breakpoints that are written here only. Of a program that may run
+ * fred has to know before: by a write, of nothing. */
 static ssize_t our_pread(int fd, void *buf, size_t len, off_t at)
 {
-	ssize_t n = pread(fd, buf, len, at);
+	bool stands = told(facts.tid), memory = fd > 0 && fd == facts.memory;
+	ssize_t n;
 
-	if (!told(facts.tid) || fd != facts.memory)
+	if (memory && !stands && pwrite(fd, buf, 0, at))
+		errno = 0; /* the read says what is wrong */
+	n = pread(fd, buf, len, at);
+	if (!memory || !stands)
 		return n;
 	for (int i = 0; i < facts.nsites; i++) {
 		uint64_t offset = facts.site[i] - (uint64_t)at;

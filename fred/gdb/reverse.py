@@ -6,6 +6,8 @@ class plain_errors:
     """gdb's errors are said as gdb says them; whatever ends a command, nothing of its search stays."""
 
     def __enter__(self):
+        global reattached
+        reattached = False
         try:
             self.level = gdb.selected_frame().level()
         except gdb.error:
@@ -15,6 +17,8 @@ class plain_errors:
         if kind is None:
             return
         end_search()
+        if reattached:
+            leave_again()
         select_frame(self.level)
         if kind is gdb.error or (issubclass(kind, gdb.error) and kind is not gdb.GdbError):
             raise gdb.GdbError(str(error)) from None
@@ -171,6 +175,17 @@ def continue_back(arg, from_tty):
     go_back("continue")
 
 
+def level_of(frame):
+    """as the machine counts frames: those that are on the stack"""
+    level = 0
+    f = gdb.newest_frame()
+    while f is not None and f != frame:
+        if is_real(f):
+            level += 1
+        f = f.older()
+    return level
+
+
 def finish(from_tty):
     check_can_go_back()
     try:
@@ -183,21 +198,20 @@ def finish(from_tty):
         gdb.write("Run back to call of ")
         with Setting("print frame-info", "location"):
             show("frame")
-    level, jumps = level_of(frame)
+    level, jumps = level_of(frame), jumps_to(frame)
+    if jumps:
+        level -= 1      # the frame of its caller was given to the function to which it jumped
     go_back("finish", level=level, jumps=jumps)
 
 
-def level_of(frame):
-    """The level of what has a frame of its own, and how many tail calls led from the one that is meant there."""
-    level, jumps = -1, 0
+def jumps_to(frame):
+    """how many tail calls led from the frame's function, which has none of its own any more, to the one that has it now; else 0"""
+    jumps = 0
     for f in frames():
-        if f.type() == gdb.TAILCALL_FRAME:
-            jumps += 1
-        elif f.type() != gdb.INLINE_FRAME or f == frame:
-            level, jumps = level + 1, 0
+        jumps = jumps + 1 if f.type() == gdb.TAILCALL_FRAME else 0
         if f == frame:
             break
-    return level, jumps
+    return jumps
 
 
 for name in HELP:

@@ -52,6 +52,7 @@ class Prompts:
             gdb.execute("maintenance set worker-threads 0", to_string=True)
         elif command == "" or (command and LOOKS.match(command)):
             return
+        gdb.flush()     # what is in gdb's buffers would be printed by each copy that goes on from here
         r = fred.ask("prompt", command=command)
         if r.get("restarted"):
             self.restarted(r)
@@ -75,6 +76,12 @@ class Prompts:
 prompts = Prompts()
 
 
+def check_session(command):
+    """a former gdb can go on only where lines are typed: from a file it would read the same ones again"""
+    if not os.isatty(0):
+        raise gdb.GdbError("%s needs a terminal: of commands from a file or a pipe gdb keeps no history." % command)
+
+
 class Undo(gdb.Command):
     """Undo the last command, or the last N: undo [N]
 The program and gdb itself (breakpoints, settings, variables) are again as before.
@@ -90,6 +97,7 @@ backtrace, ptype ...). fred-history lists what counts."""
         with plain_errors():
             n = parse_count(arg)
         check_recorded()
+        check_session("undo")
         r = fred.ask("undo", n=n)
         if r["status"] != "ok":
             fail(r)
@@ -106,6 +114,7 @@ class History(gdb.Command):
         super().__init__("fred-history", gdb.COMMAND_STATUS)
 
     def invoke(self, arg, from_tty):
+        check_session("fred-history")
         for i, line in enumerate(fred.ask("history")["list"]):
             gdb.write("%5d  %s\n" % (i + 1, line))
 

@@ -13,13 +13,14 @@ class Judge:
         self.text = text
         self.truth = TRUTH.search(re.sub(r"->|<<|>>", "", text)) is not None
         frame = gdb.selected_frame()
-        self.function = None
+        self.function, self.lifetime = None, {}
         if self.is_local(frame):
             self.function, self.level_from_top = self.function_of(frame), self.depth(frame)
             self.thread = selected_tid()
+            self.lifetime = {"level": level_of(frame), "thread": self.thread}
         self.unknown = None     # why it had no value at the newest good point
         # In a copy, as in the past: what the expression calls has no effect on the program. (There is none amid a call.)
-        with Peek(in_its_thread=True) if fred.ask("present")["status"] == "found" else alone(), Mute():
+        with Peek() if fred.ask("present")["status"] == "found" else alone(), Mute():
             self.select()
             value = self.value()
             if value.type.strip_typedefs().code == gdb.TYPE_CODE_BOOL:
@@ -31,7 +32,15 @@ class Judge:
             return gdb.parse_and_eval(self.text)
         except gdb.error:
             quit_if_interrupted()
-            raise
+            outermost = gdb.newest_frame()
+            while outermost.older() is not None:
+                outermost = outermost.older()
+            if self.function is not None or outermost.function() is not None:
+                raise
+        # From the dynamic linker, where the program begins, gdb 13 doesn't find the program's names if that has debug
+        # information; it does from what it takes for the caller, code that it knows nothing about.
+        outermost.select()
+        return gdb.parse_and_eval(self.text)
 
     @staticmethod
     def depth(frame):
@@ -51,11 +60,20 @@ class Judge:
         except RuntimeError:
             return False
         names = set(re.findall(r"[A-Za-z_]\w*", self.text))
+        if any(self.is_field_of_this(name, block) for name in names):
+            return True
         while block is not None and not block.is_global and not block.is_static:
             if any(s.name in names for s in block):
                 return True
             block = block.superblock
         return False
+
+    @staticmethod
+    def is_field_of_this(name, block):
+        try:
+            return gdb.lookup_symbol(name, block)[1]
+        except gdb.error:
+            return False
 
     @staticmethod
     def plain(value):
@@ -78,16 +96,22 @@ class Judge:
                 return True
         return False
 
-    def good(self):
-        """Unknown counts as good: the expression can't be bad yet where it means nothing."""
+    def good(self, strict):
+        """Unknown counts as good unless strict: the expression can't be bad yet where it means nothing."""
         unknown = None
         try:
-            good = not self.select() or self.is_good(self.plain(self.value()))
+            if self.select():
+                good = self.is_good(self.plain(self.value()))
+            else:
+                good, unknown = not strict, "its frame isn't found"
         except gdb.error as e:
-            good, unknown = True, str(e).split("\n")[0]
+            good, unknown = not strict, str(e).split("\n")[0]
         if good:
             self.unknown = unknown
         return good
+
+    def as_now(self):
+        return ("%s is false" if self.truth else "%s has this value") % self.text
 
     def is_good(self, value):
         return bool(value) if self.truth else value != self.now
@@ -96,7 +120,8 @@ class Judge:
 class ReverseWatch(gdb.Command):
     """Find where an expression went wrong: reverse-watch EXPR
 Goes back to the statement whose execution made a true EXPR false, or, when EXPR
-is no truth value, gave it the value that it has now.
+is no truth value, gave it the value that it has now. What is about variables of a frame
+is looked for as long as that frame has existed.
 EXPR may be anything that gdb can evaluate, also calls of functions of the program."""
 
     def __init__(self, name):
@@ -119,12 +144,18 @@ EXPR may be anything that gdb can evaluate, also calls of functions of the progr
                 raise gdb.GdbError("%s is true now; reverse-watch looks for where a true expression became false."
                                    % arg)
             r = self.search(judge)
+        if r["status"] == "begins" or (r["status"] == "always" and r["frame"]):
+            raise gdb.GdbError(judge.as_now() + (" since this frame began." if r.get("everywhere", True) else
+                               " at the beginning of this frame and wherever fred has looked in it since.") +
+                               " In a caller's frame (`up') one can look further back.")
         if r["status"] == "always":
-            raise gdb.GdbError("%s at every snapshot since the beginning of the recorded history." % (
-                "%s is false" % arg if judge.truth else "%s has this value" % arg))
+            raise gdb.GdbError("%s at every snapshot since the beginning of the recorded history." % judge.as_now())
         if r["status"] != "found":
             fail(r)
         effort.say()
+        if judge.unknown and not r["placed"]:
+            raise gdb.GdbError("%s at every snapshot where gdb can tell; at the one before it can't (%s)." % (
+                judge.as_now(), judge.unknown.rstrip(".")))
         land("step")
         if not r["placed"]:
             gdb.write("fred: this is a snapshot; %s at some later point, but no code with line numbers ran in between.\n" % (
@@ -135,10 +166,10 @@ EXPR may be anything that gdb can evaluate, also calls of functions of the progr
     @staticmethod
     def search(judge):
         with Setting("pagination", "off"), Mute():      # gdb tells of each signal that ends a function
-            r = fred.ask("bisect")
+            r = fred.ask("bisect", **judge.lifetime)
             while r["status"] == "evaluate":
-                with Peek(in_its_thread=True):
-                    good = judge.good()
+                with Peek():
+                    good = judge.good(r["strict"])
                 r = fred.ask("verdict", good=good)
         return r
 

@@ -66,24 +66,79 @@ def test_calls():
 
 
 def test_calls_of_a_changed_program():
-    """the copy goes with the change, and fred says so; the registers that gdb gives back are no sign that the call lasts"""
-    for change, what in (("set var total = 1000", "total"), ("set $rbx = 77", "$rbx")):
+    """before the change, behind it, or both: the change stays, what the function did goes"""
+    for lines in (["set var total = 1000", "call leaf(3)"], ["call leaf(3)", "set var total = 1000"],
+                  ["call leaf(3)", "set var total = 1000", "print leaf(1)", "call leaf(5)"],
+                  ["set var depth = 3", "call leaf(3)", "print total = 1000"]):
         with Backward("calls", watch=["x", "total"]) as b:
             b.only_fred("record cannot call functions")
             here = past(b)
-            was = b.cmd("print " + what).split()[-1]
-            b.cmd(change)
-            b.expect("call leaf(3)", r"= 2006$" if what == "total" else r"= 12$")
             b.cmd("delete")
-            b.type("stepi")
-            b.check("fred: the change is dropped" in b.wait(), True, "said: " + change)
-            b.cmd("reverse-stepi")
+            b.cmds(*lines)
+            b.expect("finish", r"This is branch b1", r"= 4016$")    # 1002 * 2 + 1006 * 2
+            b.check((b.value("total"), b.value("depth")), (1006, 3 if len(lines) == 3 and "depth" in lines[0] else 0), "total, depth")
+            b.cmd("fred-switch main")
             b.at(here, "as it was")
-            b.expect("print " + what, r"= %s$" % re.escape(was))
-            b.cmd("call leaf(3)")
-            b.cmd("tbreak calls.c:%d" % b.mark("print"))
-            b.go("continue", "print")
-            b.expect("fred-list", "newest point")
+            b.check("dropped" in b.text(0), False, "nothing was dropped")
+
+
+def test_calls_and_registers():
+    for lines in ["set $rbx = 77", "call leaf(3)"], ["call leaf(3)", "set $rbx = 77"], ["call leaf(3)", "set $xmm5.uint128 = 77"]:
+        with Backward("calls", watch=["x", "total"]) as b:
+            b.only_fred("record cannot call functions")
+            here = past(b)
+            b.cmds("delete", *lines)
+            b.expect("stepi", r"This is branch b1")
+            b.check(b.value("$xmm5.uint128" if "xmm" in lines[1] else "$rbx"), 77, "as set")
+            b.cmd("fred-switch main")
+            b.at(here, "as it was")
+
+
+def test_calls_and_no_change():
+    """nor is a value written that is there already"""
+    with Backward("calls", watch=["x", "total"]) as b:
+        b.only_fred("record cannot call functions")
+        here = past(b)
+        b.cmd("delete")
+        total = b.value("total")
+        for lines in (["print leaf(3)"], ["set var total = 7", "call leaf(3)", "set var total = %d" % total],
+                      ["call leaf(3)", "set var total = %d" % total], ["print $_strlen(\"abc\")", "print (int)puts(\"abc\")"]):
+            b.cmds(*lines)
+            b.cmd("stepi")
+            b.cmd("reverse-stepi")
+            b.at(here, lines)
+        b.check(re.findall("branch|dropped", b.text(0)), [], "no branch, nothing dropped")
+
+
+def test_change_amid_a_call():
+    """is one of the copy in which the function runs"""
+    with Backward("calls", watch=["x", "total"]) as b:
+        b.only_fred("record cannot call functions")
+        here = past(b)
+        b.cmds("delete", "set var depth = 5", "break leaf")
+        b.expect("call leaf(3)", "The program being debugged stopped while in a function called from GDB")
+        b.expect("set var total = 1000", "^fred: the function runs in a copy: the change goes when it returns")
+        b.expect("finish", "= 2006$")
+        b.cmd("delete")
+        b.expect("set var $text = (char *)strdup(\"text\")", "^$")
+        b.expect("print *(char **)&depth = $text", "^fred: what this points to was made or changed by a function that ran in a copy")
+        b.cmd("set var depth = 5")
+        b.expect("finish", "This is branch b1", r"= 20$")
+        b.check((b.value("depth"), b.value("total")), (5, 5), "depth, total")
+        b.cmd("fred-switch main")
+        b.at(here, "as it was")
+
+
+def test_change_and_call_dropped():
+    with Backward("calls", watch=["x", "total"]) as b:
+        b.only_fred("record cannot call functions")
+        here = past(b)
+        for lines in ["call leaf(3)", "set var total = 1000"], ["set var total = 1000", "call leaf(3)"]:
+            b.cmds(*lines)
+            b.cmd("reverse-stepi")
+            b.cmd("stepi")
+            b.at(here, "as it was")
+        b.check(b.text(0).count("fred: the change is dropped"), 1, "said, once")
 
 
 def test_no_change():

@@ -168,4 +168,30 @@ def test_threads_and_much_memory():
         b.cmd("reverse-stepi")
 
 
+def test_after_kill():
+    """history ends where the program stood, not at its next system call"""
+    for behind in False, True:
+        with Backward("calls", watch=["sum", "f"]) as b:
+            b.only_fred("record knows no kill")
+            b.start()
+            b.cmd("break %d if sum > 0" % b.mark("call"))
+            b.cmd("continue")
+            here = b.where()
+            if behind:      # killed while the user is elsewhere in its past
+                b.cmd("reverse-next")
+            b.expect("kill", r"killed")
+            b.cmd("reverse-stepi")
+            b.cmd("stepi")
+            b.at(here, "its last moment")
+            for forward in "continue", "stepi", "next":
+                b.expect(forward, r"Program received signal SIGKILL")
+                b.at(here, "no further by " + forward)
+            b.check(b.text(0).count("fred: history ends here: the program was killed"), 3, "said")
+            b.cmd("reverse-next")
+            b.expect("continue", r"Breakpoint \d+, main")
+            b.at(here, "back and forward")
+            b.start()
+            b.expect("continue", r"Breakpoint \d+, main")
+
+
 run(globals())

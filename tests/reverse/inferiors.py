@@ -66,6 +66,34 @@ def test_both_kept():
         steps(b, (15,), ("next",))
 
 
+def test_scheduled_together():
+    """going back leaves the other one where it is, also where it goes along forward; what gdb stopped it with is no signal of the
+    program's"""
+    with Backward("family") as b:
+        b.only_fred()
+        b.cmd("set detach-on-fork off")
+        b.cmd("set schedule-multiple on")
+        b.cmd("break child_work")
+        b.expect("run", r"hit Breakpoint 1.*child_work \(n=5\)")
+        steps(b, (6, 5), ("next", "reverse-next"))
+        b.cmd("inferior 1")
+        for command in "reverse-stepi", "reverse-step", "reverse-next":
+            b.cmd(command)
+            b.cmd("inferior 2")
+            b.check((b.where().function, b.value("n")), ("child_work", 5), "the child, where it was")
+            b.cmd("inferior 1")
+        b.cmd("tbreak main")
+        b.expect("reverse-continue", r"hit Temporary.* main \(argc=1")
+        b.cmd("delete")
+        seen = ""
+        for _ in range(4):
+            seen += b.cmd("continue")
+            if "not being run" in seen:
+                b.cmd("inferior 1")
+        b.check([len(re.findall(what, b.text(0))) for what in ("Cannot remove", "SIGSTOP")], [0, 0], "no trouble")
+        b.check(len(re.findall(r"^parent 15$", b.text(0), re.M)), 1, "the parent's line")
+
+
 def test_grandchild_by_exec():
     """nothing of it is its own before its exec: recorded from there on"""
     with Backward("family") as b:

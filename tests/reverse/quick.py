@@ -3,7 +3,7 @@ import re
 
 from tests import *
 
-PHASES = 18
+PHASES = 19
 
 
 def quick(*args, **more):
@@ -136,68 +136,28 @@ def test_detached():
         b.cmd("tbreak %d" % b.mark("files"))
         b.expect("run", r"MARK files")
         b.cmd("detach")
-        b.until(r"18 phases, \d+ calls, 0 wrong", timeout=15)
+        b.until(r"%d phases, \d+ calls, 0 wrong" % PHASES, timeout=15)
+
+
+
+def test_background():
+    """code that the user looks at, or breaks in, while the program runs"""
+    with quick("7", "forever") as b:
+        b.only_fred()
+        code = "x/40xb getppid"
+        b.cmd("tbreak %d" % b.mark("files"))
+        b.cmd("run")
+        was = b.cmd(code)
+        for _ in range(3):
+            b.cmd("continue &")
+            b.pause(0.1)
+            b.check(b.cmd(code), was, "its code")
+            quick_ones = without_stop(b)
+            b.check(quick_ones > 1000, True, "there are quick ones")
+            b.type("interrupt")
+            b.pause(0.3)
+            b.check(b.cmd(code), was, "its code")
+        b.expect("fred-verify", r"snapshots verified")
 
 
 run(globals())
-
-
-def threads(seed, rounds):
-    b = Backward("quickthreads", str(seed), str(rounds))
-    b.cmd("handle SIGALRM SIGUSR1 nostop noprint pass")
-    b.only_fred()
-    return b
-
-
-def seen(b):
-    fmt = ", ".join(["%lx"] * 5)
-    return b.cmd('printf "phase %%d, sums %s, %%lu ticks, %%lu struck, %%ld\\n", phase, sums[0], sums[1], sums[2], sums[3], '
-                 'sums[4], ticks, struck, shared' % fmt)
-
-
-def test_threads():
-    """calls without a stop in turns: each thread gets what is its, there and back"""
-    with threads(3, 300) as b:
-        b.cmd("break %d" % b.mark("next"))
-        b.expect("run", r"MARK next")
-        truth = [seen(b)]
-        for _ in range(6):
-            b.expect("continue", r"MARK next")
-            truth.append(seen(b))
-        b.check(b.value("wrong"), 0, "what the threads saw")
-        b.check(without_stop(b) > 10000, True, "most make no stop")
-        for was in reversed(truth[:-1]):
-            b.expect("reverse-continue", r"MARK next")
-            b.check(seen(b), was, "as then")
-        for was in truth[1:]:
-            b.expect("continue", r"MARK next")
-            b.check(seen(b), was, "once more")
-        b.expect("continue", r"7 phases, 0 wrong, 300 handed", r"exited normally")
-
-
-def test_threads_watched():
-    """a watchpoint in all threads, back and forward; interrupts wherever they strike"""
-    with threads(4, 2000) as b:
-        b.cmd("break hand")
-        b.expect("run", r"hand \(arg")
-        b.cmd("delete")
-        b.cmd("tbreak %d if turn == 1000" % b.mark("handed"))
-        b.expect("continue", r"MARK handed")
-        b.check(without_stop(b) > 1000, True, "there are quick ones")
-        b.cmd("watch shared")
-        was = b.value("shared")
-        for i in range(3):
-            b.expect("continue", r"Old value = %d\s+New value = %d" % (was + i, was + i + 1))
-        for i in reversed(range(3)):
-            b.expect("reverse-continue", r"Old value = %d\s+New value = %d" % (was + i + 1, was + i))
-        b.cmd("delete")
-        for _ in range(4):
-            b.type("continue")
-            b.pause(0.05)
-            b.interrupt()
-            b.wait()
-            before = b.cmd("info registers")
-            b.cmd("stepi 3")
-            b.cmd("reverse-stepi 3")
-            b.check(b.cmd("info registers"), before, "there and back")
-        b.expect("continue", r"7 phases, 0 wrong, 2000 handed", r"exited normally")

@@ -1,4 +1,6 @@
 """reverse-watch EXPR: the statement that made it false."""
+import re
+
 from tests import *
 
 
@@ -41,8 +43,96 @@ def test_local_variable():
         b.check(b.value("x"), 3, "x of mid")
         b.expect("reverse-watch nosuch", r'No symbol "nosuch"')
         b.expect("frame", r"^#1 ")
-        b.cmd("reverse-watch x != 3")
-        b.check((b.where().function, b.value("x")), ("mid", 2), "before the argument is there")
+        here = b.where()
+        b.expect("reverse-watch x != 3", r"^x != 3 is false since this frame began")
+        b.at(here, "no other call's x")
+
+
+def test_frame_that_is_soon_gone():
+    """what is about its variables is looked for while it is there"""
+    with Backward("spans", watch=["x"]) as b:
+        b.only_fred()
+        b.start()
+        b.cmd("break add if x == 4")    # totals: 0 1 3, 4 6 9, 11 14 ...
+        b.cmd("continue")
+        here = b.where()
+        b.check((here.function, b.value("s->n")), ("add", 11 + 3), "add, n")
+        for expr in "s->n < 3", "x != 4", "x":
+            b.expect("reverse-watch " + expr, "^%s (is false|has this value) since this frame began" % expr)
+            b.at(here, expr)
+        b.cmd("next")
+        b.cmd("next")
+        b.on("add-end")
+        behind = b.where()
+        b.expect("reverse-watch s->n < 3", "^s->n < 3 is false since this frame began")
+        b.at(behind, "amid the frame")
+        b.cmd("reverse-watch s->n < 15")
+        b.on("add-add", "in the frame's life")
+        b.cmd("next")
+        b.cmd("up")
+        b.cmd("reverse-watch steps < 2")
+        b.on("steps")
+        b.check((b.where().function, b.value("steps"), b.value("i"), b.value("x")), ("round_of", 1, 1, 2), "of the caller's frame")
+        b.cmd("continue")
+        b.at(here, "forward again")
+        b.cmd("reverse-watch total.n < 3")
+        b.on("add-add", "what is about no frame")
+        b.check((b.value("total.n"), b.value("x")), (1, 2), "total.n, x")
+
+
+def test_method():
+    with Backward("spans", watch=["x"]) as b:
+        b.only_fred()
+        b.start()
+        b.cmd("break sum::put if x == 1")
+        b.cmd("continue")
+        here = b.where()
+        for expr in "this->n < 3", "n < 3":
+            b.expect("reverse-watch " + expr, "^%s is false since this frame began" % expr)
+            b.at(here, expr)
+        b.cmds("next", "next", "next")
+        b.on("put-end")
+        b.cmd("reverse-watch last >= 0")
+        b.on("put-last")
+        b.cmd("next")
+        b.cmd("reverse-watch this->n < 31")
+        b.on("put-add")
+
+
+def test_never():
+    """dynamically linked, where the dynamic linker runs first; also after the program's end. (A snapshot by the clock may be
+    at a place where gdb finds no names.)"""
+    with Backward("spans", watch=["x"]) as b:
+        b.only_fred()
+        b.start_at("print")
+        for end in False, True:
+            here = b.where()
+            for expr in "never == 6", "never", "zero", "same(never)", "same(never) == 6", "never && zero":
+                b.expect("reverse-watch " + expr, "^%s (is false|has this value) at every snapshot (since the beginning|where gdb can tell;)" % re.escape(expr))
+                b.check(b.where(), here, expr)
+            if not end:
+                b.expect("continue", "exited normally")
+
+
+def test_mistakes_after_the_end():
+    """leave the program ended"""
+    with Backward("spans", watch=["x"]) as b:
+        b.only_fred()
+        b.start()
+        b.cmd("checkpoint")
+        b.expect("continue", "exited normally")
+        for line in ("reverse-watch nosuch", "reverse-watch never <", "reverse-watch never == 5", "reverse-watch never == 6",
+                     "restart 77", "reverse-step nosuch"):
+            b.cmd(line)
+            b.expect("bt", "^No stack")
+            b.expect("info threads", "^No threads")
+            b.expect("print $_exitcode", "= 0$")
+        b.expect("list %d,%d" % (b.mark("print"), b.mark("print")), "MARK print")
+        b.cmd("reverse-watch total.n < 3")
+        b.on("add-add")
+        b.expect("continue", "exited normally")
+        b.cmd("restart 1")
+        b.check(b.where().function, "main", "at the checkpoint")
 
 
 def test_aliases_and_mistakes():

@@ -113,4 +113,87 @@ def test_from_a_call_that_is_all_of_its_line():
             b.on(word, "reverse-step to " + word)
 
 
+def test_into_what_an_exception_left():
+    """the function that threw, whatever lies in between; not one that had returned before"""
+    with Backward("unwinds") as b:
+        b.only_fred("gdb's record goes by instructions through the unwinder")
+        b.start_at("caught")
+        b.go("reverse-step", "catch")
+        b.go("reverse-step", "the throw", r"^inner \(x=2\) at")
+        b.go("reverse-step 2", "in between", r"^outer \(x=2\) at")
+        b.go("reverse-step", "end of id", r"^id \(x=2\) at")
+        b.go("reverse-finish", "call")
+        b.go("tbreak unwinds.c:%d" % b.mark("catch"))
+        b.go("continue", "catch")
+        b.go("reverse-next", "call")
+
+
+def test_into_what_returned_where_it_might_have_thrown():
+    with Backward("unwinds") as b:
+        b.only_fred("as above")
+        b.start_at("nothing thrown")
+        b.go("reverse-step", "end of outer", r"^outer \(x=1\) at")
+        b.go("reverse-step", "end of inner", r"^inner \(x=1\) at")
+
+
+def test_into_cleaning_behind_an_exception():
+    with Backward("unwinds") as b:
+        b.only_fred("as above")
+        b.start_at("clean catch")
+        b.go("reverse-step", "end of cleaning", r"^Guard::~Guard \(")
+        b.expect("reverse-finish", r" in cleaner \(x=3\) at|^cleaner \(x=3\) at")
+        b.go("reverse-step", "end of cleaner")
+        b.go("reverse-step", "the throw", r"^inner \(x=3\) at")
+
+
+def test_from_a_function_that_catches_itself():
+    """what it called had returned"""
+    with Backward("unwinds") as b:
+        b.only_fred("as above")
+        b.start_at("own catch")
+        b.go("reverse-step", "end of id", r"^id \(x=4\) at")
+
+
+def test_into_what_a_longjmp_left():
+    with Backward("unwinds") as b:
+        b.only_fred("as above")
+        b.start_at("jumped")
+        b.go("reverse-step", "the jump", r"^jumper \(x=7\) at")
+        b.go("reverse-finish", "jumping call")
+
+
+def test_into_what_a_longjmp_left_to_the_place_behind_its_call():
+    with Backward("unwinds") as b:
+        b.only_fred("as above")
+        b.start_at("behind the call")
+        b.go("reverse-step", "again")
+        b.go("reverse-step", "the jump", r"^jumper \(x=8\) at")
+
+
+def test_into_what_an_exception_left_amid_a_line():
+    with Backward("unwinds") as b:
+        b.only_fred("as above")
+        b.cmd("set debug-file-directory /nonexistent")
+        b.start_at("print")
+        b.go("reverse-step", "the throw", r"^inner \(x=2\) at")
+        b.cmd("reverse-step")
+        for x in 1, 0:
+            b.go("reverse-step", "end of inner")
+            b.check(b.value("x"), x, "x there")
+            b.go("reverse-finish", "all in one")
+        b.go("reverse-step", "all in one")
+        b.go("reverse-step", "behind the call")
+
+
+def test_function_entered_in_its_midst():
+    """as by the string functions of libc: the call bounds it, not its beginning"""
+    with Backward("midst", watch=["n"]) as b:
+        b.only_fred("gdb's record looks for the function's beginning, too")
+        b.start_at("print")
+        for command, word, n in (("step", "return", 16), ("step", "two", 14), ("step", "one", 13), ("step", "second", 13),
+                                 ("step", "between", 3), ("step", "return", 3), ("step", "two", 1), ("next", "one", 0)):
+            b.go("reverse-" + command, word)
+            b.check(b.value("n"), n, "n before " + word)
+
+
 run(globals())

@@ -1,5 +1,7 @@
 """What undo counts as a command, and does again."""
+import os
 import re
+import subprocess
 import time
 
 from tests import *
@@ -100,16 +102,47 @@ def test_changed_past():
 
 
 def test_without_a_terminal():
-    """gdb keeps no history then: undo refuses, unless there is a session of that very prompt"""
+    """gdb keeps no history then, and would read a file's commands again"""
     with Backward("branch", terminal=False) as b:
         b.only_fred()
         b.start()
-        places = []
-        for _ in range(3):
-            b.cmd("next")
-            places.append(b.where())
-        out = b.cmd("undo 3")
-        b.at(places[2] if "keeps no history of commands" in out else places[1], "undo: %r" % out)
+        b.cmd("next")
+        here = b.where()
+        b.cmd("checkpoint")
+        for line in "undo", "undo 2", "fred-history", "restart -session 1":
+            b.expect(line, "^%s needs a terminal: " % line.rstrip("12 "))
+            b.at(here, line)
+    commands = os.path.join(tmp(), "commands")
+    with open(commands, "w") as f:
+        f.write("break turn\nrun\nreverse-stepi\nundo\nprint 40 + 2\n")
+    with open(commands) as f:
+        out = subprocess.run([fred(), "-q", "-nx", target("branch")], stdin=f, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                             env=environment(), timeout=20).stdout.decode()
+    for said in "undo needs a terminal", "$1 = 42", "Breakpoint 1, turn":
+        if out.count(said) != 1:
+            raise Failure("%s: %d times in %s" % (said, out.count(said), out))
+
+
+def test_output_elsewhere():
+    """what gdb has printed to a file is neither lost nor printed again by its copies"""
+    path = os.path.join(tmp(), "out")
+    open(path, "w").close()
+    with Session(["-c", "exec %s -q -nx %s > %s" % (fred(), target("branch"), path)], "/bin/sh") as b:
+        expected = [("set confirm off", ""), ("break turn", "Breakpoint 1 at"), ("run", "Breakpoint 1, turn"), ("reverse-stepi", "0x"), ("print 40 + 1", "= 41"),
+                    ("undo", "#0 "), ("undo", "Breakpoint 1, turn|#0 "), ("print 40 + 2", "= 42"), ("print 40 + 3", "= 43")]
+        seen, before = 0, ""
+        for line, said in expected:
+            b.type(line)
+            for _ in range(1000):
+                now = open(path).read()
+                if re.search(said, now[seen:]) and now.endswith("(gdb) "):
+                    break
+                b.pause(0.01)
+            else:
+                b.fail("%s: %s" % (line, now[seen:]))
+            b.check(now[:seen], before, "what was said before")
+            before, seen = now, len(now)
+        b.check([now.count(line) for line, _ in expected], [1, 1, 1, 1, 1, 2, 2, 1, 1], "each line once: " + now)
 
 
 run(globals())

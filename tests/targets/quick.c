@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -154,7 +155,7 @@ static void signals(void)
 
 	signal(SIGALRM, tick);
 	setitimer(ITIMER_REAL, &it, NULL);
-	while (ticks < 100)
+	while (ticks < 300)
 		some(10);		/* MARK ticking */
 	memset(&it, 0, sizeof(it));
 	setitimer(ITIMER_REAL, &it, NULL);
@@ -468,6 +469,79 @@ static void codes(void)
 	close(self);
 }					/* MARK shown */
 
+static void on_trap(int sig)
+{
+	(void)sig;
+	came++;
+}
+
+/* Calls that open and close, sleep, append, or read much: one stop each. With timers' signals in between, and with
+ * SIGTRAP handled or blocked. */
+static void halves(void)
+{
+	struct itimerval it = { { 0, 3000 }, { 0, 3000 } }, never = { { 0, 0 }, { 0, 0 } };
+	struct timespec nap = { 0, 300000 };
+	char name[] = "/tmp/quickXXXXXX", line[100];
+	int log = mkstemp(name), pair[2], back = open(name, O_RDONLY), flags = fcntl(log, F_GETFL);
+	struct sigaction now;
+	struct stat st;
+	sigset_t trap, is;
+	long n;
+
+	unlink(name);
+	check(fcntl(log, F_SETFL, flags | O_APPEND) == 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+	if (!fork()) {
+		close(pair[0]);
+		while ((n = read(pair[1], line, sizeof(line))) > 0) {
+			if (line[0] % 4 == 0)
+				nanosleep(&nap, NULL);
+			if (write(pair[1], line, (size_t)n) != n)
+				_exit(1);
+		}
+		_exit(0);
+	}
+	close(pair[1]);
+	sigemptyset(&trap);
+	sigaddset(&trap, SIGTRAP);
+	signal(SIGALRM, tick);
+	setitimer(ITIMER_REAL, &it, NULL);
+	for (int i = 0; i < 800; i++) {
+		int f = open("/dev/zero", O_RDONLY), g = open("/nowhere", O_RDONLY);
+
+		check(f > 2 && g == -1 && errno == ENOENT && close(-1) == -1);
+		check(read(f, line, 3) == 3 && !line[0] && close(f) == 0 && read(f, line, 3) == -1);
+		check(fstat(log, &st) == 0 && st.st_size == i * 8l);
+		n = (long)calls;
+		check(write(log, &n, 8) == 8 && pread(back, line, 8, i * 8l) == 8 && !memcmp(line, &n, 8));
+		add(line, 8);
+		line[0] = (char)i;
+		check(send(pair[0], line, 20, MSG_NOSIGNAL) == 20);
+		for (n = 0; n < 20;)
+			n += recv(pair[0], line + n, 20 - (size_t)n, 0);
+		check(n == 20 && line[0] == (char)i);
+		if (i % 50 == 0)
+			check(pread(in, buf + 100000, 60000, 10) == 60000 && buf[159999] == (char)((10 + 59999) * 7));
+		some(1);
+		if (i % 20 == 3) {
+			sigprocmask(i > 400 ? SIG_BLOCK : SIG_SETMASK, &trap, NULL);
+			some(3);
+			check(close(open("/dev/null", O_RDONLY)) == 0);
+			sigprocmask(SIG_UNBLOCK, &trap, &is);
+			sigaction(SIGTRAP, NULL, &now);
+			check(sigismember(&is, SIGTRAP) && now.sa_handler == (i < 200 ? SIG_DFL : on_trap));
+		}
+		if (i == 200)
+			signal(SIGTRAP, on_trap);
+	}
+	signal(SIGTRAP, SIG_DFL);
+	setitimer(ITIMER_REAL, &never, NULL);
+	close(pair[0]);
+	wait(&phase_status);
+	check(phase_status == 0);
+	close(log);
+	close(back);
+}					/* MARK halved */
+
 /* Children of another kind end all that; so this is the last. */
 static void cloned(void)
 {
@@ -490,7 +564,8 @@ static void cloned(void)
 int main(int argc, char **argv)
 {
 	static void (*const phases[])(void) = { signals, masks, children, threads, reused, talk, errors, probe_all,
-						probe_all, full, none, pipes, struck_often, dispatch, guarded, codes, cloned };
+						probe_all, full, none, pipes, struck_often, dispatch, guarded, codes, halves,
+						cloned };
 	char name[] = "/tmp/quickXXXXXX", name2[] = "/tmp/quickXXXXXX";
 
 	seed = argc > 1 ? strtoul(argv[1], NULL, 10) : 1;

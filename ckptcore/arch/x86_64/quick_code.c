@@ -3,6 +3,7 @@
  * Position-independent code for the inside of the program, and places to lead there from.
  * It has no stack: below the program's lies the red zone.
  */
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,13 +31,17 @@ _Static_assert(offsetof(struct ckpt_quick_notes, back) == 96, "");
 _Static_assert(offsetof(struct ckpt_quick_notes, files) == 224, "");
 _Static_assert(offsetof(struct ckpt_quick_notes, pipes) == 288, "");
 _Static_assert(offsetof(struct ckpt_quick_notes, code) == 352, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, kinds) == 368, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, data) == 944, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, amid) == 368, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, halves) == 376, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, kinds) == 440, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, data) == 1528, "");
 _Static_assert(offsetof(struct ckpt_quick_call, output) == 88, "");
 _Static_assert(sizeof(struct stat) == 144, "");
 _Static_assert(CKPT_QUICK_FILE == 1 && CKPT_QUICK_READS == 2 && CKPT_QUICK_STAT == 4 &&
 		       CKPT_QUICK_WRITES == 16 && CKPT_QUICK_WAKE == 32 && CKPT_QUICK_THIRD == 64 &&
-		       CKPT_QUICK_TALK == 128 && CKPT_QUICK_NUMBERS == 512,
+		       CKPT_QUICK_TALK == 128 && CKPT_QUICK_HALF == 256 &&
+		       CKPT_QUICK_OPENS == 512 && (O_TRUNC | O_DIRECT) == 0x4200 &&
+		       CKPT_QUICK_NUMBERS == 512,
 	       "as in the code");
 _Static_assert(FUTEX_WAKE == 1 && FUTEX_PRIVATE_FLAG == 128 &&
 		       (MSG_DONTWAIT | MSG_NOSIGNAL) == 0x4040,
@@ -51,7 +56,7 @@ _Static_assert(CKPT_QUICK_NOTES == 0x7e9000018000 && CKPT_QUICK_NOTES - CKPT_RIN
 asm(".pushsection .rodata\n"
     ".intel_syntax noprefix\n"
     ".globl ckpt_quick_code, ckpt_quick_code_call, ckpt_quick_code_copy\n"
-    ".globl ckpt_quick_code_real, ckpt_quick_code_again, ckpt_quick_code_end\n"
+    ".globl ckpt_quick_code_trap, ckpt_quick_code_real, ckpt_quick_code_again, ckpt_quick_code_end\n"
     "ckpt_quick_code:\n"
     "	movabs [0x7e9000018000 + 40], rax\n"
     "	mov rax, rcx\n"
@@ -69,8 +74,8 @@ asm(".pushsection .rodata\n"
     "	mov rax, [r11 + 24]\n"
     "	cmp rax, 512\n"
     "	jae 9f\n"
-    "	movzx eax, byte ptr [r11 + rax + 368]\n"
-    "	test al, al\n"
+    "	movzx eax, word ptr [r11 + rax * 2 + 440]\n"
+    "	test eax, eax\n"
     "	jz 9f\n"
     "	test al, 1\n" /* CKPT_QUICK_FILE */
     "	jz 1f\n"
@@ -79,11 +84,14 @@ asm(".pushsection .rodata\n"
     "	bt qword ptr [r11 + 224], rdi\n"
     "	jc 1f\n"
     "	bt qword ptr [r11 + 288], rdi\n"
-    "	jnc 9f\n"
+    "	jnc 2f\n"
     "	test al, 16\n" /* CKPT_QUICK_WRITES */
     "	jz 1f\n"
     "	cmp rdx, 4096\n" /* PIPE_BUF */
-    "	ja 9f\n"
+    "	jbe 1f\n"
+    "2:	bt qword ptr [r11 + 376], rdi\n"
+    "	jnc 9f\n"
+    "	or eax, 256\n" /* CKPT_QUICK_HALF */
     "1:	test al, 16\n"
     "	jz 1f\n"
     "	lea rcx, [rsi + rdx]\n"
@@ -96,7 +104,8 @@ asm(".pushsection .rodata\n"
     "	mov rcx, [r11 + 8]\n"
     "	sub rcx, 96\n" /* the note itself, and what fills words */
     "	cmp rdx, rcx\n"
-    "	ja 9f\n"
+    "	jbe 2f\n"
+    "	or eax, 256\n" /* CKPT_QUICK_HALF */
     "2:	test al, 32\n" /* CKPT_QUICK_WAKE: FUTEX_WAKE, private or not */
     "	jz 1f\n"
     "	mov ecx, esi\n"
@@ -109,11 +118,16 @@ asm(".pushsection .rodata\n"
     "	jnz 9f\n"
     "	test r8, r8\n"
     "	jnz 9f\n"
+    "1:	test eax, 512\n" /* CKPT_QUICK_OPENS */
+    "	jz 1f\n"
+    "	test edx, 0x4200\n"
+    "	jnz 9f\n"
     "1:	mov [r11 + 72], rax\n"
     "	mov rax, [r11 + 32]\n"
     "	add al, 0x7f\n"
     "	sahf\n"
     "	mov rax, [r11 + 24]\n"
+    "	mov [r11 + 368], r11\n" /* amid it */
     "ckpt_quick_code_call:\n"
     "	syscall\n"
     "	movabs rcx, 0x7e9000018000\n"
@@ -121,7 +135,7 @@ asm(".pushsection .rodata\n"
     "	mov [rcx + 64], rax\n"
     /* The note. */
     "	mov r11, [rcx + 16]\n"
-    "	lea r11, [rcx + r11 + 944]\n"
+    "	lea r11, [rcx + r11 + 1528]\n"
     "	mov [r11 + 64], rax\n"
     "	mov rax, [rcx + 24]\n"
     "	mov [r11], rax\n"
@@ -137,6 +151,8 @@ asm(".pushsection .rodata\n"
     "	mov [r11 + 72], rax\n"
     "	mov qword ptr [r11 + 80], 0\n"
     "	mov rax, [rcx + 72]\n"
+    "	test eax, 256\n" /* CKPT_QUICK_HALF */
+    "	jnz 7f\n"
     "	test al, 2\n"
     "	jnz 3f\n"
     "	test al, 4\n" /* CKPT_QUICK_STAT */
@@ -168,14 +184,21 @@ asm(".pushsection .rodata\n"
     "	mov rsi, [rcx + 80]\n"
     "	mov rdi, [rcx + 88]\n"
     "	jmp 6f\n"
+    "7:	mov qword ptr [r11 + 80], -1\n" /* CKPT_QUICK_UNREAD */
     "5:	lea rax, [r11 + 88]\n"
     /* rax: the note's end. */
     "6:	sub rax, rcx\n"
-    "	sub rax, 944\n"
+    "	sub rax, 1528\n"
     "	mov r11, rax\n"
     "	sub rax, [rcx + 16]\n"
     "	sub [rcx + 8], rax\n"
     "	mov [rcx + 16], r11\n"
+    "	mov qword ptr [rcx + 368], 0\n"
+    "	test byte ptr [rcx + 73], 1\n" /* CKPT_QUICK_HALF */
+    "	jz 1f\n"
+    "ckpt_quick_code_trap:\n"
+    "	int3\n"
+    "1:\n"
     "	mov rax, [rcx + 32]\n"
     "	add al, 0x7f\n"
     "	sahf\n"

@@ -17,6 +17,7 @@
  */
 extern const uint8_t ckpt_quick_code[];	      /* the common part */
 extern const uint8_t ckpt_quick_code_call[];  /* a syscall that makes no stop */
+extern const uint8_t ckpt_quick_code_trap[];  /* an int3 behind a call that is to be looked at */
 extern const uint8_t ckpt_quick_code_copy[];  /* a rep movsb into our memory */
 extern const uint8_t ckpt_quick_code_real[];  /* a syscall that makes stops */
 extern const uint8_t ckpt_quick_code_again[]; /* another one, for a thread beside: it never
@@ -26,7 +27,7 @@ extern const uint8_t ckpt_quick_code_end[];
 /* Which of a call's arguments the code looks at. */
 enum ckpt_quick_kind {
 	CKPT_QUICK_NOT = 0,
-	CKPT_QUICK_FILE = 1, /* the first is a descriptor, of one of `files' or `pipes' */
+	CKPT_QUICK_FILE = 1, /* the first is of `files' or `pipes', or, then it is HALF, `halves' */
 	CKPT_QUICK_READS =
 		2, /* it fills as much of the second as its result says, the third at most */
 	CKPT_QUICK_STAT = 4,	/* it fills a struct stat, the second */
@@ -35,6 +36,8 @@ enum ckpt_quick_kind {
 	CKPT_QUICK_WAKE = 32,	/* the second is FUTEX_WAKE */
 	CKPT_QUICK_THIRD = 64,	/* not the second is filled, but the third */
 	CKPT_QUICK_TALK = 128,	/* no flags that change the output's meaning, and no address */
+	CKPT_QUICK_HALF = 256,	/* noted without its output; then it traps */
+	CKPT_QUICK_OPENS = 512, /* the third has flags: neither O_TRUNC nor O_DIRECT */
 };
 
 #define CKPT_QUICK_SITES 16
@@ -46,9 +49,11 @@ struct ckpt_quick_call {
 	uint64_t nr, site, args[6];
 	int64_t result;
 	uint64_t clock; /* so many values of the ring came before, see clock.h */
-	uint64_t len;	/* of the output, in bytes */
+	uint64_t len;	/* of the output, in bytes; or CKPT_QUICK_UNREAD */
 	uint8_t output[];
 };
+
+#define CKPT_QUICK_UNREAD (~0ull) /* it is in the program's memory */
 
 /* Memory that the live process shares with us. The code knows where these are, and the kinds. */
 struct ckpt_quick_notes {
@@ -60,7 +65,9 @@ struct ckpt_quick_notes {
 	uint64_t files[CKPT_QUICK_NUMBERS / 64];		    /* bits ... */
 	uint64_t pipes[CKPT_QUICK_NUMBERS / 64]; /* ... and those into which little can be written */
 	uint64_t code[2]; /* from there to there it isn't the program's own: nothing to be written */
-	uint8_t kinds[CKPT_QUICK_NUMBERS];
+	uint64_t amid;	  /* not 0: of the call that is made now there is no note yet */
+	uint64_t halves[CKPT_QUICK_NUMBERS / 64]; /* descriptors that may make one wait */
+	uint16_t kinds[CKPT_QUICK_NUMBERS];
 	uint8_t selectors[CKPT_QUICK_THREADS]; /* a byte for each thread, see prctl(2) */
 	uint8_t data[];
 };

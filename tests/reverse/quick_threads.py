@@ -1,0 +1,93 @@
+"""Calls that make no stop, in programs with threads: quick.py in turns."""
+import re
+
+from tests import *
+
+
+def without_stop(b):
+    return int(re.search(r"^calls +(\d+) without a stop", b.cmd("fred-stats"), re.M).group(1))
+
+
+def threads(seed, rounds):
+    b = Backward("quickthreads", str(seed), str(rounds))
+    b.cmd("handle SIGALRM SIGUSR1 nostop noprint pass")
+    b.only_fred()
+    return b
+
+
+def seen(b):
+    fmt = ", ".join(["%lx"] * 5)
+    return b.cmd('printf "phase %%d, sums %s, %%lu ticks, %%lu struck, %%ld\\n", phase, sums[0], sums[1], sums[2], sums[3], '
+                 'sums[4], ticks, struck, shared' % fmt)
+
+
+def test_threads():
+    """calls without a stop in turns: each thread gets what is its, there and back"""
+    with threads(3, 300) as b:
+        b.cmd("break %d" % b.mark("next"))
+        b.expect("run", r"MARK next")
+        truth = [seen(b)]
+        for _ in range(6):
+            b.expect("continue", r"MARK next")
+            truth.append(seen(b))
+        b.check(b.value("wrong"), 0, "what the threads saw")
+        b.check(without_stop(b) > 10000, True, "most make no stop")
+        for was in reversed(truth[:-1]):
+            b.expect("reverse-continue", r"MARK next")
+            b.check(seen(b), was, "as then")
+        for was in truth[1:]:
+            b.expect("continue", r"MARK next")
+            b.check(seen(b), was, "once more")
+        b.expect("continue", r"7 phases, 0 wrong, 300 handed", r"exited normally")
+
+
+def test_threads_watched():
+    """a watchpoint in all threads, back and forward; interrupts wherever they strike"""
+    with threads(4, 2000) as b:
+        b.cmd("break hand")
+        b.expect("run", r"hand \(arg")
+        b.cmd("delete")
+        b.cmd("tbreak %d if turn == 1000" % b.mark("handed"))
+        b.expect("continue", r"MARK handed")
+        b.check(without_stop(b) > 1000, True, "there are quick ones")
+        b.cmd("watch shared")
+        was = b.value("shared")
+        for i in range(3):
+            b.expect("continue", r"Old value = %d\s+New value = %d" % (was + i, was + i + 1))
+        for i in reversed(range(3)):
+            b.expect("reverse-continue", r"Old value = %d\s+New value = %d" % (was + i + 1, was + i))
+        b.cmd("delete")
+        for _ in range(4):
+            b.type("continue")
+            b.pause(0.05)
+            b.interrupt()
+            b.wait()
+            if -516 <= b.value("(long)$rax") <= -512:
+                continue  # amid a call that sleeps: one comes back to before it
+            before = b.cmd("info registers")
+            b.cmd("stepi 3")
+            b.cmd("reverse-stepi 3")
+            b.check(b.cmd("info registers"), before, "there and back")
+        b.expect("continue", r"7 phases, 0 wrong, 2000 handed", r"exited normally")
+
+
+def test_replies():
+    """what the kernel writes for another thread comes of a call: not before it; more threads than the kernel has switches for"""
+    for off in ({}, {"FRED_QUICK": "0"}):
+        with Backward("replies", "600", env=off) as b:
+            b.only_fred()
+            b.cmd("tbreak %d" % b.mark("many"))
+            b.expect("run", r"MARK many")
+            b.expect("fred-verify", r"snapshots verified")
+            b.cmd("break %d" % b.mark("replied"))
+            for i in (600, 599, 598):
+                b.expect("reverse-continue", r"MARK replied")
+                b.check((b.value("got"), b.value("wrong")), (i, 0), "the reply")
+            b.cmd("delete")
+            b.cmd("tbreak %d" % b.mark("end"))
+            b.expect("continue", r"MARK end")
+            b.check(b.value("wrong"), 0, "what each thread read")
+            b.expect("fred-verify", r"snapshots verified")
+
+
+run(globals())
