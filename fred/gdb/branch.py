@@ -33,6 +33,8 @@ class BeforeResume(gdb.Command):
         super().__init__("maintenance fred-before-resume", gdb.COMMAND_MAINTENANCE)
 
     def invoke(self, arg, from_tty):
+        if hooks.silent:
+            return
         changes = arg in ("jump", "signal")
         r = fred.ask("branch plan", changes=changes)
         if r["status"] == "clean":
@@ -63,17 +65,27 @@ class Hooks:
     NAMES = ("continue", "step", "next", "stepi", "nexti", "finish", "until", "advance", "jump", "signal")
 
     def __init__(self):
-        self.made = False
+        self.made = self.silent = False
+        self.ours = set()
 
     def make(self):
         if self.made:
             return
         self.made = True
         for name in self.NAMES:
-            try:
-                gdb.execute("show user hook-" + name, to_string=True)
-            except gdb.error:
+            if not self.is_theirs(name):
+                self.ours.add(name)
                 gdb.execute("define hook-%s\nmaintenance fred-before-resume %s\nend" % (name, name), to_string=True)
+
+    def is_theirs(self, name):
+        """whether the user has a hook there"""
+        if name in self.ours:
+            return False
+        try:
+            gdb.execute("show user hook-" + name, to_string=True)
+            return True
+        except gdb.error:
+            return False
 
 
 hooks = Hooks()
@@ -127,6 +139,8 @@ class Switch(gdb.Command):
             refresh_libraries()
             if fred.ask("met")["status"] == "ok":       # the other threads, and the one in which the user was
                 land("step")
+            else:
+                refresh_in_frames(watchpoints())
         else:
             land("step")
 

@@ -5,12 +5,20 @@
 # What gdb stops at by its address: breakpoints, and catchpoints of exceptions. (Others have no address.)
 PLACES = gdb.BP_BREAKPOINT, gdb.BP_HARDWARE_BREAKPOINT, getattr(gdb, "BP_CATCHPOINT", None)
 
-# How fred watches for each: 0 changes, 1 reads, 2 accesses.
-WATCH_TYPES = {gdb.BP_HARDWARE_WATCHPOINT: 0, gdb.BP_WATCHPOINT: 0, gdb.BP_READ_WATCHPOINT: 1,
-               gdb.BP_ACCESS_WATCHPOINT: 2}
+# How fred watches for each.
+CHANGES, READS, ACCESSES = range(3)
+WATCH_TYPES = {gdb.BP_HARDWARE_WATCHPOINT: CHANGES, gdb.BP_WATCHPOINT: CHANGES, gdb.BP_READ_WATCHPOINT: READS,
+               gdb.BP_ACCESS_WATCHPOINT: ACCESSES}
 
-# Of watchpoints on local variables: the canonical address of the frame that they are about.
+# Of watchpoints on local variables: the canonical address of the frame that they are about, its function (unless
+# that is inlined), and its thread.
 watch_frame = {}
+watch_function = {}
+watch_thread = {}
+
+
+def watchpoints():
+    return [b for b in gdb.breakpoints() if b.is_valid() and b.enabled and b.type in WATCH_TYPES]
 
 
 def frame_address(frame):
@@ -26,13 +34,18 @@ def frames():
         f = f.older()
 
 
+def names_in(text):
+    """The names in an expression, without those of members."""
+    return set(re.findall(r"[A-Za-z_]\w*", re.sub(r"(->|\.)\s*[A-Za-z_]\w*", " ", text)))
+
+
 def local_names(frame, text):
     """The variables of the frame that an expression names."""
     try:
         block = frame.block()
     except RuntimeError:
         return set()
-    names, found = set(re.findall(r"[A-Za-z_]\w*", text)), set()
+    names, found = names_in(text), set()
     while block is not None and not block.is_global and not block.is_static:
         found |= {s.name for s in block if s.name in names and s.needs_frame}
         block = block.superblock
@@ -51,14 +64,18 @@ def note_watchpoint(b):
             v = gdb.parse_and_eval(re.sub(r"^-l(ocation)?\s+", "", b.expression))
             locations[b.number] = v.address
         elif local_names(gdb.selected_frame(), b.expression):
-            watch_frame[b.number] = frame_address(gdb.selected_frame())
+            frame = gdb.selected_frame()
+            watch_frame[b.number] = frame_address(frame)
+            if frame.type() == gdb.NORMAL_FRAME:
+                watch_function[b.number] = frame.name()
+            watch_thread[b.number] = selected_tid()
     except gdb.error:
         pass
 
 
 def forget_watchpoint(b):
-    watch_frame.pop(b.number, None)
-    locations.pop(b.number, None)
+    for known in watch_frame, watch_function, watch_thread, locations:
+        known.pop(b.number, None)
 
 
 gdb.events.breakpoint_created.connect(note_watchpoint)
@@ -112,6 +129,8 @@ class Stops:
         self.watch_of_scope = []
         self.ignore = {}
         self.value = {}
+        if watches and watchpoints():
+            forget_stop()
         for b in gdb.breakpoints():
             if not b.is_valid() or not b.enabled or b.pending:
                 continue
@@ -174,7 +193,8 @@ class Stops:
         for f in frames():
             if f.type() != gdb.INLINE_FRAME:
                 level += 1
-            if f.type() == gdb.NORMAL_FRAME and frame_address(f) == watch_frame[b.number]:
+            if f.type() == gdb.NORMAL_FRAME and f.name() == watch_function.get(b.number) \
+                    and frame_address(f) == watch_frame[b.number]:
                 return level
         return None
 
@@ -221,7 +241,7 @@ class Stops:
             now = self.value_of(b)
         except gdb.error:
             return True
-        if WATCH_TYPES[b.type] == 0 and now == self.value.get(b.number):
+        if WATCH_TYPES[b.type] == CHANGES and now == self.value.get(b.number):
             return False
         self.value[b.number] = now
         if self.would_stop(b):
@@ -251,10 +271,39 @@ def text_of(expression):
     return str(gdb.parse_and_eval(expression))
 
 
+def forget_stop():
+    """gdb forgets why the program has stopped, as it does when it resumes. Else, once a watchpoint has been refreshed, it looks for the
+    place in memory that was hit among the watchpoint's new ones, at each command, and warns that it isn't there. This is
+    the first thing that `advance' does; then it finds no location."""
+    if hooks.is_theirs("advance"):
+        return
+    hooks.silent = True
+    try:
+        gdb.execute(direction.gdbs("advance") + " *", to_string=True)
+    except gdb.error:
+        pass
+    finally:
+        hooks.silent = False
+
+
 def refresh(b):
-    """gdb reads the present value of a watchpoint as the one to compare with."""
+    """gdb reads the present value of a watchpoint as the one to compare with. (After forget_stop().)"""
     b.enabled = False
     b.enabled = True
+
+
+def refresh_in_frames(them):
+    """The same of several, each in its thread. Returns those whose frames don't exist here."""
+    forget_stop()
+    selected, gone = selected_tid(), []
+    for b in them:
+        select_thread(watch_thread.get(b.number, selected))
+        if b.number in watch_function and Stops.level_of(b) is None:
+            gone.append(b)
+        else:
+            refresh(b)
+    select_thread(selected)
+    return gone
 
 
 def settle(r, stops):

@@ -241,9 +241,10 @@ def clear_signal():
         pass
 
 
-def land(kind, code=True):
+def land(kind, code=True, compared=()):
     """The debugger arrives at the staged point: gdb's own resume is answered with the stop there.
-    code: other libraries may be mapped there."""
+    code: other libraries may be mapped there. compared: watchpoints that the search has looked at on the way; what gdb
+    compares the others with is of here, and must be of there."""
     clear_signal()
     hooks.make()
     if code:
@@ -260,6 +261,12 @@ def land(kind, code=True):
         select_thread(s["thread"])
     if selected_tid() not in (former, 0):
         gdb.write("[Switching to %s]\n" % target_id())
+    others = [b for b in watchpoints() if b not in compared or WATCH_TYPES[b.type] == READS]
+    if others:
+        with Peek(in_its_thread=True):
+            gone = refresh_in_frames(others)
+        for b in gone:
+            end_of_scope(b)
     stay = kind in ("breakpoint", "watch") and code
     if stay:
         # gdb must know the libraries there before it is told of a breakpoint in one of them.

@@ -114,7 +114,7 @@ def go_back(how, count=1, to=(), **request):
         end_of_history()
     elif r["kind"] == "scope":
         end_of_scope(stops.watch_of_scope[r["slot"]])
-    land("step" if r["kind"] in ("begin", "scope") else r["kind"], r.get("code", True))
+    land("step" if r["kind"] in ("begin", "scope") else r["kind"], r.get("code", True), stops.watch_of_slot)
 
 
 HELP = {

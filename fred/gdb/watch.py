@@ -50,7 +50,7 @@ class Judge:
             block = frame.block()
         except RuntimeError:
             return False
-        names = set(re.findall(r"[A-Za-z_]\w*", self.text))
+        names = names_in(self.text)
         while block is not None and not block.is_global and not block.is_static:
             if any(s.name in names for s in block):
                 return True
