@@ -336,9 +336,17 @@ def show(command):
 
 def land_in_program(exe):
     """The point lies before or behind an exec: gdb is shown one, so that it reads the right symbols."""
-    arm_landing(exec=1)
-    with Mute():
-        gdb.execute(direction.gdbs("continue"), to_string=True)
+    # Catchpoints would stop it at that already, before it has arrived.
+    before = [b for b in gdb.breakpoints() if b.is_valid() and b.enabled and b.type == PLACES[2]]
+    try:
+        for b in before:
+            b.enabled = False
+        arm_landing(exec=1)
+        with Mute():
+            gdb.execute(direction.gdbs("continue"), to_string=True)
+    finally:
+        for b in before:
+            b.enabled = True
     clear_signal()
     gdb.write("The program is %s here.\n" % exe)
     show("frame")

@@ -1,4 +1,6 @@
 """Programs that change under the debugger: exec, dlopen, fork and wait, popen."""
+import os
+
 from tests import *
 
 
@@ -34,6 +36,24 @@ def test_stepping_before_exec():
         b.cmd("delete 3")
         b.cmd("reverse-continue")
         b.at(here, "the line that execs, from behind the exec")
+
+
+def test_catch_exec():
+    """into another program, and itself: the catchpoint stops at each of them again, and nothing else does"""
+    for program, times in ("execother", 1), ("execs", 2):
+        with Backward(program, cwd=os.path.dirname(target("exits"))) as b:
+            b.only_fred("exec")
+            b.cmd("catch exec")
+            b.expect("run", r"^Catchpoint 1 \(exec'd")
+            for _ in range(times - 1):
+                b.expect("continue", r"^Catchpoint 1 \(exec'd")
+            hits = r"already hit %d time" % times
+            b.expect("info breakpoints", hits)
+            b.ends()
+            b.expect("info breakpoints", hits)
+            for _ in range(times):
+                b.expect("continue", r"^Catchpoint 1 \(exec'd")
+            b.expect("continue", r"exited")
 
 
 def test_library():
