@@ -159,6 +159,14 @@ static void go_live(struct vpt_thread *vt, int request, bool moved)
 		fred_timeline_announce(vt, FRED_ARRIVE_BREAKPOINT);
 		return;
 	}
+	if (moved &&
+	    (fred_timeline_is_at(PTRACE_EVENT_FORK) || fred_timeline_is_at(PTRACE_EVENT_VFORK))) {
+		/* The debugger has dealt with the child, and can't be told of it once more. */
+		memset(&si, 0, sizeof(si));
+		fred_say("this is the fork at which the program was, its newest point");
+		fred_timeline_tell(vt, ckpt_vtid(F.now), W_STOPCODE(0), &si);
+		return;
+	}
 	fred_threads_vanish();
 	F.live_follows = true;
 	if (fred_threads_appear(vt))

@@ -26,6 +26,14 @@ def query(question):
         sys.stdout = ours
 
 
+def tell_of_forks():
+    """Forks of the past aren't told to gdb again: it would wait for their children."""
+    if not any(b.enabled and b.type == PLACES[2] for b in gdb.breakpoints()) or fred.ask("status")["state"] != "past":
+        return
+    for n in re.findall(r"^(\d+) +catchpoint +\w+ +y +v?fork\b", gdb.execute("info breakpoints", to_string=True), re.M):
+        say_once(int(n), "catchpoint %s doesn't stop the program at forks of its past" % n)
+
+
 class BeforeResume(gdb.Command):
     """Internal: before a command that lets the program go on, a changed past asks whether it becomes a branch."""
 
@@ -35,6 +43,7 @@ class BeforeResume(gdb.Command):
     def invoke(self, arg, from_tty):
         if hooks.silent:
             return
+        tell_of_forks()
         changes = arg in ("jump", "signal")
         r = fred.ask("branch plan", changes=changes)
         if r["status"] == "clean":

@@ -56,6 +56,34 @@ def test_catch_exec():
             b.expect("continue", r"exited")
 
 
+def test_catch_fork():
+    """the fork at which it was is the newest point, and stops it; of older ones fred says that they don't"""
+    for kind, args in ("fork", []), ("vfork", ["v"]):
+        with Backward("births", *args, watch=["born"]) as b:
+            b.only_fred("fork")
+            b.start()
+            main = b.where()
+            b.expect("catch " + kind, r"^Catchpoint 2")
+            for _ in range(2):
+                b.expect("continue", r"^Catchpoint 2 \(%sed process \d+\)" % kind)
+            here = b.where()
+            b.check(b.value("born"), 1, "born")
+            b.cmd("tbreak main")
+            said = b.expect("reverse-continue", r"Detaching after %s" % kind)
+            b.at(main)
+            said += b.expect("continue", r"^fred: this is the fork at which the program was", r"^Program stopped\.")
+            b.check(said.count("doesn't stop the program at forks of its past"), 1, "says so")
+            b.at(here, "at the fork again")
+            b.cmd("reverse-stepi 3")
+            b.cmd("tbreak main")
+            b.cmd("reverse-continue")
+            b.at(main, "a breakpoint behind the fork")
+            b.expect("continue", r"^Program stopped\.")
+            b.at(here, "at the fork again")
+            b.cmd("delete")
+            b.expect("continue", r"exited")
+
+
 def test_library():
     with Backward("dl", target("plugin"), watch=["r"]) as b:
         b.only_fred("dlopen")
