@@ -82,6 +82,41 @@ gdb.events.breakpoint_created.connect(note_watchpoint)
 gdb.events.breakpoint_deleted.connect(forget_watchpoint)
 
 
+# gdb disables breakpoints at places that the program doesn't have. Going back over an exec, and forward again, they have
+# theirs again.
+class Execs:
+    def __init__(self):
+        self.before = set()     # were enabled when gdb put the former program's symbols away
+        self.lost = set()       # gdb has disabled them since
+        gdb.events.clear_objfiles.connect(self.cleared)
+        gdb.events.breakpoint_modified.connect(self.modified)
+        gdb.events.stop.connect(self.read)
+        gdb.events.before_prompt.connect(self.read)
+
+    @staticmethod
+    def breakpoints():
+        return [b for b in gdb.breakpoints() if b.is_valid() and b.type in PLACES[:2]]
+
+    def cleared(self, event):
+        for b in self.breakpoints():
+            if b.number in self.lost and not b.enabled:
+                b.enabled = True
+        self.before |= {b.number for b in self.breakpoints() if b.enabled}
+
+    def modified(self, b):
+        """by the user: then it is to stay so"""
+        if not b.enabled:
+            self.lost.discard(b.number)
+
+    def read(self, event=None):
+        if self.before:
+            self.lost = {b.number for b in self.breakpoints() if b.number in self.before and b.pending and not b.enabled}
+            self.before = set()
+
+
+Execs()
+
+
 AGGREGATES = (gdb.TYPE_CODE_STRUCT, gdb.TYPE_CODE_UNION, gdb.TYPE_CODE_ARRAY, gdb.TYPE_CODE_FUNC)
 
 

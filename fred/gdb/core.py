@@ -241,10 +241,10 @@ def clear_signal():
         pass
 
 
-def land(kind, code=True, compared=()):
+def land(kind, code=True, compared=(), passing=False):
     """The debugger arrives at the staged point: gdb's own resume is answered with the stop there.
     code: other libraries may be mapped there. compared: watchpoints that the search has looked at on the way; what gdb
-    compares the others with is of here, and must be of there."""
+    compares the others with is of here, and must be of there. passing: the search goes on from there."""
     clear_signal()
     hooks.make()
     if code:
@@ -254,7 +254,7 @@ def land(kind, code=True, compared=()):
     former = selected_tid()
     select_thread(s["thread"], s["tid"])
     if exe and gdb.current_progspace().filename and os.path.realpath(gdb.current_progspace().filename) != exe:
-        land_in_program(exe)
+        land_in_program(exe, passing)
         return
     if s["strangers"]:
         meet_threads()
@@ -334,7 +334,7 @@ def show(command):
         gdb.write(gdb.execute(command, to_string=True))
 
 
-def land_in_program(exe):
+def land_in_program(exe, passing):
     """The point lies before or behind an exec: gdb is shown one, so that it reads the right symbols."""
     # Catchpoints would stop it at that already, before it has arrived.
     before = [b for b in gdb.breakpoints() if b.is_valid() and b.enabled and b.type == PLACES[2]]
@@ -349,7 +349,8 @@ def land_in_program(exe):
             b.enabled = True
     clear_signal()
     gdb.write("The program is %s here.\n" % exe)
-    show("frame")
+    if not passing:
+        show("frame")
 
 
 def refresh_libraries():

@@ -107,6 +107,10 @@ def go_back(how, count=1, to=(), **request):
             break
     if r is None:
         return
+    if r["kind"] == "exec":     # nothing stops it in this program
+        land("step", passing=True)
+        go_back("continue")
+        return
     if r["kind"] == "breakpoint" and stops.by_addr.get(r["pc"]) == [None]:
         r["kind"] = "step"
     effort.say()

@@ -38,6 +38,39 @@ def test_stepping_before_exec():
         b.at(here, "the line that execs, from behind the exec")
 
 
+def test_breakpoints_of_another_program():
+    """gdb disables those that the new program has no place for; back there, and forward again, all stop it"""
+    with Backward("execother", cwd=os.path.dirname(target("exits"))) as b:
+        b.only_fred("exec")
+        b.cmd("set breakpoint pending on")
+        b.cmd("break execother.c:%d" % b.mark("exec"))
+        b.cmd("run")
+        b.on("exec")
+        at_exec = b.where()
+        b.cmd("break execother.c:6")
+        b.cmd("disable 2")
+        b.cmd("break exits.c:main")
+        b.expect("continue", r"^Breakpoint 3, main", r"exits\.c")
+        in_exits = b.where()
+        b.expect("info breakpoints", r"^1 .* n ", r"^2 .* n ", r"^3 .* y ")
+        b.expect("reverse-continue", r"^The program is .*/execother here", r"^Breakpoint 1, main")
+        b.at(at_exec, "before the exec")
+        b.expect("info breakpoints", r"^1 .* y ", r"^2 .* n ", r"^3 .* y ")
+        b.ends()
+        b.cmd("continue")
+        b.at(at_exec, "before the exec again")
+        b.expect("continue", r"^Breakpoint 3, main")
+        b.at(in_exits, "behind the exec again")
+        b.cmd("disable 1")
+        b.cmd("tbreak exits.c:main")
+        b.expect("reverse-continue", r"^The program is .*/execother here", END)
+        b.expect("continue", r"^(Temporary b|B)reakpoint [34], main")
+        b.at(in_exits, "behind the exec again")
+        b.cmd("reverse-stepi")
+        b.expect("continue", r"^(Temporary b|B)reakpoint [34], main")
+        b.at(in_exits, "behind the exec again")
+
+
 def test_catch_exec():
     """into another program, and itself: the catchpoint stops at each of them again, and nothing else does"""
     for program, times in ("execother", 1), ("execs", 2):
