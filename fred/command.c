@@ -516,6 +516,28 @@ static void op_peek(json_object *in, json_object *out)
 	put_number(out, "thread", (uint64_t)(F.now ? ckpt_vtid(F.now) : 0));
 }
 
+/* Whether such memory is the same where the user is and at the staged point. */
+static bool is_same(uint64_t addr, size_t len)
+{
+	uint8_t now[256], then[sizeof(now)];
+
+	return len <= sizeof(now) && !ckpt_read(F.now, addr, now, len) &&
+	       !ckpt_read(F.staged, addr, then, len) && !memcmp(now, then, len);
+}
+
+static void op_same(json_object *in, json_object *out)
+{
+	json_object *list, *item;
+	bool same = F.now && F.staged && json_object_object_get_ex(in, "memory", &list);
+
+	for (size_t i = 0; same && i < json_object_array_length(list); i++) {
+		item = json_object_array_get_idx(list, i);
+		same = is_same(json_object_get_uint64(json_object_array_get_idx(item, 0)),
+			       json_object_get_uint64(json_object_array_get_idx(item, 1)));
+	}
+	put_bool(out, "same", same);
+}
+
 /* The next resume arrives at the staged point. */
 static void op_land(json_object *in, json_object *out)
 {
@@ -627,6 +649,7 @@ static const struct {
 	{ "status", op_status, true },
 	{ "stats", op_stats, true },
 	{ "reverse", op_reverse, false },
+	{ "same", op_same, false },
 	{ "again", op_again, false },
 	{ "present", op_present, false },
 	{ "peek", op_peek, false },

@@ -126,14 +126,28 @@ def pieces(value):
         yield int(value.address), value.type.sizeof
 
 
+# A variable with members and elements of it, none of them behind a parenthesis.
+CHAIN = r"(?<![.\w>])[A-Za-z_]\w*(?:\s*(?:->|\.)\s*[A-Za-z_]\w*|\s*\[[^][]*\])*"
+
+
+def parts(text):
+    """The parts of an expression whose values matter: of `*a->b[i]' that, a->b[i], a->b, a and i."""
+    for stars, chain in re.findall(r"(\**)\s*(%s)" % CHAIN, text):
+        for n in range(len(stars) + 1):
+            yield "*" * n + chain
+        for m in re.finditer(r"->|\[", chain):
+            yield chain[:m.start()]
+    yield from re.findall(r"(?<![.\w>])[A-Za-z_]\w*(?!\s*\()", text)
+
+
 def watched(text):
     """Of what memory the value of an expression in the selected frame may depend: [(address, size)]."""
     found = list(pieces(gdb.parse_and_eval(text)))
-    for name in re.findall(r"(?<![.\w>])[A-Za-z_]\w*(?!\s*\()", text):
+    for part in dict.fromkeys(parts(text)):
         try:
-            v = gdb.parse_and_eval(name)
+            v = gdb.parse_and_eval(part)
         except gdb.error:
-            continue        # a member, or a type
+            continue        # a type, or no such member
         if v.type.strip_typedefs().code not in AGGREGATES:
             found += pieces(v)
     return list(dict.fromkeys(found))
@@ -325,6 +339,19 @@ def refresh(b):
     """gdb reads the present value of a watchpoint as the one to compare with. (After forget_stop().)"""
     b.enabled = False
     b.enabled = True
+
+
+def is_as_there(b):
+    """Whether the watchpoint's value is certainly the same at the staged point; at little cost."""
+    if b.number in watch_frame:
+        return False        # the frame may not exist there
+    if b.number not in locations and re.search(r"[($]", b.expression):
+        return False        # it may depend on more than what is looked at
+    try:
+        found = list(pieces(locations[b.number].dereference())) if b.number in locations else watched(b.expression)
+    except gdb.error:
+        return False
+    return bool(found) and fred.ask("same", memory=found)["same"]
 
 
 def refresh_in_frames(them):

@@ -261,7 +261,7 @@ def land(kind, code=True, compared=(), passing=False):
         select_thread(s["thread"])
     if selected_tid() not in (former, 0):
         gdb.write("[Switching to %s]\n" % target_id())
-    others = [b for b in watchpoints() if b not in compared or WATCH_TYPES[b.type] == READS]
+    others = [b for b in watchpoints() if (b not in compared or WATCH_TYPES[b.type] == READS) and not is_as_there(b)]
     if others:
         with Peek(in_its_thread=True):
             gone = refresh_in_frames(others)

@@ -84,6 +84,31 @@ def test_pointer():
                 changes(b, new - 3 if new > 6 else 0, new)
 
 
+def test_two_pointers():
+    """what lies between the variable and the value changes, not these"""
+    with Backward("values") as b:
+        b.only_fred()
+        b.start_at("begin")
+        b.cmd("set var third.n = 7")
+        b.cmd("tbreak loc if n == 3")
+        b.cmd("continue")
+        b.cmd("tbreak values.c:%d" % b.mark("next"))
+        b.cmd("continue")
+        b.cmd("checkpoint")
+        b.cmd("watch gs->next->n")
+        changes(b, 7, 0)
+        silent(b, "restart 1")
+        b.check(b.value("gs->next->n"), 7, "value")
+        changes(b, 7, 0)
+        changes(b, 0, 7)
+        for new in 0, 7:
+            changes(b, 7 - new, new, "reverse-continue")
+        for new in 0, 7:
+            changes(b, 7 - new, new)
+        for new in 0, 7, 0, 7:
+            changes(b, 7 - new, new, "reverse-continue")
+
+
 def test_failing_command_leaves_no_warnings():
     with Backward("values") as b:
         at_second(b, "watch gs->n", r"^Hardware watchpoint \d+: gs->n")
@@ -137,7 +162,7 @@ def test_reads():
     """of a value that changed meanwhile gdb would take a read for a write"""
     with Backward("values") as b:
         at_second(b, "rwatch b", r"^Hardware read watchpoint \d+: b")
-        for command in "restart 1", "reverse-stepi 12":
+        for command in "restart 1", "reverse-stepi 24":
             b.expect("continue", r"^Value = 12$")
             b.expect("continue", r"^Value = 15$")
             b.cmd("restart 1")
@@ -179,7 +204,7 @@ def test_several_of_which_one_is_disabled():
         changes(b, 9, 12)
         b.on("gs")
         changes(b, 9, 12)
-        b.on("return")
+        b.on("next")
 
 
 def test_undo():

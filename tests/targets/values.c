@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 int a, b, seen;
-struct { int n; } *gs;
+struct node { int n; struct node *next; } *gs, second, third;
 
 static int loc(int n)
 {
@@ -12,6 +12,7 @@ static int loc(int n)
 	l *= 3;
 	b = l;			/* MARK b */
 	gs->n = l;		/* MARK gs */
+	gs->next = n % 2 ? &second : &third;	/* MARK next */
 	return l;		/* MARK return */
 }
 
