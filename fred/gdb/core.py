@@ -305,7 +305,7 @@ def land(kind, code=True, compared=(), passing=False):
         gdb.write("[Switching to %s]\n" % target_id())
     others = [b for b in watchpoints() if (b not in compared or WATCH_TYPES[b.type] == READS) and not is_as_there(b)]
     if others:
-        with Peek(in_its_thread=True):
+        with Peek():
             gone = refresh_in_frames(others)
         for b in gone:
             end_of_scope(b)
