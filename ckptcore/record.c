@@ -410,6 +410,7 @@ static enum ckpt_verdict outer_insn(struct ckpt_timeline *tl, struct ckpt_task *
 	tl->record->aligned = true;
 	if (t->thread->request == PTRACE_SINGLESTEP) {
 		t->stop.sig = SIGTRAP; /* there was no fault, for whoever asks later */
+		t->thread->siginfo = (siginfo_t){ .si_signo = SIGTRAP, .si_code = TRAP_TRACE };
 		return CKPT_REPORT_TRACE;
 	}
 	run_on(t, PTRACE_SYSCALL, 0);

@@ -632,17 +632,18 @@ static int at_signal(struct ckpt_task *p, struct ckpt_run *run, bool stepped_ove
 	memset(si, 0, sizeof(*si));
 	ptrace(PTRACE_GETSIGINFO, p->tid, 0, si);
 	if (p->stop.sig == SIGTRAP) {
-		if (si->si_code != TRAP_HWBKPT) {
+		/* The step over a probe of ours may be one over an int3 of the program's own. */
+		if (si->si_code != TRAP_HWBKPT && !stepped_over) {
 			halt = at_trap(p, run);
 			if (halt != -2)
 				return halt;
 		}
-		if (stepped_over && si->si_code != TRAP_HWBKPT)
+		if (stepped_over && si->si_code != TRAP_HWBKPT && si->si_code != SI_KERNEL)
 			return -1;
 		settle(p);
 		if (ckpt_clock_amid(p) && ckpt_clock_finish(p))
 			return CKPT_HALT_DEAD;
-		return CKPT_HALT_TRAP;
+		return si->si_code == TRAP_HWBKPT || run->traps ? CKPT_HALT_TRAP : -1;
 	}
 	settle(p);
 	return CKPT_HALT_SIGNAL;
@@ -735,8 +736,9 @@ static enum ckpt_halt step(struct ckpt_task *p, struct ckpt_run *run)
 				return CKPT_HALT_DEAD;
 			if (ckpt_is_pushf(insn) && ckpt_regs(p)->rip != before.rip)
 				ckpt_hide_trap_in_flags(p);
-			return p->play->stopped_by.si_code == SI_KERNEL ? CKPT_HALT_TRAP :
-									  CKPT_HALT_STEP;
+			return run->traps && p->play->stopped_by.si_code == SI_KERNEL ?
+				       CKPT_HALT_TRAP :
+				       CKPT_HALT_STEP;
 		}
 		sig = ckpt_signal_queued(p);
 		if (sig)

@@ -98,7 +98,8 @@ enum ckpt_halt {
 	CKPT_HALT_CALL,	    /* stops at calls were wished */
 	CKPT_HALT_STEP,	    /* the step is done */
 	CKPT_HALT_DELIVERY, /* before a signal is delivered, if that was wished */
-	CKPT_HALT_TRAP,	    /* a debug register struck, or a foreign int3 */
+	CKPT_HALT_TRAP,	    /* a debug register struck, or, if that was wished, an int3 of
+			     * the program's own */
 	CKPT_HALT_SIGNAL,   /* a fault of the program's */
 	CKPT_HALT_CANCELLED,
 	CKPT_HALT_DIVERGED, /* it does otherwise than recorded */
@@ -139,6 +140,7 @@ struct ckpt_run {
 	unsigned int reset_first, reset_n; /* cells set to CKPT_NEVER at each event */
 	bool calls;			   /* halt at calls' entries and exits */
 	bool signals;			   /* halt before signals that weren't told */
+	bool traps;			   /* halt behind int3s of the program's own */
 	pid_t turn;			   /* halt when this thread's turn begins; 0: not */
 	pid_t only;			   /* CELL_FREE counts in this thread only; 0: in all */
 	size_t skip_rule;		   /* begin behind so many rules of the probe

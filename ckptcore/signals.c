@@ -117,7 +117,11 @@ int ckpt_record_signal(const struct ckpt_timeline *tl, siginfo_t *ret)
 {
 	const struct ckpt_task *t = tl->live;
 
-	if (!t || !tl->recording || t->state != CKPT_SIGNAL || t->stop.sig == SIGTRAP)
+	if (!t || !tl->recording || t->state != CKPT_SIGNAL)
+		return 0;
+	/* A trap that no instruction made was sent by somebody. */
+	if (t->stop.sig == SIGTRAP &&
+	    (t->thread->siginfo.si_signo != SIGTRAP || t->thread->siginfo.si_code > 0))
 		return 0;
 	/* A function that the debugger calls returns to its int3 on the stack, which
 	 * can't be executed. That fault is over once the registers are back. */

@@ -41,7 +41,8 @@ static struct {
 	struct ckpt_task *floor; /* where it ends if nothing stops it ... */
 	uint64_t steps;		 /* instructions that were gone back at once */
 	bool begins;		 /* ... which is where its thread begins */
-	size_t scope;		 /* ... 1 more than the watchpoint that ends there, or 0 */
+	size_t scope;		 /* ... 1 more than the watchpoint that ends there, or 0 ... */
+	size_t exec;		 /* ... or the interval that another program's exec began there */
 } search;
 
 static pid_t asking; /* the debugger's task */
@@ -49,18 +50,24 @@ bool fred_commands_loaded;
 
 /* ------------------------------------------------------------------ status */
 
-/* The program that p runs. */
-static void put_exe(json_object *out, struct ckpt_task *p)
+/* The program that p runs; "" if that isn't known. */
+static const char *exe_of(const struct ckpt_task *p, char exe[4096])
 {
-	char path[32], exe[4096];
+	char path[32];
 	ssize_t n;
 
 	snprintf(path, sizeof(path), "/proc/%d/exe", p->tgid);
-	n = readlink(path, exe, sizeof(exe) - 1);
-	if (n <= 0)
-		return;
-	exe[n] = 0;
-	put(out, "exe", exe);
+	n = readlink(path, exe, 4095);
+	exe[n > 0 ? n : 0] = 0;
+	return exe;
+}
+
+static void put_exe(json_object *out, struct ckpt_task *p)
+{
+	char exe[4096];
+
+	if (*exe_of(p, exe))
+		put(out, "exe", exe);
 }
 
 /* The target, and the thread that the debugger will stand in. */
@@ -215,6 +222,38 @@ static void stage_begin(json_object *out)
 		stage(out, p, FRED_ARRIVE_STEP, 0, "begin");
 }
 
+/* The interval before m that began with the exec of another program than before; 0: none. */
+static size_t other_program_before(const struct fred_moment *m)
+{
+	char now[4096], then[4096];
+	size_t i = m->interval;
+
+	for (; i > 0; i--) {
+		const struct ckpt_snap *s = F.tl->snaps[i], *before = F.tl->snaps[i - 1];
+
+		if (s->exec && s->copy && before->copy &&
+		    strcmp(exe_of(s->copy, now), exe_of(before->copy, then)) != 0)
+			break;
+	}
+	return i;
+}
+
+/* The instruction that made the exec at which the search has ended: the debugger must read
+ * the other program's symbols before it knows where to stop in it. */
+static void stage_exec(json_object *out)
+{
+	struct fred_moment m = { .interval = search.exec - 1 };
+	struct ckpt_task *p;
+	int err;
+
+	ckpt_goal_of(F.tl, m.interval, &m.goal);
+	err = fred_seek_instruction(&m, &p);
+	if (err > 0)
+		stage(out, p, FRED_ARRIVE_STEP, 0, "exec");
+	else
+		fail(out, err < 0 ? err : -ENOENT);
+}
+
 static bool condition_holds(struct ckpt_task *p, size_t which)
 {
 	const struct fred_condition *c = search.conditions[which];
@@ -231,7 +270,7 @@ static fred_seek_judge judge(void)
 	return NULL;
 }
 
-/* The last stop between the floor and m; where there is none, the floor, or
+/* The last stop between the floor and m; where there is none, the floor, an exec, or
  * history's beginning. */
 static void stage_last_stop(const struct fred_moment *m, json_object *out)
 {
@@ -253,6 +292,8 @@ static void stage_last_stop(const struct fred_moment *m, json_object *out)
 		fail(out, err);
 	} else if (written) {
 		stage(out, written, FRED_ARRIVE_WATCH, slot, "watch");
+	} else if (search.exec) {
+		stage_exec(out);
 	} else if (search.floor) {
 		hit = search.floor;
 		search.floor = NULL;
@@ -409,7 +450,10 @@ static int set_floor(json_object *in, const struct fred_moment *m)
 	if (err >= 0 && search.nwatches)
 		err = end_at_scopes(in, m);
 	fred_moment_deinit(&own);
-	return err;
+	if (err < 0 || search.floor)
+		return err;
+	search.exec = other_program_before(m);
+	return search.exec ? ckpt_puppet_create(F.tl, search.exec, &search.floor) : 0;
 }
 
 static void op_reverse(json_object *in, json_object *out)
@@ -422,7 +466,7 @@ static void op_reverse(json_object *in, json_object *out)
 
 	drop_floor();
 	read_stops(in);
-	search.scope = 0;
+	search.scope = search.exec = 0;
 	search.begins = false;
 	ckpt_stats.searches++;
 	fred_seek_error[0] = 0;
@@ -504,6 +548,28 @@ static void op_peek(json_object *in, json_object *out)
 		fred_threads_play_as((pid_t)get_number(in, "as", 0));
 	put(out, "status", "ok");
 	put_number(out, "thread", (uint64_t)(F.now ? ckpt_vtid(F.now) : 0));
+}
+
+/* Whether such memory is the same where the user is and at the staged point. */
+static bool is_same(uint64_t addr, size_t len)
+{
+	uint8_t now[256], then[sizeof(now)];
+
+	return len <= sizeof(now) && !ckpt_read(F.now, addr, now, len) &&
+	       !ckpt_read(F.staged, addr, then, len) && !memcmp(now, then, len);
+}
+
+static void op_same(json_object *in, json_object *out)
+{
+	json_object *list, *item;
+	bool same = F.now && F.staged && json_object_object_get_ex(in, "memory", &list);
+
+	for (size_t i = 0; same && i < json_object_array_length(list); i++) {
+		item = json_object_array_get_idx(list, i);
+		same = is_same(json_object_get_uint64(json_object_array_get_idx(item, 0)),
+			       json_object_get_uint64(json_object_array_get_idx(item, 1)));
+	}
+	put_bool(out, "same", same);
 }
 
 /* The next resume arrives at the staged point. */
@@ -645,6 +711,7 @@ static const struct {
 	{ "status", op_status, true },
 	{ "stats", op_stats, true },
 	{ "reverse", op_reverse, false },
+	{ "same", op_same, false },
 	{ "again", op_again, false },
 	{ "present", op_present, false },
 	{ "peek", op_peek, false },

@@ -87,6 +87,11 @@ bool fred_forward_stops_here(void)
 	return !vt || vt->state == VPT_RUNNING;
 }
 
+static bool is_own_int3(enum ckpt_halt halt)
+{
+	return halt == CKPT_HALT_TRAP && F.now->play->stopped_by.si_code == SI_KERNEL;
+}
+
 /* One leg to the interval's end, stopping at the debugger's breakpoints. */
 static enum ckpt_halt forward_leg(const struct ckpt_goal *goal, bool calls, pid_t turn,
 				  struct ckpt_run *ret)
@@ -103,11 +108,12 @@ static enum ckpt_halt forward_leg(const struct ckpt_goal *goal, bool calls, pid_
 	if (!ckpt_leg_begin(&leg, F.now, goal, rules, o->n)) {
 		leg.run.calls = calls;
 		leg.run.turn = turn;
-		leg.run.signals = true;
+		leg.run.signals = leg.run.traps = true;
 		do {
 			ckpt_cell_set(F.now, CKPT_CELL_FREE, 1);
 			halt = ckpt_leg_run(&leg);
-		} while (halt == CKPT_HALT_PROBE && !fred_forward_stops_here());
+		} while ((halt == CKPT_HALT_PROBE || is_own_int3(halt)) &&
+			 !fred_forward_stops_here());
 		ckpt_leg_end(&leg);
 		*ret = leg.run;
 	}
@@ -153,6 +159,14 @@ static void go_live(struct vpt_thread *vt, int request, bool moved)
 	/* A signal that has come there since would be before it. */
 	if (moved && is_at_breakpoint(request)) {
 		fred_timeline_announce(vt, FRED_ARRIVE_BREAKPOINT);
+		return;
+	}
+	if (moved &&
+	    (fred_timeline_is_at(PTRACE_EVENT_FORK) || fred_timeline_is_at(PTRACE_EVENT_VFORK))) {
+		/* The debugger has dealt with the child, and can't be told of it once more. */
+		memset(&si, 0, sizeof(si));
+		fred_say("this is the fork at which the program was, its newest point");
+		fred_timeline_tell(vt, ckpt_vtid(F.now), W_STOPCODE(0), &si);
 		return;
 	}
 	fred_threads_vanish();
@@ -258,7 +272,7 @@ static enum ckpt_halt step_thread(const struct vpt_thread *vt, const struct ckpt
 	enum ckpt_halt halt;
 	uint64_t pc;
 
-	*ret = (struct ckpt_run){ .goal = goal, .signals = true };
+	*ret = (struct ckpt_run){ .goal = goal, .signals = true, .traps = true };
 	*stepped = false;
 	if (F.now->vtid == vt->tid) {
 		pc = ckpt_regs(F.now)->rip;

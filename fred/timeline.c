@@ -309,6 +309,25 @@ int fred_timeline_live_signal(siginfo_t *si)
 	return sig == SIGSTOP && F.told_to_stop ? 0 : sig;
 }
 
+bool fred_timeline_is_at(int event)
+{
+	return F.tl->live && F.tl->live->state == CKPT_EVENT && F.tl->live->stop.event == event;
+}
+
+/* Leaving a vfork at which it was stopped, the debugger waits for the child to be on its
+ * own, and has no breakpoints until then: in the past it would wait for ever. */
+static bool end_vfork(struct vpt_thread *vt)
+{
+	siginfo_t si = vpt_trap_info(SIGTRAP | PTRACE_EVENT_VFORK_DONE << 8);
+
+	if (F.now != F.tl->live || !fred_timeline_is_at(PTRACE_EVENT_VFORK) ||
+	    F.vforked == F.now->stop.msg)
+		return false;
+	F.vforked = vt->msg = F.now->stop.msg;
+	vpt_report(vt, W_STOPCODE(SIGTRAP) | PTRACE_EVENT_VFORK_DONE << 16, &si);
+	return true;
+}
+
 static void land(struct vpt_thread *vt)
 {
 	struct ckpt_task *former = F.peeking ? F.origin : F.now, *to = F.staged;
@@ -435,7 +454,8 @@ bool fred_timeline_resuming(struct vpt_thread *vt, int request, int sig)
 		return true;
 	}
 	if (F.landing && F.staged) {
-		land(vt);
+		if (!end_vfork(vt))
+			land(vt);
 		return true;
 	}
 	if (F.arriving) {

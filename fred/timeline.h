@@ -51,8 +51,9 @@ struct fred_timeline {
 	struct ckpt_task *kept;	 /* CALLING: the puppet as the user has changed it; or NULL */
 	bool said_unchangeable;	 /* that the past can't be changed */
 	bool key_stays;		 /* ^C waits for the live process and couldn't be taken away */
-	bool interrupted;	 /* the debugger has passed ^C on to a puppet */
-	bool live_follows;	 /* the live process goes on when all its threads are known */
+	unsigned long vforked; /* the child of which the debugger was told that it is on its own */
+	bool interrupted;      /* the debugger has passed ^C on to a puppet */
+	bool live_follows;     /* the live process goes on when all its threads are known */
 	bool told_to_stop; /* the live process: by the debugger's SIGSTOP, which isn't the program's */
 	bool going;	   /* the debugger has resumed threads of a puppet, and may resume more */
 	/* A stop that is told when the threads that appear have been: */
@@ -102,6 +103,10 @@ void fred_timeline_drop_puppet(void);
 /* Lets the staged one play / the former one again, without a word to the
  * debugger, which must forget what it has cached. */
 void fred_timeline_peek(bool in);
+
+/* Whether the live process stands amid a call by such an event, PTRACE_EVENT_FORK or
+ * _VFORK, as it does if a catchpoint has stopped it there. */
+bool fred_timeline_is_at(int event);
 
 /* A branch's live process plays instead of the changed puppet. */
 void fred_timeline_begin_branch(struct ckpt_task *live);

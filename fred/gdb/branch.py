@@ -26,6 +26,14 @@ def query(question):
         sys.stdout = ours
 
 
+def tell_of_forks():
+    """Forks of the past aren't told to gdb again: it would wait for their children."""
+    if not any(b.enabled and b.type == PLACES[2] for b in gdb.breakpoints()) or fred.ask("status")["state"] != "past":
+        return
+    for n in re.findall(r"^(\d+) +catchpoint +\w+ +y +v?fork\b", gdb.execute("info breakpoints", to_string=True), re.M):
+        say_once(int(n), "catchpoint %s doesn't stop the program at forks of its past" % n)
+
+
 class BeforeResume(gdb.Command):
     """Internal: before a command that lets the program go on, a changed past asks whether it becomes a branch."""
 
@@ -33,6 +41,9 @@ class BeforeResume(gdb.Command):
         super().__init__("maintenance fred-before-resume", gdb.COMMAND_MAINTENANCE)
 
     def invoke(self, arg, from_tty):
+        if hooks.silent:
+            return
+        tell_of_forks()
         changes = arg in ("jump", "signal")
         r = fred.ask("branch plan", changes=changes)
         if r.get("exchanged"):
@@ -82,17 +93,27 @@ class Hooks:
     NAMES = ("continue", "step", "next", "stepi", "nexti", "finish", "until", "advance", "jump", "signal")
 
     def __init__(self):
-        self.made = False
+        self.made = self.silent = False
+        self.ours = set()
 
     def make(self):
         if self.made:
             return
         self.made = True
         for name in self.NAMES:
-            try:
-                gdb.execute("show user hook-" + name, to_string=True)
-            except gdb.error:
+            if not self.is_theirs(name):
+                self.ours.add(name)
                 gdb.execute("define hook-%s\nmaintenance fred-before-resume %s\nend" % (name, name), to_string=True)
+
+    def is_theirs(self, name):
+        """whether the user has a hook there"""
+        if name in self.ours:
+            return False
+        try:
+            gdb.execute("show user hook-" + name, to_string=True)
+            return True
+        except gdb.error:
+            return False
 
 
 hooks = Hooks()
@@ -146,6 +167,8 @@ class Switch(gdb.Command):
             refresh_libraries()
             if fred.ask("met")["status"] == "ok":       # the other threads, and the one in which the user was
                 land("step")
+            else:
+                refresh_in_frames(watchpoints())
         else:
             land("step")
 

@@ -5,12 +5,19 @@
 # What gdb stops at by its address: breakpoints, and catchpoints of exceptions. (Others have no address.)
 PLACES = gdb.BP_BREAKPOINT, gdb.BP_HARDWARE_BREAKPOINT, getattr(gdb, "BP_CATCHPOINT", None)
 
-# How fred watches for each: 0 changes, 1 reads, 2 accesses.
-WATCH_TYPES = {gdb.BP_HARDWARE_WATCHPOINT: 0, gdb.BP_WATCHPOINT: 0, gdb.BP_READ_WATCHPOINT: 1,
-               gdb.BP_ACCESS_WATCHPOINT: 2}
+# How fred watches for each.
+CHANGES, READS, ACCESSES = range(3)
+WATCH_TYPES = {gdb.BP_HARDWARE_WATCHPOINT: CHANGES, gdb.BP_WATCHPOINT: CHANGES, gdb.BP_READ_WATCHPOINT: READS,
+               gdb.BP_ACCESS_WATCHPOINT: ACCESSES}
 
-# Of watchpoints on local variables: the thread and the canonical address of the frame that they are about.
+# Of watchpoints on local variables: the thread and the canonical address of the frame that they are about, and its function
+# (unless that is inlined).
 watch_frame = {}
+watch_function = {}
+
+
+def watchpoints():
+    return [b for b in gdb.breakpoints() if b.is_valid() and b.enabled and b.type in WATCH_TYPES]
 
 
 def frame_address(frame):
@@ -31,13 +38,18 @@ def frames():
         f = f.older()
 
 
+def names_in(text):
+    """The names in an expression, without those of members."""
+    return set(re.findall(r"[A-Za-z_]\w*", re.sub(r"(->|\.)\s*[A-Za-z_]\w*", " ", text)))
+
+
 def local_names(frame, text):
     """The variables of the frame that an expression names."""
     try:
         block = frame.block()
     except RuntimeError:
         return set()
-    names, found = set(re.findall(r"[A-Za-z_]\w*", text)), set()
+    names, found = names_in(text), set()
     while block is not None and not block.is_global and not block.is_static:
         found |= {s.name for s in block if s.name in names and s.needs_frame}
         block = block.superblock
@@ -56,18 +68,56 @@ def note_watchpoint(b):
             v = gdb.parse_and_eval(re.sub(r"^-l(ocation)?\s+", "", b.expression))
             locations[b.number] = v.address
         elif local_names(gdb.selected_frame(), b.expression):
-            watch_frame[b.number] = selected_tid(), frame_address(gdb.selected_frame())
+            frame = gdb.selected_frame()
+            watch_frame[b.number] = selected_tid(), frame_address(frame)
+            if frame.type() == gdb.NORMAL_FRAME:
+                watch_function[b.number] = frame.name()
     except gdb.error:
         pass
 
 
 def forget_watchpoint(b):
-    watch_frame.pop(b.number, None)
-    locations.pop(b.number, None)
+    for known in watch_frame, watch_function, locations:
+        known.pop(b.number, None)
 
 
 gdb.events.breakpoint_created.connect(note_watchpoint)
 gdb.events.breakpoint_deleted.connect(forget_watchpoint)
+
+
+# gdb disables breakpoints at places that the program doesn't have. Going back over an exec, and forward again, they have
+# theirs again.
+class Execs:
+    def __init__(self):
+        self.before = set()     # were enabled when gdb put the former program's symbols away
+        self.lost = set()       # gdb has disabled them since
+        gdb.events.clear_objfiles.connect(self.cleared)
+        gdb.events.breakpoint_modified.connect(self.modified)
+        gdb.events.stop.connect(self.read)
+        gdb.events.before_prompt.connect(self.read)
+
+    @staticmethod
+    def breakpoints():
+        return [b for b in gdb.breakpoints() if b.is_valid() and b.type in PLACES[:2]]
+
+    def cleared(self, event):
+        for b in self.breakpoints():
+            if b.number in self.lost and not b.enabled:
+                b.enabled = True
+        self.before |= {b.number for b in self.breakpoints() if b.enabled}
+
+    def modified(self, b):
+        """by the user: then it is to stay so"""
+        if not b.enabled:
+            self.lost.discard(b.number)
+
+    def read(self, event=None):
+        if self.before:
+            self.lost = {b.number for b in self.breakpoints() if b.number in self.before and b.pending and not b.enabled}
+            self.before = set()
+
+
+Execs()
 
 
 AGGREGATES = (gdb.TYPE_CODE_STRUCT, gdb.TYPE_CODE_UNION, gdb.TYPE_CODE_ARRAY, gdb.TYPE_CODE_FUNC)
@@ -79,14 +129,28 @@ def pieces(value):
         yield int(value.address), value.type.sizeof
 
 
+# A variable with members and elements of it, none of them behind a parenthesis.
+CHAIN = r"(?<![.\w>])[A-Za-z_]\w*(?:\s*(?:->|\.)\s*[A-Za-z_]\w*|\s*\[[^][]*\])*"
+
+
+def parts(text):
+    """The parts of an expression whose values matter: of `*a->b[i]' that, a->b[i], a->b, a and i."""
+    for stars, chain in re.findall(r"(\**)\s*(%s)" % CHAIN, text):
+        for n in range(len(stars) + 1):
+            yield "*" * n + chain
+        for m in re.finditer(r"->|\[", chain):
+            yield chain[:m.start()]
+    yield from re.findall(r"(?<![.\w>])[A-Za-z_]\w*(?!\s*\()", text)
+
+
 def watched(text):
     """Of what memory the value of an expression in the selected frame may depend: [(address, size)]."""
     found = list(pieces(gdb.parse_and_eval(text)))
-    for name in re.findall(r"(?<![.\w>])[A-Za-z_]\w*(?!\s*\()", text):
+    for part in dict.fromkeys(parts(text)):
         try:
-            v = gdb.parse_and_eval(name)
+            v = gdb.parse_and_eval(part)
         except gdb.error:
-            continue        # a member, or a type
+            continue        # a type, or no such member
         if v.type.strip_typedefs().code not in AGGREGATES:
             found += pieces(v)
     return list(dict.fromkeys(found))
@@ -117,6 +181,8 @@ class Stops:
         self.watch_of_scope = []
         self.ignore = {}
         self.value = {}
+        if watches and watchpoints():
+            forget_stop()
         for b in gdb.breakpoints():
             if not b.is_valid() or not b.enabled or b.pending:
                 continue
@@ -183,7 +249,8 @@ class Stops:
             for f in frames() if there else ():
                 if is_real(f):
                     level += 1
-                if f.type() == gdb.NORMAL_FRAME and frame_address(f) == address:
+                if f.type() == gdb.NORMAL_FRAME and f.name() == watch_function.get(b.number, f.name()) \
+                        and frame_address(f) == address:
                     return level
         return None
 
@@ -235,7 +302,7 @@ class Stops:
             now = self.value_of(b)
         except gdb.error:
             return True
-        if WATCH_TYPES[b.type] == 0 and now == self.value.get(b.number):
+        if WATCH_TYPES[b.type] == CHANGES and now == self.value.get(b.number):
             return False
         self.value[b.number] = now
         stops = self.would_stop(b, r)
@@ -268,10 +335,52 @@ def text_of(expression):
     return str(gdb.parse_and_eval(expression))
 
 
+def forget_stop():
+    """gdb forgets why the program has stopped, as it does when it resumes. Else, once a watchpoint has been refreshed, it looks for the
+    place in memory that was hit among the watchpoint's new ones, at each command, and warns that it isn't there. This is
+    the first thing that `advance' does; then it finds no location."""
+    if hooks.is_theirs("advance"):
+        return
+    hooks.silent = True
+    try:
+        gdb.execute(direction.gdbs("advance") + " *", to_string=True)
+    except gdb.error:
+        pass
+    finally:
+        hooks.silent = False
+
+
 def refresh(b):
-    """gdb reads the present value of a watchpoint as the one to compare with."""
+    """gdb reads the present value of a watchpoint as the one to compare with. (After forget_stop().)"""
     b.enabled = False
     b.enabled = True
+
+
+def is_as_there(b):
+    """Whether the watchpoint's value is certainly the same at the staged point; at little cost."""
+    if b.number in watch_frame:
+        return False        # the frame may not exist there
+    if b.number not in locations and re.search(r"[($]", b.expression):
+        return False        # it may depend on more than what is looked at
+    try:
+        found = list(pieces(locations[b.number].dereference())) if b.number in locations else watched(b.expression)
+    except gdb.error:
+        return False
+    return bool(found) and fred.ask("same", memory=found)["same"]
+
+
+def refresh_in_frames(them):
+    """The same of several, each in its thread. Returns those whose frames don't exist here."""
+    forget_stop()
+    selected, gone = selected_tid(), []
+    for b in them:
+        select_thread(watch_frame[b.number][0] if b.number in watch_frame else selected)
+        if b.number in watch_function and Stops.level_of(b) is None:
+            gone.append(b)
+        else:
+            refresh(b)
+    select_thread(selected)
+    return gone
 
 
 def settle(r, stops):

@@ -294,9 +294,10 @@ def clear_signal():
         pass
 
 
-def land(kind, code=True):
+def land(kind, code=True, compared=(), passing=False):
     """The debugger arrives at the staged point: gdb's own resume is answered with the stop there.
-    code: other libraries may be mapped there."""
+    code: other libraries may be mapped there. compared: watchpoints that the search has looked at on the way; what gdb
+    compares the others with is of here, and must be of there. passing: the search goes on from there."""
     clear_signal()
     hooks.make()
     if code:
@@ -306,7 +307,7 @@ def land(kind, code=True):
     former = selected_tid()
     select_thread(s["thread"], s["known"])
     if exe and gdb.current_progspace().filename and os.path.realpath(gdb.current_progspace().filename) != exe:
-        land_in_program(exe)
+        land_in_program(exe, passing)
         return
     bare = contextlib.nullcontext()
     if s["strangers"] and kind == "watch":
@@ -317,6 +318,12 @@ def land(kind, code=True):
     switched = selected_tid() == s["thread"] != former != 0
     if switched:
         gdb.write("[Switching to %s]\n" % target_id())
+    others = [b for b in watchpoints() if (b not in compared or WATCH_TYPES[b.type] == READS) and not is_as_there(b)]
+    if others:
+        with Peek():
+            gone = refresh_in_frames(others)
+        for b in gone:
+            end_of_scope(b)
     stay = kind in ("breakpoint", "watch") and code
     if stay:
         # gdb must know the libraries there before it is told of a breakpoint in one of them.
@@ -400,14 +407,23 @@ def show(command):
         gdb.write(gdb.execute(command, to_string=True))
 
 
-def land_in_program(exe):
+def land_in_program(exe, passing):
     """The point lies before or behind an exec: gdb is shown one, so that it reads the right symbols."""
-    arm_landing(exec=1)
-    with Mute():
-        gdb.execute(direction.gdbs("continue"), to_string=True)
+    # Catchpoints would stop it at that already, before it has arrived.
+    before = [b for b in gdb.breakpoints() if b.is_valid() and b.enabled and b.type == PLACES[2]]
+    try:
+        for b in before:
+            b.enabled = False
+        arm_landing(exec=1)
+        with Mute():
+            gdb.execute(direction.gdbs("continue"), to_string=True)
+    finally:
+        for b in before:
+            b.enabled = True
     clear_signal()
     gdb.write("The program is %s here.\n" % exe)
-    show("frame")
+    if not passing:
+        show("frame")
 
 
 def read_watchpoints_in(former):

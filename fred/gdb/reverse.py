@@ -111,6 +111,10 @@ def go_back(how, count=1, to=(), **request):
             break
     if r is None:
         return
+    if r["kind"] == "exec":     # nothing stops it in this program
+        land("step", passing=True)
+        go_back("continue")
+        return
     if r["kind"] == "breakpoint" and stops.by_addr.get(r["pc"]) == [None]:
         r["kind"] = "step"
     effort.say()
@@ -118,7 +122,7 @@ def go_back(how, count=1, to=(), **request):
         end_of_history()
     elif r["kind"] == "scope":
         end_of_scope(stops.watch_of_scope[r["slot"]])
-    land("step" if r["kind"] in ("begin", "scope") else r["kind"], r.get("code", True))
+    land("step" if r["kind"] in ("begin", "scope") else r["kind"], r.get("code", True), stops.watch_of_slot)
 
 
 HELP = {

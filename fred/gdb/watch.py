@@ -59,7 +59,7 @@ class Judge:
             block = frame.block()
         except RuntimeError:
             return False
-        names = set(re.findall(r"[A-Za-z_]\w*", self.text))
+        names = names_in(self.text)
         if any(self.is_field_of_this(name, block) for name in names):
             return True
         while block is not None and not block.is_global and not block.is_static:

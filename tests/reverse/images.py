@@ -1,4 +1,6 @@
 """Programs that change under the debugger: exec, dlopen, fork and wait, popen."""
+import os
+
 from tests import *
 
 
@@ -34,6 +36,85 @@ def test_stepping_before_exec():
         b.cmd("delete 3")
         b.cmd("reverse-continue")
         b.at(here, "the line that execs, from behind the exec")
+
+
+def test_breakpoints_of_another_program():
+    """gdb disables those that the new program has no place for; back there, and forward again, all stop it"""
+    with Backward("execother", cwd=os.path.dirname(target("exits"))) as b:
+        b.only_fred("exec")
+        b.cmd("set breakpoint pending on")
+        b.cmd("break execother.c:%d" % b.mark("exec"))
+        b.cmd("run")
+        b.on("exec")
+        at_exec = b.where()
+        b.cmd("break execother.c:6")
+        b.cmd("disable 2")
+        b.cmd("break exits.c:main")
+        b.expect("continue", r"^Breakpoint 3, main", r"exits\.c")
+        in_exits = b.where()
+        b.expect("info breakpoints", r"^1 .* n ", r"^2 .* n ", r"^3 .* y ")
+        b.expect("reverse-continue", r"^The program is .*/execother here", r"^Breakpoint 1, main")
+        b.at(at_exec, "before the exec")
+        b.expect("info breakpoints", r"^1 .* y ", r"^2 .* n ", r"^3 .* y ")
+        b.ends()
+        b.cmd("continue")
+        b.at(at_exec, "before the exec again")
+        b.expect("continue", r"^Breakpoint 3, main")
+        b.at(in_exits, "behind the exec again")
+        b.cmd("disable 1")
+        b.cmd("tbreak exits.c:main")
+        b.expect("reverse-continue", r"^The program is .*/execother here", END)
+        b.expect("continue", r"^(Temporary b|B)reakpoint [34], main")
+        b.at(in_exits, "behind the exec again")
+        b.cmd("reverse-stepi")
+        b.expect("continue", r"^(Temporary b|B)reakpoint [34], main")
+        b.at(in_exits, "behind the exec again")
+
+
+def test_catch_exec():
+    """into another program, and itself: the catchpoint stops at each of them again, and nothing else does"""
+    for program, times in ("execother", 1), ("execs", 2):
+        with Backward(program, cwd=os.path.dirname(target("exits"))) as b:
+            b.only_fred("exec")
+            b.cmd("catch exec")
+            b.expect("run", r"^Catchpoint 1 \(exec'd")
+            for _ in range(times - 1):
+                b.expect("continue", r"^Catchpoint 1 \(exec'd")
+            hits = r"already hit %d time" % times
+            b.expect("info breakpoints", hits)
+            b.ends()
+            b.expect("info breakpoints", hits)
+            for _ in range(times):
+                b.expect("continue", r"^Catchpoint 1 \(exec'd")
+            b.expect("continue", r"exited")
+
+
+def test_catch_fork():
+    """the fork at which it was is the newest point, and stops it; of older ones fred says that they don't"""
+    for kind, args in ("fork", []), ("vfork", ["v"]):
+        with Backward("births", *args, watch=["born"]) as b:
+            b.only_fred("fork")
+            b.start()
+            main = b.where()
+            b.expect("catch " + kind, r"^Catchpoint 2")
+            for _ in range(2):
+                b.expect("continue", r"^Catchpoint 2 \(%sed process \d+\)" % kind)
+            here = b.where()
+            b.check(b.value("born"), 1, "born")
+            b.cmd("tbreak main")
+            said = b.expect("reverse-continue", r"Detaching after %s" % kind)
+            b.at(main)
+            said += b.expect("continue", r"^fred: this is the fork at which the program was", r"^Program stopped\.")
+            b.check(said.count("doesn't stop the program at forks of its past"), 1, "says so")
+            b.at(here, "at the fork again")
+            b.cmd("reverse-stepi 3")
+            b.cmd("tbreak main")
+            b.cmd("reverse-continue")
+            b.at(main, "a breakpoint behind the fork")
+            b.expect("continue", r"^Program stopped\.")
+            b.at(here, "at the fork again")
+            b.cmd("delete")
+            b.expect("continue", r"exited")
 
 
 def test_library():
