@@ -23,6 +23,7 @@
 #include "fred/progress.h"
 #include "fred/reply.h"
 #include "fred/reverse.h"
+#include "fred/session.h"
 #include "fred/threads.h"
 #include "fred/trail.h"
 #include "fred/undo.h"
@@ -742,12 +743,12 @@ static const struct {
 };
 
 /* ^C while a request is served: the debugger has a SIGINT waiting. Nor does
- * anybody wait for the answer when it was killed: SIGKILL doesn't wait. */
+ * anybody wait for the answer when it was killed (SIGKILL doesn't wait), or is to end. */
 static bool given_up(void)
 {
 	fred_progress_tick();
-	return strchr("ZX", ckpt_proc_state(asking)) || ckpt_signal_waits(asking, SIGINT) ||
-	       fred_forward_interrupted();
+	return fred_session_ends() || strchr("ZX", ckpt_proc_state(asking)) ||
+	       ckpt_signal_waits(asking, SIGINT) || fred_forward_interrupted();
 }
 
 long fred_command(struct ckpt_task *t, const char *request, char *reply, size_t room)

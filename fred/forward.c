@@ -16,6 +16,7 @@
 #include "fred/forward.h"
 #include "fred/progress.h"
 #include "fred/seek.h"
+#include "fred/session.h"
 #include "fred/threads.h"
 
 #define F fred_tl
@@ -190,7 +191,7 @@ static bool interrupted(void)
 static bool interrupted_amid(void)
 {
 	fred_progress_tick();
-	return interrupted() || ckpt_signal_waits(F.debugger->tgid, SIGINT);
+	return fred_session_ends() || interrupted() || ckpt_signal_waits(F.debugger->tgid, SIGINT);
 }
 
 bool fred_forward_interrupted(void)

@@ -119,6 +119,11 @@ static void on_end(int sig)
 	asked_to_end = sig;
 }
 
+bool fred_session_ends(void)
+{
+	return asked_to_end != 0;
+}
+
 static void on_tick(int sig)
 {
 	(void)sig; /* only ends a waitpid() early */

@@ -15,6 +15,8 @@ struct fred_options {
 	char **argv;	  /* the debugger's, argv[0] its program */
 };
 
+/* Whether fred was asked to end (SIGTERM, or its terminal is gone): whatever takes long gives up. */
+bool fred_session_ends(void);
 /* Runs a session to its end; the exit status for fred itself. */
 int fred_session_run(const struct fred_options *options);
 

@@ -1,9 +1,10 @@
 """What is shown of a long search, what is left of it, and ^C."""
 import os
 import re
+import signal
 
 from screen import Screen
-from tests import REFERENCE, Backward, Session, fred, run, target
+from tests import REFERENCE, Backward, Session, fred, mark, run, target
 
 SIZE = (20, 70)
 NEVER = "break churn if x == 77"
@@ -147,6 +148,19 @@ def test_verbose():
             s.check([int(n) > 0 for n in re.findall(took, out, re.M)], [True, False] if options else [],
                     "what %r says: %r" % (options, out))
             s.check(len(re.findall("^fred:", out, re.M)), 2 if options else 0, "lines of fred's")
+
+
+def test_asked_to_end():
+    """SIGTERM doesn't wait for a search to come to its end"""
+    with Session(["-q", "-nx", "--args", target("compute"), "2000000000"], fred(), size=SIZE, timeout=60) as s:
+        s.wait()
+        s.cmd("break compute.c:%d" % mark("compute", "after"))
+        s.cmd("run")
+        s.cmd(NEVER)
+        s.type("reverse-continue")
+        s.until("looking back")
+        os.kill(s.pid, signal.SIGTERM)
+        s.end(timeout=3)
 
 
 run(globals())
