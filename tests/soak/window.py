@@ -20,6 +20,8 @@ LIVE, PAST = 4, 3	# windows that are the first run itself; of its replay
 MOVES = 15	# of a walk
 CALL = re.compile(r"(66|67|f2|f3|2e|3e|4\w)*(e8|ff([159d][0-7]|[159d][89a-f]))")
 RETURN = re.compile(r"(f2|f3)?c[23]")
+JUMP = re.compile(r"(f2|3e|4\w)*(e9|eb|ff(2[0-7]|e[0-7]|[6a][0-7]))")
+STUB = re.compile(r"(f2)?ff25")
 SYSCALL = re.compile(r"0f05")
 
 
@@ -112,6 +114,15 @@ class Window:
         if len(calls) < level + 3 or self.inline[i] or re.search("[st?]", "".join(calls[:level + 3])):
             return None
         return int(calls[level + 1], 16)
+
+    def is_jumped_to(self, i, level):
+        """whether another function may have given its frame to that of a level by a jump (a tail call): that is the caller then.
+        The jump of a PLT's stub, straight behind the call, is none."""
+        for _ in range(level):
+            i = self.caller[i]
+        call = self.caller[i]
+        return any(self.caller[k] == call and self.sp[k] == self.sp[k + 1] == self.sp[call] - 8 and JUMP.match(self.code[k])
+                   for k in range(call + 1, i) if not (k <= call + 2 and STUB.match(self.code[k])))
 
     def caller_of(self, i, level):
         """the call that made a frame, if it is in the window"""
@@ -289,7 +300,8 @@ class Walks(Walker):
             return
         if address != w.pc[behind] if behind is not None else not 2 <= address - w.pc[call] <= 8:
             return
-        self.command("reverse-finish" if back else "finish", w.stopped(i, to), back, ("soak-up %d" % level, "frame") if level else ())
+        to = None if back and w.is_jumped_to(i, level) else w.stopped(i, to)
+        self.command("reverse-finish" if back else "finish", to, back, ("soak-up %d" % level, "frame") if level else ())
 
     def breakpoint(self):
         w, i = self.w, self.i
