@@ -103,6 +103,7 @@ void ckpt_record_aligned(struct ckpt_timeline *tl)
 void ckpt_record_due(struct ckpt_timeline *tl)
 {
 	tl->record->due = true;
+	tl->record->patient = true; /* if it runs: no stop may come by itself */
 }
 
 /* --------------------------------------------------------------- the calls */

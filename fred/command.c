@@ -28,6 +28,7 @@
 #include "fred/trail.h"
 #include "fred/undo.h"
 #include "fred/verify.h"
+#include "fred/watchpoints.h"
 
 #define F fred_tl
 #define MAX_STOPS 256

@@ -16,19 +16,6 @@ int fred_reverse_nexti(const struct fred_moment *m, struct ckpt_task **ret) __mu
 int fred_reverse_finish(const struct fred_moment *m, unsigned int level, unsigned int jumps,
 			struct ckpt_task **ret) __must_check;
 
-/* What is watched. */
-enum fred_access {
-	FRED_WATCH_CHANGE, /* its value changes */
-	FRED_WATCH_READ,   /* it is accessed and stays */
-	FRED_WATCH_ACCESS,
-};
-
-struct fred_watch {
-	uint64_t addr;
-	unsigned int len; /* 1, 2, 4, 8; aligned */
-	enum fred_access access;
-};
-
 /* The call that made the frame, no further back than from (or NULL). */
 int fred_reverse_scope(const struct fred_moment *m, struct ckpt_task *from, unsigned int level,
 		       struct ckpt_task **ret) __must_check;
@@ -37,10 +24,5 @@ int fred_reverse_scope(const struct fred_moment *m, struct ckpt_task *from, unsi
  * 0: none before m. */
 int fred_reverse_frame(const struct fred_moment *m, unsigned int level,
 		       struct ckpt_task **ret) __must_check;
-
-/* The point before the last instruction before m (and after from, if any) that
- * did so to one of at most 4 watched words. */
-int fred_seek_write(const struct fred_moment *m, struct ckpt_task *from, const struct fred_watch *w,
-		    size_t n, struct ckpt_task **ret, size_t *which) __must_check;
 
 #endif

@@ -181,19 +181,19 @@ static bool join(struct state *to, const struct state *from)
 	return less;
 }
 
+static int compare_place(const void *key, const void *place)
+{
+	uint64_t vaddr = *(const uint64_t *)key, at = ((const struct place *)place)->vaddr;
+
+	return vaddr < at ? -1 : vaddr > at;
+}
+
+/* The index of what is at vaddr, or c->n. */
 static size_t place_at(const struct sym_code *c, uint64_t vaddr)
 {
-	size_t lo = 0, hi = c->n;
+	const struct place *p = bsearch(&vaddr, c->places, c->n, sizeof(*p), compare_place);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (c->places[mid].vaddr < vaddr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < c->n && c->places[lo].vaddr == vaddr ? lo : c->n;
+	return p ? (size_t)(p - c->places) : c->n;
 }
 
 /* The file's bytes at a link-time address, up to hi. */

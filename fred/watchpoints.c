@@ -5,7 +5,7 @@
 #include <sys/ptrace.h>
 #include <sys/user.h>
 
-#include "fred/reverse.h"
+#include "fred/watchpoints.h"
 
 #define F fred_tl
 
