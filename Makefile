@@ -56,6 +56,11 @@ $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
+# For the inside of the program, without anything that the compiler adds of its own, or keeps elsewhere.
+$(B)/ckptcore/arch/x86_64/quick_body.o: ALL_CFLAGS := $(filter-out -fsanitize=%,$(ALL_CFLAGS)) -O2 -ffreestanding \
+	-mgeneral-regs-only -fno-stack-protector -fcf-protection=none -fno-jump-tables -fno-tree-switch-conversion \
+	-fno-tree-loop-distribute-patterns
+
 # Only what a test refers to is linked.
 $(B)/libfred.a: $(CORE_OBJ)
 	rm -f $@ && ar rcs $@ $^

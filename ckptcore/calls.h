@@ -18,8 +18,8 @@
  * Only the 64-bit entry is described: a call by int $0x80 has the numbers of
  * i386 and must be taken for a barrier without asking.
  */
-#ifndef CKPT_QUICK_NOTES_H
-#define CKPT_QUICK_NOTES_H
+#ifndef CKPT_CALLS_H
+#define CKPT_CALLS_H
 
 #include <stdbool.h>
 #include <stddef.h>

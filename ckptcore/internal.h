@@ -164,6 +164,8 @@ void ckpt_log_free(struct ckpt_timeline *tl);
 int ckpt_file_keep(struct ckpt_task *t, int fd);
 /* Whether there is one for that file. */
 bool ckpt_file_is_kept(uint64_t dev, uint64_t ino);
+/* How many there are; the first max of them to inodes. */
+size_t ckpt_files_kept(uint64_t *inodes, size_t max);
 /* Those of a file lead to another one from now on. */
 void ckpt_file_replace(int file, int by);
 
@@ -178,9 +180,9 @@ void ckpt_record_classify(struct ckpt_task *t);
 void ckpt_record_met(struct ckpt_task *t);
 /* Appends t's call, which has ended with a result, to the log; else it is a barrier. */
 void ckpt_record_call(struct ckpt_task *t, int64_t result);
-/* The same for one that made no stop; ip: behind it, output: where the program has that. */
-int ckpt_record_quick(struct ckpt_task *t, const struct ckpt_quick_call *c, uint64_t ip,
-		      uint64_t output) __must_check;
+/* The same for one that made no stop, or one only; ip: behind it. */
+int ckpt_record_quick(struct ckpt_task *t, const struct ckpt_quick_call *c,
+		      uint64_t ip) __must_check;
 /* t enters the kernel for the call of its stop. */
 void ckpt_record_entered(struct ckpt_task *t);
 /* A snapshot is to be taken at the next occasion. */

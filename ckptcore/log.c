@@ -397,6 +397,13 @@ bool ckpt_file_is_kept(uint64_t dev, uint64_t ino)
 	return false;
 }
 
+size_t ckpt_files_kept(uint64_t *inodes, size_t max)
+{
+	for (size_t i = 0; i < nkept && i < max; i++)
+		inodes[i] = kept[i].ino;
+	return nkept;
+}
+
 void ckpt_file_replace(int file, int by)
 {
 	struct stat st;

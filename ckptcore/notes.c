@@ -14,6 +14,8 @@
 #include <sys/wait.h>
 
 #include "ckptcore/notes.h"
+#include "ckptcore/quick_kinds.h"
+#include "ckptcore/turns.h"
 
 #ifndef SCM_PIDFD
 #define SCM_PIDFD 4
@@ -21,12 +23,22 @@
 
 #define MAX_CONTROL (64u << 10) /* bytes with a message: descriptors are at most 253 */
 
+/* What t's descriptor fd is: as it was noted, or as it is. */
+static int file_of(struct ckpt_task *t, int fd, struct ckpt_file *ret)
+{
+	const struct ckpt_quick_call *quick = t->thread->quick;
+
+	if (quick && ckpt_quick_file(quick, ret))
+		return 0;
+	return ckpt_outside_file(t->tgid, fd, ret);
+}
+
 static int note_files(struct ckpt_timeline *tl, struct ckpt_task *t, const int *fds, size_t n)
 {
 	struct ckpt_file f[2];
 
 	for (size_t i = 0; i < n; i++) {
-		if (ckpt_outside_file(t->tgid, fds[i], &f[i]))
+		if (file_of(t, fds[i], &f[i]))
 			return 0; /* another process has closed it: unlikely */
 		f[i].made = S_ISFIFO(f[i].mode) && n == 2;
 	}
@@ -177,10 +189,13 @@ int ckpt_note_io_control(struct ckpt_timeline *tl, struct ckpt_task *t, const st
 
 int ckpt_note_offset(struct ckpt_timeline *tl, struct ckpt_task *t, const struct ckpt_event *ev)
 {
+	const struct ckpt_quick_call *quick = t->thread->quick;
 	uint64_t offset;
 	uint32_t flags;
 
-	if (ckpt_proc_descriptor(t->tgid, (int)ev->args[0], &offset, &flags))
+	if (quick && quick->offset != CKPT_QUICK_UNREAD)
+		offset = quick->offset;
+	else if (ckpt_proc_descriptor(t->tgid, (int)ev->args[0], &offset, &flags))
 		return 0;
 	return ckpt_log_note(tl, &offset, sizeof(offset));
 }

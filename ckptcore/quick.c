@@ -39,7 +39,7 @@
 #define WINDOW 64      /* calls: after so many, */
 #define WORTH 40       /* of which so many could have been quick, they will be; and as long */
 #define WORTH_STILL 64 /* as there are so many quick ones to WINDOW others */
-#define MOST_STEPS 200
+#define MOST_STEPS 5000
 #define DATA_SIZE (CKPT_QUICK_NOTES_SIZE - sizeof(struct ckpt_quick_notes))
 
 struct ckpt_quick {
@@ -61,10 +61,10 @@ struct ckpt_quick {
 
 static uint64_t address_of(const uint8_t *label)
 {
-	return CKPT_QUICK_CODE + (uint64_t)(label - ckpt_quick_code);
+	return CKPT_QUICK_CODE + (uint64_t)(label - __start_fred_quick);
 }
 
-#define CODE_LEN ((size_t)(ckpt_quick_code_end - ckpt_quick_code))
+#define CODE_LEN ((size_t)(__stop_fred_quick - __start_fred_quick))
 _Static_assert(CKPT_QUICK_ENTRIES + CKPT_QUICK_SITES * CKPT_QUICK_ENTRY <=
 		       CKPT_QUICK_CODE + CKPT_QUICK_CODE_SIZE,
 	       "room for the entries");
@@ -96,14 +96,14 @@ static int prepare(struct ckpt_task *t, struct ckpt_quick_notes *notes)
 	if (!err && res < 0)
 		err = (int)res;
 	if (!err)
-		err = ckpt_write(t, CKPT_QUICK_CODE, ckpt_quick_code, CODE_LEN);
+		err = ckpt_write(t, CKPT_QUICK_CODE, __start_fred_quick, CODE_LEN);
 	for (unsigned int i = 0; !err && i < CKPT_QUICK_SITES; i++) {
 		uint8_t jump[CKPT_QUICK_JUMP];
 
 		ckpt_quick_jump(CKPT_QUICK_ENTRIES + i * CKPT_QUICK_ENTRY, jump);
 		err = ckpt_write(t, t->near_code + i * CKPT_QUICK_JUMP, jump, sizeof(jump));
 	}
-	ckpt_quick_fill_kinds(notes);
+	notes->ask = address_of(ckpt_quick_code_ask);
 	return err;
 }
 
@@ -111,6 +111,8 @@ static int prepare(struct ckpt_task *t, struct ckpt_quick_notes *notes)
 static int dispatch(struct ckpt_task *t, struct ckpt_quick_notes *notes)
 {
 	struct ckpt_quick *q = t->timeline->quick;
+	const uint64_t first = address_of(ckpt_quick_code_call) + 2;
+	const uint64_t last = address_of(ckpt_quick_code_ask) + 2;
 	size_t i = 0;
 	long res;
 	int err;
@@ -121,7 +123,7 @@ static int dispatch(struct ckpt_task *t, struct ckpt_quick_notes *notes)
 		return -ENOSPC;
 	notes->selectors[i] = ALLOW;
 	err = ckpt_inject(t, &res, SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON,
-			  address_of(ckpt_quick_code_call) + 2, 1,
+			  first, last - first + 1,
 			  CKPT_QUICK_NOTES + offsetof(struct ckpt_quick_notes, selectors) + i, 0);
 	if (!err && !res)
 		q->owners[i] = t->tid;
@@ -303,7 +305,7 @@ void ckpt_quick_entered(struct ckpt_task *t)
 	struct ckpt_quick_notes *notes = ckpt_quick_notes(tl);
 	struct ckpt_thread *th = t->thread;
 	struct ckpt_quick *q = tl->quick;
-	uint16_t kind;
+	bool fit;
 
 	if (th->class != CKPT_CALL_ANSWER || (q && q->in && notes && reads_code(t, notes)))
 		ckpt_quick_off(t);
@@ -313,13 +315,13 @@ void ckpt_quick_entered(struct ckpt_task *t)
 		q = tl->quick = calloc(1, sizeof(*q));
 		if (!q)
 			return;
+		ckpt_quick_fill_kinds(notes);
 		/* Without us what was attached to would die of SIGSYS. */
 		q->impossible = !t->near_code || t->no_exitkill || !is_wanted();
 	}
 	if (q->impossible)
 		return;
-	kind = ckpt_quick_kind(th->nr);
-	if (kind & CKPT_QUICK_FILE)
+	if (ckpt_quick_possible(th->nr))
 		ckpt_quick_know_files(tl, &q->files, notes);
 	if (changes_code(q, th))
 		q->sites.n = 0;
@@ -330,19 +332,17 @@ void ckpt_quick_entered(struct ckpt_task *t)
 	}
 	if (th->nr == SYS_rt_sigaction && (th->args[0] == SIGSYS || th->args[0] == SIGTRAP))
 		q->ignored_known = false;
-	if (!ckpt_quick_is_fit(notes, kind, th->args))
-		kind = CKPT_QUICK_NOT;
-	if (kind && !ckpt_sites_met(&q->sites, t, t->stop.ip - 2))
-		kind = CKPT_QUICK_NOT;
+	fit = ckpt_quick_is_fit(notes, th->nr, th->args) &&
+	      ckpt_sites_met(&q->sites, t, t->stop.ip - 2);
 	if (!q->on)
-		count(q, kind);
+		count(q, fit);
 }
 
 void ckpt_quick_left(struct ckpt_task *t)
 {
 	struct ckpt_quick *q = t->timeline->quick;
 
-	if (q && !ckpt_quick_kind(t->thread->nr))
+	if (q && !ckpt_quick_keeps_files(t->thread->nr))
 		q->files.known = false;
 }
 
@@ -471,6 +471,11 @@ static bool goes_on(struct ckpt_task *t)
 		ckpt_regs(t)->rip++;
 		ckpt_regs_dirty(t);
 	}
+	if (rip == address_of(ckpt_quick_code_ask)) { /* we shall */
+		ckpt_regs(t)->rip += 2;
+		ckpt_regs(t)->rax = (uint64_t)-EAGAIN;
+		ckpt_regs_dirty(t);
+	}
 	return is_amid(t, rip) && !is_before(rip);
 }
 
@@ -540,12 +545,6 @@ static void be_behind(struct ckpt_task *t, const struct ckpt_quick_notes *notes,
 	ckpt_regs_dirty(t);
 }
 
-/* Where the program has c's output. */
-static uint64_t output_of(const struct ckpt_quick_call *c)
-{
-	return c->args[ckpt_quick_kind((long)c->nr) & CKPT_QUICK_THIRD ? 2 : 1];
-}
-
 /* The notes become events. -EFAULT: they aren't the code's. */
 static int drain(struct ckpt_task *t, struct ckpt_quick_notes *notes)
 {
@@ -562,13 +561,13 @@ static int drain(struct ckpt_task *t, struct ckpt_quick_notes *notes)
 		uint64_t len = c->len == CKPT_QUICK_UNREAD ? 0 : c->len;
 
 		if (end - at < sizeof(*c) || len > end - at - sizeof(*c) ||
-		    c->site >= CKPT_QUICK_SITES || !ckpt_quick_kind((long)c->nr))
+		    c->site >= CKPT_QUICK_SITES || !ckpt_quick_possible((long)c->nr))
 			return -EFAULT;
 		err = ckpt_clock_log(tl, c->clock);
 		if (!err)
-			err = ckpt_record_quick(t, c, notes->back[c->site], output_of(c));
+			err = ckpt_record_quick(t, c, notes->back[c->site]);
 		at += sizeof(*c) + ((len + 7) & ~7ull);
-		if (!(ckpt_quick_kind((long)c->nr) & CKPT_QUICK_FILE) && c->len)
+		if (!ckpt_quick_keeps_files((long)c->nr))
 			q->files.known = false;
 		q->done++;
 		ckpt_stats.quick++;
@@ -670,7 +669,8 @@ bool ckpt_quick_goes_on(struct ckpt_task *t, bool due)
 	struct ckpt_quick *q = tl->quick;
 	struct ckpt_quick_notes *notes = q ? ckpt_quick_notes(tl) : NULL;
 
-	if (t->state != CKPT_SECCOMP || t->stop.ip != address_of(ckpt_quick_code_call) + 2) {
+	if (t->state != CKPT_SECCOMP || (t->stop.ip != address_of(ckpt_quick_code_call) + 2 &&
+					 t->stop.ip != address_of(ckpt_quick_code_ask) + 2)) {
 		if (due || !notes || !notes->open || !q->on || tl->sharers.n || !has_trapped(t) ||
 		    ckpt_quick_drain(tl) || q->failed)
 			return false;

@@ -5,25 +5,30 @@
 #ifndef CKPT_QUICK_KINDS_H
 #define CKPT_QUICK_KINDS_H
 
-#include "ckptcore/internal.h"
+#include "ckptcore/outside.h"
 #include "ckptcore/arch/x86_64/quick_code.h"
 
 struct ckpt_quick_files {
 	bool known;    /* those in the notes are right, unless a call changes them */
 	bool alone;    /* ... for one thread */
-	dev_t devs[8]; /* file systems whose files don't make anybody wait ... */
-	bool plain[8]; /* ... or not */
-	size_t ndevs;
+	bool seen;     /* what the program itself sees in /proc is the same as we do */
+	bool seen_known;
 };
 
-/* Of call nr: bits of enum ckpt_quick_kind, 0: it never is. */
-uint16_t ckpt_quick_kind(long nr);
+/* Whether call nr may be quick. */
+bool ckpt_quick_possible(long nr);
+/* ... and changes neither what descriptors are, nor which files are mapped. */
+bool ckpt_quick_keeps_files(long nr);
 /* Tells the code in the program of all of them. */
 void ckpt_quick_fill_kinds(struct ckpt_quick_notes *notes);
 /* Tells it of the descriptors, unless it knows. */
 void ckpt_quick_know_files(struct ckpt_timeline *tl, struct ckpt_quick_files *q,
 			   struct ckpt_quick_notes *notes);
-/* Whether the code would let a call of that kind with these arguments be quick. */
-bool ckpt_quick_is_fit(const struct ckpt_quick_notes *notes, uint16_t kind, const uint64_t a[6]);
+/* Whether the code would let call nr with these arguments be quick. */
+bool ckpt_quick_is_fit(const struct ckpt_quick_notes *notes, long nr, const uint64_t args[6]);
+/* Where in the program's memory c's output is, if it has one. */
+uint64_t ckpt_quick_output(const struct ckpt_quick_call *c);
+/* What c's note tells of the descriptor that it has opened. False: nothing. */
+bool ckpt_quick_file(const struct ckpt_quick_call *c, struct ckpt_file *ret);
 
 #endif

@@ -10,6 +10,7 @@
 #include "ckptcore/clock.h"
 #include "ckptcore/outside.h"
 #include "ckptcore/quick.h"
+#include "ckptcore/quick_kinds.h"
 #include "ckptcore/record.h"
 #include "ckptcore/shared.h"
 #include "ckptcore/turns.h"
@@ -95,13 +96,13 @@ static int add_outside(struct ckpt_timeline *tl, struct ckpt_task *t)
 	return err < 0 ? err : 0;
 }
 
-/* Appends t's call with what the kernel wrote in it: quick's note of that, at output, or else
- * what is in memory now. */
-static int log_call(struct ckpt_task *t, int64_t result, int file,
-		    const struct ckpt_quick_call *quick, uint64_t output)
+/* Appends t's call with what the kernel wrote in it: the quick one's note of that, if there is one,
+ * or else what is in memory now. */
+static int log_call(struct ckpt_task *t, int64_t result, int file)
 {
 	struct ckpt_timeline *tl = t->timeline;
 	const struct ckpt_thread *th = t->thread;
+	const struct ckpt_quick_call *quick = th->quick;
 	struct ckpt_event ev = { .kind = CKPT_EV_CALL,
 				 .nr = (int16_t)th->nr,
 				 .result = result,
@@ -114,8 +115,11 @@ static int log_call(struct ckpt_task *t, int64_t result, int file,
 	if (err)
 		return err;
 	ckpt_clock_called(tl);
-	if (quick)
-		err = ckpt_log_bytes(tl, output, quick->output, quick->len);
+	if (quick && quick->len != CKPT_QUICK_UNREAD)
+		err = quick->len && th->nr != SYS_openat ?
+			      ckpt_log_bytes(tl, ckpt_quick_output(quick), quick->output,
+					     quick->len) :
+			      0;
 	else if (!th->wrote)
 		err = add_outputs(tl, t, result);
 	if (!err)
@@ -135,7 +139,7 @@ void ckpt_record_call(struct ckpt_task *t, int64_t result)
 		if (file < 0)
 			th->barrier = true;
 	}
-	if (log_call(t, result, file, NULL, 0))
+	if (log_call(t, result, file))
 		th->barrier = true;
 }
 
@@ -173,11 +177,11 @@ int ckpt_record_interrupted(struct ckpt_task *t, int64_t code)
 	return failed ? -ENOMEM : 0;
 }
 
-int ckpt_record_quick(struct ckpt_task *t, const struct ckpt_quick_call *c, uint64_t ip,
-		      uint64_t output)
+int ckpt_record_quick(struct ckpt_task *t, const struct ckpt_quick_call *c, uint64_t ip)
 {
 	struct ckpt_thread *th = t->thread;
 	struct ckpt_call_reader reader = ckpt_reader(t);
+	int err;
 
 	th->nr = (long)c->nr;
 	memcpy(th->args, c->args, sizeof(th->args));
@@ -185,8 +189,12 @@ int ckpt_record_quick(struct ckpt_task *t, const struct ckpt_quick_call *c, uint
 	th->class = ckpt_call_class(th->call, th->args);
 	th->ip = ip;
 	th->restarts = th->refused = th->wrote = th->births = false;
-	if (c->len != CKPT_QUICK_UNREAD)
-		return log_call(t, c->result, -1, c, output);
-	ckpt_call_enter(th->call, th->args, &reader, &th->entry);
-	return log_call(t, c->result, -1, NULL, 0);
+	if (c->len == CKPT_QUICK_UNREAD)
+		ckpt_call_enter(th->call, th->args, &reader, &th->entry);
+	if (th->nr == SYS_munmap && !c->result)
+		ckpt_overlay_forget(&t->timeline->overlay, th->args[0], th->args[1]);
+	th->quick = c;
+	err = log_call(t, c->result, -1);
+	th->quick = NULL;
+	return err;
 }

@@ -54,6 +54,7 @@ struct ckpt_thread {
 	const struct ckpt_call *call;
 	enum ckpt_call_class class;
 	enum ckpt_sleeps sleeps;
+	const struct ckpt_quick_call *quick; /* what was noted of it, see quick.h, or NULL */
 	struct ckpt_call_entry entry;
 };
 

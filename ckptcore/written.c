@@ -84,6 +84,16 @@ bool ckpt_written_is_mapped(const struct ckpt_timeline *tl, uint64_t dev, uint64
 	return (tl->written && has(&tl->written->images, inode)) || ckpt_file_is_kept(dev, inode);
 }
 
+size_t ckpt_written_mapped_files(const struct ckpt_timeline *tl, uint64_t *ret, size_t max)
+{
+	size_t images = tl->written ? tl->written->images.n : 0;
+
+	for (size_t i = 0; i < images && i < max; i++)
+		ret[i] = tl->written->images.all[i];
+	return images + ckpt_files_kept(ret + (images < max ? images : max),
+					images < max ? max - images : 0);
+}
+
 /* ---------------------------------------------------------- by the program itself */
 
 /* Which of a call's arguments is the descriptor that it writes; -1: none. */

@@ -24,6 +24,8 @@ bool ckpt_written_mapped(struct ckpt_task *t, int fd);
 bool ckpt_written_has(const struct ckpt_timeline *tl, uint64_t inode);
 /* Whether t's program has ever mapped that file: then a write isn't like any other. */
 bool ckpt_written_is_mapped(const struct ckpt_timeline *tl, uint64_t dev, uint64_t inode);
+/* The inodes of all of these: the first max of them to ret; returns how many there are. */
+size_t ckpt_written_mapped_files(const struct ckpt_timeline *tl, uint64_t *ret, size_t max);
 /* A copy has the mapping m, which isn't recorded: tells once if its file was written since. */
 void ckpt_written_watch(const struct ckpt_map *m);
 /* The log has a descriptor for a file that is mapped now. */

@@ -1,235 +1,136 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Position-independent code for the inside of the program, and places to lead there from.
- * It has no stack: below the program's lies the red zone.
+ * Position-independent code for the inside of the program, and places to lead there from. It takes
+ * another stack than the program's, below which lies the red zone.
  */
-#include <fcntl.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <linux/futex.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 
 #include "ckptcore/arch/x86_64/probe_internal.h"
 #include "ckptcore/arch/x86_64/quick_code.h"
 #include "ckptcore/clock.h"
 
 _Static_assert(offsetof(struct ckpt_quick_notes, open) == 0, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, room) == 8, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, at) == 16, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, nr) == 24, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, flags) == 32, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, site) == 40, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, rcx) == 48, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, r11) == 56, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, result) == 64, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, kind) == 72, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, rsi) == 80, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, rdi) == 88, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, back) == 96, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, files) == 224, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, pipes) == 288, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, code) == 352, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, amid) == 368, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, halves) == 376, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, kinds) == 440, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, data) == 1528, "");
-_Static_assert(offsetof(struct ckpt_quick_call, output) == 88, "");
-_Static_assert(sizeof(struct stat) == 144, "");
-_Static_assert(CKPT_QUICK_FILE == 1 && CKPT_QUICK_READS == 2 && CKPT_QUICK_STAT == 4 &&
-		       CKPT_QUICK_WRITES == 16 && CKPT_QUICK_WAKE == 32 && CKPT_QUICK_THIRD == 64 &&
-		       CKPT_QUICK_TALK == 128 && CKPT_QUICK_HALF == 256 &&
-		       CKPT_QUICK_OPENS == 512 && (O_TRUNC | O_DIRECT) == 0x4200 &&
-		       CKPT_QUICK_NUMBERS == 512,
-	       "as in the code");
-_Static_assert(FUTEX_WAKE == 1 && FUTEX_PRIVATE_FLAG == 128 &&
-		       (MSG_DONTWAIT | MSG_NOSIGNAL) == 0x4040,
-	       "likewise");
-_Static_assert(sizeof(struct ckpt_quick_call) + 7 <= 96 && PIPE_BUF == 4096, "likewise");
-/* What has no output of its own length needs less than 512 bytes. */
-_Static_assert(sizeof(struct ckpt_quick_call) + sizeof(struct stat) + 7 <= 512, "likewise");
-_Static_assert(CKPT_QUICK_NOTES == 0x7e9000018000 && CKPT_QUICK_NOTES - CKPT_RING == 0x8000,
-	       "as in the code");
+_Static_assert(offsetof(struct ckpt_quick_notes, nr) == 8, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, flags) == 16, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, site) == 24, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, rcx) == 32, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, r11) == 40, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, result) == 48, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, rsp) == 56, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, args) == 64, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, back) == 112, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, stack) + 1280 == 1528, "");
+_Static_assert(CKPT_QUICK_NOTES == 0x7e9000018000, "as in the code");
 
 /* An entry has saved rax and put the site's number into it. */
-asm(".pushsection .rodata\n"
+asm(".pushsection fred_quick, \"ax\", @progbits\n"
     ".intel_syntax noprefix\n"
-    ".globl ckpt_quick_code, ckpt_quick_code_call, ckpt_quick_code_copy\n"
-    ".globl ckpt_quick_code_trap, ckpt_quick_code_real, ckpt_quick_code_again, ckpt_quick_code_end\n"
-    "ckpt_quick_code:\n"
-    "	movabs [0x7e9000018000 + 40], rax\n"
+    ".globl ckpt_quick_code_begin, ckpt_quick_code_call, ckpt_quick_code_ask\n"
+    ".globl ckpt_quick_code_copy, ckpt_quick_code_trap, ckpt_quick_code_real, ckpt_quick_code_again\n"
+    ".globl ckpt_quick_ask, ckpt_quick_copy\n"
+    "ckpt_quick_code_begin:\n"
+    "	movabs [0x7e9000018000 + 24], rax\n"
     "	mov rax, rcx\n"
-    "	movabs [0x7e9000018000 + 48], rax\n"
+    "	movabs [0x7e9000018000 + 32], rax\n"
     "	mov rax, r11\n"
-    "	movabs [0x7e9000018000 + 56], rax\n"
+    "	movabs [0x7e9000018000 + 40], rax\n"
     "	movabs r11, 0x7e9000018000\n"
     "	lahf\n"
     "	seto al\n"
-    "	mov [r11 + 32], rax\n"
-    "	cmp qword ptr [r11], 0\n"
-    "	je 9f\n"
-    "	cmp qword ptr [r11 + 8], 512\n"
-    "	jb 9f\n"
-    "	mov rax, [r11 + 24]\n"
-    "	cmp rax, 512\n"
-    "	jae 9f\n"
-    "	movzx eax, word ptr [r11 + rax * 2 + 440]\n"
-    "	test eax, eax\n"
+    "	mov [r11 + 16], rax\n"
+    "	mov [r11 + 64], rdi\n"
+    "	mov [r11 + 72], rsi\n"
+    "	mov [r11 + 80], rdx\n"
+    "	mov [r11 + 88], r10\n"
+    "	mov [r11 + 96], r8\n"
+    "	mov [r11 + 104], r9\n"
+    "	mov [r11 + 56], rsp\n"
+    "	lea rsp, [r11 + 1528]\n"
+    "	call ckpt_quick_before\n"
+    "	movabs r11, 0x7e9000018000\n"
+    "	mov rdi, [r11 + 64]\n"
+    "	mov rsi, [r11 + 72]\n"
+    "	mov rdx, [r11 + 80]\n"
+    "	mov r10, [r11 + 88]\n"
+    "	mov r8, [r11 + 96]\n"
+    "	mov r9, [r11 + 104]\n"
+    "	mov rsp, [r11 + 56]\n"
+    "	test al, al\n"
+    "	mov rax, [r11 + 16]\n"
     "	jz 9f\n"
-    "	test al, 1\n" /* CKPT_QUICK_FILE */
-    "	jz 1f\n"
-    "	cmp rdi, 512\n"
-    "	jae 9f\n"
-    "	bt qword ptr [r11 + 224], rdi\n"
-    "	jc 1f\n"
-    "	bt qword ptr [r11 + 288], rdi\n"
-    "	jnc 2f\n"
-    "	test al, 16\n" /* CKPT_QUICK_WRITES */
-    "	jz 1f\n"
-    "	cmp rdx, 4096\n" /* PIPE_BUF */
-    "	jbe 1f\n"
-    "2:	bt qword ptr [r11 + 376], rdi\n"
-    "	jnc 9f\n"
-    "	or eax, 256\n" /* CKPT_QUICK_HALF */
-    "1:	test al, 16\n"
-    "	jz 1f\n"
-    "	lea rcx, [rsi + rdx]\n"
-    "	cmp rcx, [r11 + 352]\n"
-    "	jbe 1f\n"
-    "	cmp rsi, [r11 + 360]\n"
-    "	jb 9f\n"
-    "1:	test al, 2\n" /* CKPT_QUICK_READS */
-    "	jz 2f\n"
-    "	mov rcx, [r11 + 8]\n"
-    "	sub rcx, 96\n" /* the note itself, and what fills words */
-    "	cmp rdx, rcx\n"
-    "	jbe 2f\n"
-    "	or eax, 256\n" /* CKPT_QUICK_HALF */
-    "2:	test al, 32\n" /* CKPT_QUICK_WAKE: FUTEX_WAKE, private or not */
-    "	jz 1f\n"
-    "	mov ecx, esi\n"
-    "	and ecx, ~128\n"
-    "	cmp ecx, 1\n"
-    "	jne 9f\n"
-    "1:	test al, 128\n" /* CKPT_QUICK_TALK: MSG_DONTWAIT and MSG_NOSIGNAL may be */
-    "	jz 1f\n"
-    "	test r10d, ~0x4040\n"
-    "	jnz 9f\n"
-    "	test r8, r8\n"
-    "	jnz 9f\n"
-    "1:	test eax, 512\n" /* CKPT_QUICK_OPENS */
-    "	jz 1f\n"
-    "	test edx, 0x4200\n"
-    "	jnz 9f\n"
-    "1:	mov [r11 + 72], rax\n"
-    "	mov rax, [r11 + 32]\n"
     "	add al, 0x7f\n"
     "	sahf\n"
-    "	mov rax, [r11 + 24]\n"
-    "	mov [r11 + 368], r11\n" /* amid it */
+    "	mov rax, [r11 + 8]\n"
     "ckpt_quick_code_call:\n"
     "	syscall\n"
     "	movabs rcx, 0x7e9000018000\n"
-    "	mov [rcx + 56], r11\n"
-    "	mov [rcx + 64], rax\n"
-    /* The note. */
-    "	mov r11, [rcx + 16]\n"
-    "	lea r11, [rcx + r11 + 1528]\n"
-    "	mov [r11 + 64], rax\n"
-    "	mov rax, [rcx + 24]\n"
-    "	mov [r11], rax\n"
-    "	mov rax, [rcx + 40]\n"
-    "	mov [r11 + 8], rax\n"
-    "	mov [r11 + 16], rdi\n"
-    "	mov [r11 + 24], rsi\n"
-    "	mov [r11 + 32], rdx\n"
-    "	mov [r11 + 40], r10\n"
-    "	mov [r11 + 48], r8\n"
-    "	mov [r11 + 56], r9\n"
-    "	mov rax, [rcx - 0x8000 + 8]\n" /* the ring's `at' */
-    "	mov [r11 + 72], rax\n"
-    "	mov qword ptr [r11 + 80], 0\n"
-    "	mov rax, [rcx + 72]\n"
-    "	test eax, 256\n" /* CKPT_QUICK_HALF */
-    "	jnz 7f\n"
-    "	test al, 2\n"
-    "	jnz 3f\n"
-    "	test al, 4\n" /* CKPT_QUICK_STAT */
-    "	jz 5f\n"
-    "	cmp qword ptr [rcx + 64], 0\n"
-    "	jne 5f\n"
-    "	mov eax, 144\n"
-    "	jmp 4f\n"
-    "3:	mov rax, [rcx + 64]\n"
-    "	test rax, rax\n"
-    "	jle 5f\n"
-    /* rax bytes of output, upwards whatever the direction flag says. */
-    "4:	mov [r11 + 80], rax\n"
-    "	mov [rcx + 80], rsi\n"
-    "	mov [rcx + 88], rdi\n"
-    "	test byte ptr [rcx + 72], 64\n" /* CKPT_QUICK_THIRD */
-    "	cmovnz rsi, rdx\n"
-    "	lea rdi, [r11 + 88]\n"
-    "	mov rcx, rax\n"
+    "	mov [rcx + 40], r11\n"
+    "	mov [rcx + 48], rax\n"
+    "	lea rsp, [rcx + 1528]\n"
     "	cld\n"
-    "ckpt_quick_code_copy:\n"
-    "	rep movsb\n"
+    "	call ckpt_quick_behind\n"
     "	movabs rcx, 0x7e9000018000\n"
-    "	test byte ptr [rcx + 57], 4\n"
+    "	mov rdi, [rcx + 64]\n"
+    "	mov rsi, [rcx + 72]\n"
+    "	mov rdx, [rcx + 80]\n"
+    "	mov r10, [rcx + 88]\n"
+    "	mov r8, [rcx + 96]\n"
+    "	mov r9, [rcx + 104]\n"
+    "	mov rsp, [rcx + 56]\n"
+    "	test byte ptr [rcx + 41], 4\n" /* the direction flag, as it was */
     "	jz 1f\n"
     "	std\n"
-    "1:	lea rax, [rdi + 7]\n"
-    "	and rax, -8\n"
-    "	mov rsi, [rcx + 80]\n"
-    "	mov rdi, [rcx + 88]\n"
-    "	jmp 6f\n"
-    "7:	mov qword ptr [r11 + 80], -1\n" /* CKPT_QUICK_UNREAD */
-    "5:	lea rax, [r11 + 88]\n"
-    /* rax: the note's end. */
-    "6:	sub rax, rcx\n"
-    "	sub rax, 1528\n"
-    "	mov r11, rax\n"
-    "	sub rax, [rcx + 16]\n"
-    "	sub [rcx + 8], rax\n"
-    "	mov [rcx + 16], r11\n"
-    "	mov qword ptr [rcx + 368], 0\n"
-    "	test byte ptr [rcx + 73], 1\n" /* CKPT_QUICK_HALF */
+    "1:	test al, al\n"
     "	jz 1f\n"
     "ckpt_quick_code_trap:\n"
     "	int3\n"
-    "1:\n"
-    "	mov rax, [rcx + 32]\n"
+    "1:	mov rax, [rcx + 16]\n"
     "	add al, 0x7f\n"
     "	sahf\n"
-    "	mov r11, [rcx + 56]\n"
-    "	mov rax, [rcx + 40]\n"
-    "	mov rcx, [rcx + rax * 8 + 96]\n"
-    "	movabs rax, [0x7e9000018000 + 64]\n"
+    "	mov r11, [rcx + 40]\n"
+    "	mov rax, [rcx + 24]\n"
+    "	mov rcx, [rcx + rax * 8 + 112]\n"
+    "	movabs rax, [0x7e9000018000 + 48]\n"
     "	jmp rcx\n"
-    "9:	mov rax, [r11 + 32]\n"
-    "	add al, 0x7f\n"
+    /* long ckpt_quick_ask(nr, argument 0, 1, 2) */
+    "ckpt_quick_ask:\n"
+    "	mov rax, rdi\n"
+    "	mov rdi, rsi\n"
+    "	mov rsi, rdx\n"
+    "	mov rdx, rcx\n"
+    "ckpt_quick_code_ask:\n"
+    "	syscall\n"
+    "	ret\n"
+    /* Up to here the kernel lets it make calls. */
+    "ckpt_quick_copy:\n"
+    "	mov rcx, rdx\n"
+    "ckpt_quick_code_copy:\n"
+    "	rep movsb\n"
+    "	ret\n"
+    "9:	add al, 0x7f\n"
     "	sahf\n"
-    "	mov rax, [r11 + 24]\n"
+    "	mov rax, [r11 + 8]\n"
     "ckpt_quick_code_real:\n"
     "	syscall\n" /* a tracer has it go on at its site; without one: */
-    "	movabs [0x7e9000018000 + 64], rax\n"
-    "	movabs rax, [0x7e9000018000 + 40]\n"
+    "	movabs [0x7e9000018000 + 48], rax\n"
+    "	movabs rax, [0x7e9000018000 + 24]\n"
     "	movabs rcx, 0x7e9000018000\n"
-    "	mov rcx, [rcx + rax * 8 + 96]\n"
-    "	movabs rax, [0x7e9000018000 + 64]\n"
+    "	mov rcx, [rcx + rax * 8 + 112]\n"
+    "	movabs rax, [0x7e9000018000 + 48]\n"
     "	jmp rcx\n"
     "ckpt_quick_code_again:\n"
     "	syscall\n"
     "	int3\n"
-    "ckpt_quick_code_end:\n"
     ".att_syntax\n"
     ".popsection\n");
 
 void ckpt_quick_entry(uint64_t at, unsigned int site, long nr, uint8_t ret[CKPT_QUICK_ENTRY])
 {
 	const uint64_t note = CKPT_QUICK_NOTES + offsetof(struct ckpt_quick_notes, nr);
-	const int32_t jump = (int32_t)(CKPT_QUICK_CODE - (at + CKPT_QUICK_ENTRY));
+	const uint64_t begin =
+		CKPT_QUICK_CODE + (uint64_t)(ckpt_quick_code_begin - __start_fred_quick);
+	const int32_t jump = (int32_t)(begin - (at + CKPT_QUICK_ENTRY));
 	const int32_t number = (int32_t)nr;
 
 	memcpy(ret, "\x0f\x1f\x44\0\0", 5); /* nop */

@@ -2,79 +2,181 @@
 #ifndef CKPT_QUICK_CODE_H
 #define CKPT_QUICK_CODE_H
 
+#include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <linux/futex.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
 
 #include "ckptcore/ckptcore.h"
 
 /*
  * The code for the inside of the program that makes its quick calls, see ckptcore/quick.h. It
  * is copied to CKPT_QUICK_CODE, and one entry for each site to CKPT_QUICK_ENTRIES: there the site's
- * number is loaded, and the common part jumped to. No register and no flag is other than before
- * at `call' and `real', but for rcx and r11, which a system call loses anyway; what they were
- * is in struct ckpt_quick_notes.
+ * number is loaded, and the common part jumped to. What is C of it (quick_body.c) runs on a stack
+ * of its own. No register and no flag is other than before at `call' and `real', but for rcx and
+ * r11, which a system call loses anyway; what they were is in struct ckpt_quick_notes.
  */
-extern const uint8_t ckpt_quick_code[];	      /* the common part */
+extern const uint8_t __start_fred_quick[], __stop_fred_quick[]; /* all of it */
+extern const uint8_t ckpt_quick_code_begin[];
 extern const uint8_t ckpt_quick_code_call[];  /* a syscall that makes no stop */
+extern const uint8_t ckpt_quick_code_ask[];   /* another one, by which the code learns of a call */
 extern const uint8_t ckpt_quick_code_trap[];  /* an int3 behind a call that is to be looked at */
 extern const uint8_t ckpt_quick_code_copy[];  /* a rep movsb into our memory */
 extern const uint8_t ckpt_quick_code_real[];  /* a syscall that makes stops */
 extern const uint8_t ckpt_quick_code_again[]; /* another one, for a thread beside: it never
 						goes on from there */
-extern const uint8_t ckpt_quick_code_end[];
 
-/* Which of a call's arguments the code looks at. */
-enum ckpt_quick_kind {
-	CKPT_QUICK_NOT = 0,
-	CKPT_QUICK_FILE = 1, /* the first is of `files' or `pipes', or, then it is HALF, `halves' */
-	CKPT_QUICK_READS =
-		2, /* it fills as much of the second as its result says, the third at most */
-	CKPT_QUICK_STAT = 4,	/* it fills a struct stat, the second */
-	CKPT_QUICK_PLAIN = 8,	/* it looks at none */
-	CKPT_QUICK_WRITES = 16, /* it takes as many bytes from the second as the third says */
-	CKPT_QUICK_WAKE = 32,	/* the second is FUTEX_WAKE */
-	CKPT_QUICK_THIRD = 64,	/* not the second is filled, but the third */
-	CKPT_QUICK_TALK = 128,	/* no flags that change the output's meaning, and no address */
-	CKPT_QUICK_HALF = 256,	/* noted without its output; then it traps */
-	CKPT_QUICK_OPENS = 512, /* the third has flags: neither O_TRUNC nor O_DIRECT */
+/* What the code has to look at, and to note, of a call. Arguments count from 0. */
+enum ckpt_quick_flag {
+	CKPT_QUICK_PLAIN = 1,	 /* nothing */
+	CKPT_QUICK_FILE = 2,	 /* the first argument is a descriptor, see enum ckpt_quick_file */
+	CKPT_QUICK_WRITES = 4,	 /* it takes as many bytes from argument 1 as argument 2 says */
+	CKPT_QUICK_TALK = 8,	 /* no flags that change the output's meaning, and no address */
+	CKPT_QUICK_WAKE = 16,	 /* argument 1 is FUTEX_WAKE */
+	CKPT_QUICK_OPENS = 32,	 /* argument 2 has flags: neither O_TRUNC nor O_DIRECT */
+	CKPT_QUICK_CLOSES = 64,	 /* ... a descriptor */
+	CKPT_QUICK_MOVES = 128,	 /* where the file stands behind it isn't clear from its result */
+	CKPT_QUICK_MAPS = 256,	 /* as mmap: memory of its own, anywhere, without code */
+	CKPT_QUICK_RANGE = 512,	 /* arguments 0 and 1 are a range of memory, not of our jumps */
+	CKPT_QUICK_DATA = 1024,	 /* argument 2 makes it no code */
+	CKPT_QUICK_KEEPS = 2048, /* argument 3 doesn't say where memory goes to */
+	CKPT_QUICK_ONLY = 4096,	 /* only if argument `only' is `value' */
+	CKPT_QUICK_WAITS = 8192, /* it may, unless argument `only' is 0, an int, if that isn't 0 */
+	CKPT_QUICK_CONTROL = 16384, /* as fcntl: what doesn't change the file, nor waits */
+	CKPT_QUICK_ALL = 32768,	 /* all that there is room for is output */
+	CKPT_QUICK_HALF = 65536, /* it is only noted that it was; then a trap */
+};
+
+struct ckpt_quick_kind {
+	uint32_t flags; /* 0: never quick */
+	/* Output: at argument `at' `size' bytes, if not 0; or else (unit isn't 0) `unit' bytes times
+	 * the result, or times argument `most', which that isn't greater than. */
+	uint8_t at, most, unit, only;
+	uint16_t size, value;
+};
+
+/* Of a descriptor. */
+enum ckpt_quick_file {
+	CKPT_QUICK_CALM = 1,   /* nobody has to wait for it */
+	CKPT_QUICK_PLACE = 2,  /* ... and it is a file or a folder */
+	CKPT_QUICK_PIPE = 4,   /* calls can be made again as if nothing had been */
+	CKPT_QUICK_HALVES = 8, /* calls may be half ones */
+	CKPT_QUICK_APPEND = 16,
 };
 
 #define CKPT_QUICK_SITES 16
 #define CKPT_QUICK_NUMBERS 512 /* calls, and descriptors, below that */
 #define CKPT_QUICK_THREADS 64
+#define CKPT_QUICK_DEVS 8
+#define CKPT_QUICK_MAPPED 256
+#define CKPT_QUICK_LEAST 512 /* bytes: room for a note whose output has no length of its own */
 
 /* What the code notes of a call; the output follows, and fills words. */
 struct ckpt_quick_call {
 	uint64_t nr, site, args[6];
 	int64_t result;
-	uint64_t clock; /* so many values of the ring came before, see clock.h */
-	uint64_t len;	/* of the output, in bytes; or CKPT_QUICK_UNREAD */
-	uint8_t output[];
+	uint64_t clock;	 /* so many values of the ring came before, see clock.h */
+	uint64_t offset; /* where the file stands, if it MOVES; or CKPT_QUICK_UNREAD */
+	uint64_t len;	 /* of the output, in bytes; or CKPT_QUICK_UNREAD */
+	uint8_t output[]; /* if it OPENS: struct ckpt_quick_opened */
 };
 
 #define CKPT_QUICK_UNREAD (~0ull) /* it is in the program's memory */
 
-/* Memory that the live process shares with us. The code knows where these are, and the kinds. */
+struct ckpt_quick_opened {
+	uint64_t dev, ino;
+	uint32_t mode, flags;
+	char path[232]; /* without a 0, if it is that long */
+};
+
+/* Memory that the live process shares with us. The assembly knows where these are: */
 struct ckpt_quick_notes {
-	uint64_t open; /* calls may be quick */
+	uint64_t open;			       /* calls may be quick */
+	uint64_t nr, flags, site, rcx, r11;    /* before the call; r11: behind it */
+	int64_t result;
+	uint64_t rsp, args[6];
+	uint64_t back[CKPT_QUICK_SITES]; /* where the sites go on */
+	uint64_t ask;			 /* address of the code for clock.h's read */
+	uint64_t stack[160];
+	/* ... not these: */
 	uint64_t room; /* so many bytes of notes have room */
 	uint64_t at;   /* where the next call is noted, in data */
-	uint64_t nr, flags, site, rcx, r11, result, kind, rsi, rdi; /* the code's own */
-	uint64_t back[CKPT_QUICK_SITES];			    /* where the sites go on */
-	uint64_t files[CKPT_QUICK_NUMBERS / 64];		    /* bits ... */
-	uint64_t pipes[CKPT_QUICK_NUMBERS / 64]; /* ... and those into which little can be written */
+	uint64_t half; /* that call is */
+	uint64_t amid; /* not 0: of the call that is made now there is no note yet */
+	uint64_t alone; /* there is one thread */
+	uint64_t unseen; /* how a file was opened can't be asked */
 	uint64_t code[2]; /* from there to there it isn't the program's own: nothing to be written */
-	uint64_t amid;	  /* not 0: of the call that is made now there is no note yet */
-	uint64_t halves[CKPT_QUICK_NUMBERS / 64]; /* descriptors that may make one wait */
-	uint16_t kinds[CKPT_QUICK_NUMBERS];
+	char link[32];	  /* a folder's path, to which the code adds a number: link[link_len] */
+	uint64_t link_len;
+	struct { /* file systems whose files don't make anybody wait, or do */
+		uint64_t dev, calm;
+	} devs[CKPT_QUICK_DEVS];
+	uint64_t ndevs;
+	uint64_t mapped[CKPT_QUICK_MAPPED]; /* inodes of files that are mapped */
+	uint64_t nmapped;		    /* more than that: all may be */
+	uint8_t files[CKPT_QUICK_NUMBERS];  /* enum ckpt_quick_file */
+	struct ckpt_quick_kind kinds[CKPT_QUICK_NUMBERS];
 	uint8_t selectors[CKPT_QUICK_THREADS]; /* a byte for each thread, see prctl(2) */
 	uint8_t data[];
 };
 
+/* Whether call nr may be quick with these arguments; *half: as a half one only. */
+static inline bool ckpt_quick_fits(const struct ckpt_quick_notes *n, uint64_t nr,
+				   const uint64_t a[6], bool *half)
+{
+	const struct ckpt_quick_kind *k = &n->kinds[nr];
+	const uint32_t f = k->flags;
+	const uint8_t file = a[0] < CKPT_QUICK_NUMBERS ? n->files[a[0]] : 0;
+
+	*half = f & CKPT_QUICK_HALF;
+	if (!f)
+		return false;
+	if (f & CKPT_QUICK_FILE && !(file & CKPT_QUICK_CALM) &&
+	    (!(file & CKPT_QUICK_PIPE) || (f & CKPT_QUICK_WRITES && a[2] > PIPE_BUF))) {
+		if (!(file & CKPT_QUICK_HALVES))
+			return false;
+		*half = true;
+	}
+	if (f & CKPT_QUICK_CLOSES && !(file & CKPT_QUICK_PLACE))
+		*half = true;
+	if ((f & CKPT_QUICK_WRITES && a[1] + a[2] > n->code[0] && a[1] < n->code[1]) ||
+	    (f & CKPT_QUICK_RANGE && a[0] + a[1] > n->code[0] && a[0] < n->code[1]))
+		return false;
+	if (k->unit && a[k->most] > (n->room - CKPT_QUICK_LEAST) / k->unit)
+		*half = true;
+	if (f & CKPT_QUICK_WAKE && ((uint32_t)a[1] & ~(uint32_t)FUTEX_PRIVATE_FLAG) != FUTEX_WAKE)
+		return false;
+	if (f & CKPT_QUICK_TALK &&
+	    (a[4] || (uint32_t)a[3] & ~(uint32_t)(MSG_DONTWAIT | MSG_NOSIGNAL)))
+		return false;
+	if (f & CKPT_QUICK_OPENS && a[2] & (O_TRUNC | O_DIRECT))
+		return false;
+	if (f & CKPT_QUICK_MAPS &&
+	    (a[0] || (a[3] & ~(uint64_t)(MAP_NORESERVE | MAP_STACK)) != (MAP_PRIVATE | MAP_ANONYMOUS)))
+		return false;
+	if (f & CKPT_QUICK_DATA && a[2] & ~(uint64_t)(PROT_READ | PROT_WRITE))
+		return false;
+	if (f & CKPT_QUICK_KEEPS && a[3] & ~(uint64_t)MREMAP_MAYMOVE)
+		return false;
+	if (f & CKPT_QUICK_ONLY && a[k->only] != k->value)
+		return false;
+	if (f & CKPT_QUICK_CONTROL && a[1] != F_GETFD && a[1] != F_SETFD && a[1] != F_GETFL &&
+	    a[1] != F_SETLK)
+		return false;
+	if (f & CKPT_QUICK_WAITS && (!k->only || (int)a[k->only])) {
+		*half = true;
+		return n->alone;
+	}
+	return true;
+}
+
 /* An entry, and the bytes of a jump to it, which reaches everywhere. An entry loads nr before that
  * is noted, if it is one. */
-#define CKPT_QUICK_ENTRIES (CKPT_QUICK_CODE + 1024)
+#define CKPT_QUICK_ENTRIES (CKPT_QUICK_CODE + 3584)
 #define CKPT_QUICK_ENTRY 25
 void ckpt_quick_entry(uint64_t at, unsigned int site, long nr, uint8_t ret[CKPT_QUICK_ENTRY]);
 #define CKPT_QUICK_JUMP 14
