@@ -231,6 +231,8 @@ void ckpt_outside_maps(struct ckpt_task *t, struct ckpt_outside *o)
 		return;
 	o->maps_shared = o->shares_memory = false;
 	for (size_t i = 0; i < n; i++) {
+		if (maps[i].lo >= CKPT_OURS_LO && maps[i].lo < CKPT_OURS_HI)
+			continue;
 		o->maps_shared |= maps[i].shared;
 		o->shares_memory |= maps[i].shared && maps[i].w;
 	}

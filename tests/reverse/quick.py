@@ -3,7 +3,7 @@ import re
 
 from tests import *
 
-PHASES = 19
+PHASES = 22
 
 
 def quick(*args, **more):
@@ -158,6 +158,24 @@ def test_background():
             b.pause(0.3)
             b.check(b.cmd(code), was, "its code")
         b.expect("fred-verify", r"snapshots verified")
+
+
+def test_branch():
+    """what was opened and written without a stop, a branch has, too: how, and where each file stands"""
+    with quick("11") as b:
+        b.only_fred()
+        b.cmd("tbreak %d" % b.mark("looked"))
+        b.expect("run", r"MARK looked")
+        files = b.value("files")
+        b.cmd("reverse-continue")
+        b.cmd("tbreak %d" % b.mark("holding"))
+        b.expect("continue", r"MARK holding")
+        b.check(b.value("files"), 0, "before they were looked at")
+        b.cmd("set var sum = 5")
+        b.cmd("tbreak %d" % b.mark("looked"))
+        b.expect("continue", r"^This is branch b1\.$", r"MARK looked")
+        b.check(b.value("files"), files, "what is open in the branch")
+        b.check(b.value("wrong"), 0, "what went wrong")
 
 
 run(globals())
