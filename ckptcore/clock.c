@@ -305,6 +305,19 @@ int ckpt_clock_log(struct ckpt_timeline *tl, uint64_t end)
 	return err;
 }
 
+uint64_t ckpt_clock_noted(const struct ckpt_timeline *tl)
+{
+	return tl->clock ? tl->clock->ring->at - tl->clock->logged : 0;
+}
+
+bool ckpt_clock_is_full(const struct ckpt_task *t)
+{
+	const struct ckpt_clock *c = t->timeline->clock;
+
+	return c && !c->room &&
+	       t->stop.ip - 2 - t->clock_code == (uint64_t)(ckpt_clock_code_real - ckpt_clock_code);
+}
+
 int ckpt_clock_log_all(struct ckpt_timeline *tl)
 {
 	return ckpt_clock_log(tl, tl->clock->ring->at);

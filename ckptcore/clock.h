@@ -2,8 +2,9 @@
 /*
  * Reading the clock without a stop. The vdso's functions lead to code of ours
  * (arch/x86_64/clock_code.c) in the program, which takes the time from the kernel
- * where no tracer sees it, by the old vsyscall page, and notes it in a ring; in a
- * puppet the same code takes it from there. When the ring is full or empty, or
+ * where no tracer sees it, by the old vsyscall page, or, while calls are quick (quick.h),
+ * by such a one, which is faster; and notes it in a ring. In a puppet the same code takes it from
+ * there. When the ring is full or empty, or
  * the code is asked for another clock, it makes a real system call.
  *
  * The ring is memory that the live process shares with us, and private memory
@@ -24,6 +25,7 @@ struct ckpt_ring {
 	uint64_t replay;   /* a puppet's */
 	int64_t monotonic; /* ns that this clock is ahead of the real time's */
 	uint64_t scratch[4];
+	uint64_t last[2]; /* the newest of each clock */
 	uint64_t values[]; /* ns; time(): seconds */
 };
 #define CKPT_RING_VALUES ((CKPT_RING_SIZE - sizeof(struct ckpt_ring)) / sizeof(uint64_t))
@@ -42,6 +44,10 @@ void ckpt_clock_called(struct ckpt_timeline *tl);
 /* The first so many values of the ring become an event, if they are none yet. -EFAULT: they
  * can't be what the code has noted. */
 int ckpt_clock_log(struct ckpt_timeline *tl, uint64_t end) __must_check;
+/* So many of the ring's values aren't events yet. */
+uint64_t ckpt_clock_noted(const struct ckpt_timeline *tl);
+/* Whether t's call is one that the code makes as the ring is full. */
+bool ckpt_clock_is_full(const struct ckpt_task *t);
 /* All that are there. */
 int ckpt_clock_log_all(struct ckpt_timeline *tl) __must_check;
 /* quick.c's part of the memory that the live process shares with us; NULL: there is none, or

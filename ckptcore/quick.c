@@ -39,6 +39,7 @@
 #define WINDOW 64      /* calls: after so many, */
 #define WORTH 40       /* of which so many could have been quick, they will be; and as long */
 #define WORTH_STILL 64 /* as there are so many quick ones to WINDOW others */
+#define READS 32       /* ... or so many times as many reads of the clock */
 #define MOST_STEPS 5000
 #define DATA_SIZE (CKPT_QUICK_NOTES_SIZE - sizeof(struct ckpt_quick_notes))
 
@@ -334,7 +335,9 @@ void ckpt_quick_entered(struct ckpt_task *t)
 		q->ignored_known = false;
 	fit = ckpt_quick_is_fit(notes, th->nr, th->args) &&
 	      ckpt_sites_met(&q->sites, t, t->stop.ip - 2);
-	if (!q->on)
+	if (ckpt_clock_is_full(t))
+		q->on = true;
+	else if (!q->on)
 		count(q, fit);
 }
 
@@ -663,14 +666,24 @@ static bool has_trapped(const struct ckpt_task *t)
 		       address_of(ckpt_quick_code_trap) + 1;
 }
 
+/* t stopped at what our code asks for itself, which is no call of the program's. */
+static bool has_asked(const struct ckpt_task *t)
+{
+	return (t->state == CKPT_SECCOMP || t->state == CKPT_ENTRY || t->state == CKPT_EXIT) &&
+	       t->stop.ip == address_of(ckpt_quick_code_ask) + 2;
+}
+
 bool ckpt_quick_goes_on(struct ckpt_task *t, bool due)
 {
 	struct ckpt_timeline *tl = t->timeline;
 	struct ckpt_quick *q = tl->quick;
 	struct ckpt_quick_notes *notes = q ? ckpt_quick_notes(tl) : NULL;
 
-	if (t->state != CKPT_SECCOMP || (t->stop.ip != address_of(ckpt_quick_code_call) + 2 &&
-					 t->stop.ip != address_of(ckpt_quick_code_ask) + 2)) {
+	if (has_asked(t)) {
+		ckpt_resume(t, notes && notes->open ? PTRACE_CONT : PTRACE_SYSCALL, 0);
+		return true;
+	}
+	if (t->state != CKPT_SECCOMP || t->stop.ip != address_of(ckpt_quick_code_call) + 2) {
 		if (due || !notes || !notes->open || !q->on || tl->sharers.n || !has_trapped(t) ||
 		    ckpt_quick_drain(tl) || q->failed)
 			return false;
@@ -738,6 +751,7 @@ int ckpt_quick_stopped(struct ckpt_task *t, enum ckpt_quick_stop *ret)
 		if (err)
 			return err;
 	}
+	q->done += (unsigned int)(ckpt_clock_noted(t->timeline) / READS);
 	failed = q->failed ? q->failed : drain(t, notes);
 	reset(q, notes);
 	q->failed = 0;

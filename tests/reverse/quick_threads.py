@@ -27,7 +27,7 @@ def test_threads():
         b.cmd("break %d" % b.mark("next"))
         b.expect("run", r"MARK next")
         truth = [seen(b)]
-        for _ in range(6):
+        for _ in range(8):
             b.expect("continue", r"MARK next")
             truth.append(seen(b))
         b.check(b.value("wrong"), 0, "what the threads saw")
@@ -38,7 +38,7 @@ def test_threads():
         for was in truth[1:]:
             b.expect("continue", r"MARK next")
             b.check(seen(b), was, "once more")
-        b.expect("continue", r"7 phases, 0 wrong, 300 handed", r"exited normally")
+        b.expect("continue", r"9 phases, 0 wrong, 300 handed", r"exited normally")
 
 
 def test_threads_watched():
@@ -68,7 +68,7 @@ def test_threads_watched():
             b.cmd("stepi 3")
             b.cmd("reverse-stepi 3")
             b.check(b.cmd("info registers"), before, "there and back")
-        b.expect("continue", r"7 phases, 0 wrong, 2000 handed", r"exited normally")
+        b.expect("continue", r"9 phases, 0 wrong, 2000 handed", r"exited normally")
 
 
 def test_replies():

@@ -86,8 +86,14 @@ static void some(int n)
 		is = getppid();
 		add(&is, sizeof(is));
 		if (i % 7 == 0) {
+			static long newest;
+
 			clock_gettime(CLOCK_REALTIME, &ts);
 			add(&ts, sizeof(ts));
+			clock_gettime(CLOCK_MONOTONIC, &ts);	/* goes forward, whoever tells it */
+			is = ts.tv_sec * 1000000000 + ts.tv_nsec;
+			check(is >= newest);
+			newest = is;
 		}
 		if (i % 5 == 0) {
 			is = syscall(SYS_fstat, in, &st);

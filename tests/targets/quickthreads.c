@@ -5,10 +5,12 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -27,7 +29,7 @@ static unsigned long seed;
 static int in, out, pipes[THREADS][2], pairs[THREADS][2];
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t turns[THREADS];
-static long turn, shared;
+static long turn, shared, newest;
 
 static unsigned long rnd(unsigned long *s)
 {
@@ -70,7 +72,12 @@ static void some(long me, unsigned long *s, int n)
 		is = getppid();
 		add(me, &is, sizeof(is));
 		if (i % 5 == 0) {
-			clock_gettime(CLOCK_MONOTONIC, &ts);
+			for (int k = 0; k < (i % 2 ? 1 : 3); k++) {	/* it goes forward, whoever tells it */
+				clock_gettime(CLOCK_MONOTONIC, &ts);
+				is = ts.tv_sec * 1000000000 + ts.tv_nsec;
+				check(is >= newest);
+				newest = is;
+			}
 			add(me, &ts, sizeof(ts));
 		}
 		if (i % 3 == 0) {
@@ -176,6 +183,51 @@ static void *compute(void *arg)
 	return arg;
 }
 
+/* Files and memory of one's own: what descriptors are, and what is mapped, changes all the time. */
+static void *own(void *arg)
+{
+	long me = (long)arg, len = 0;
+	unsigned long s = seed + (unsigned long)me;
+	char name[] = "/tmp/quickthreads.XXXXXX", line[64], list[1000];
+	int log = mkstemp(name), flags = fcntl(log, F_GETFL);
+	void *block = NULL;
+
+	unlink(name);
+	check(fcntl(log, F_SETFL, flags | O_APPEND) == 0);
+	for (long i = 0; i < rounds / 4; i++) {
+		int f = open("/etc/passwd", O_RDONLY), dir;
+		char *m = mmap(NULL, 12288, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		struct pollfd p = { f, POLLIN, 0 };
+		long n = (long)(rnd(&s) % 30) + 1;
+
+		check(m != MAP_FAILED && !m[5000]);
+		memset(m, (int)me, 12288);
+		check(f > 2 && read(f, m, 4) == 4 && !memcmp(m, "root", 4) && lseek(f, 0, SEEK_CUR) == 4);
+		check(write(log, m + 4096, (size_t)n) == n);
+		len += n;
+		check(lseek(log, 0, SEEK_CUR) == len && pread(log, line, 1, len - 1) == 1 && line[0] == (char)me);
+		check(poll(&p, 1, 0) == 1 && p.revents == POLLIN && close(f) == 0);
+		check(mprotect(m, 4096, PROT_READ) == 0 && madvise(m + 4096, 4096, MADV_DONTNEED) == 0);
+		check(m[0] == 'r' && !m[4096] && m[8192] == (char)me && munmap(m, 12288) == 0);
+		free(block);
+		block = malloc(rnd(&s) % 300000);
+		if (i % 5 == 0) {
+			dir = open("/etc", O_RDONLY | O_DIRECTORY);
+			n = syscall(SYS_getdents64, dir, list, sizeof(list));
+			check(n >= 24 && close(dir) == 0);
+			add(me, list, n);
+			check(syscall(SYS_getrandom, line, 20, 0) == 20);
+			add(me, line, 20);
+		}
+		if (i % 9 == 0)
+			sched_yield();
+		some(me, &s, 1);
+	}
+	free(block);
+	close(log);
+	return arg;
+}
+
 static void tick(int sig)
 {
 	char mine[16];
@@ -253,6 +305,8 @@ int main(int argc, char **argv)
 	together(compute, 0);
 	together(apart, 1);
 	together(compute, 1);
+	together(own, 0);
+	together(own, 1);
 	free(bytes);
 	printf("%d phases, %lu wrong, %ld handed\n", phase, wrong, shared);
 	return 0;		/* MARK end */
