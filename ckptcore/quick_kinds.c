@@ -51,7 +51,7 @@ static const struct {
 	CALL(open, HALF),
 	CALL(openat, CKPT_QUICK_OPENS),
 	CALL(close, CKPT_QUICK_CLOSES),
-	CALL(dup, HALF),
+	CALL(dup, PLAIN | CKPT_QUICK_COPIES),
 	CALL(dup2, HALF),
 	CALL(pipe2, HALF),
 	CALL(socket, HALF),
@@ -88,8 +88,8 @@ static const struct {
 	CALL(madvise, RANGE | CKPT_QUICK_ONLY, .only = 2, .value = 4 /* MADV_DONTNEED */),
 	/* The rest. */
 	CALL(futex, CKPT_QUICK_WAKE),
-	CALL(rt_sigprocmask, CKPT_QUICK_ONLY, BYTES(2, 8), .only = 1), /* asks */
-	CALL(prlimit64, CKPT_QUICK_ONLY, BYTES(3, 16), .only = 2),     /* likewise */
+	CALL(rt_sigprocmask, CKPT_QUICK_MASKS, BYTES(2, 8)),
+	CALL(prlimit64, CKPT_QUICK_ONLY, BYTES(3, 16), .only = 2), /* asks */
 	CALL(nanosleep, WAITS),
 	CALL(clock_nanosleep, WAITS),
 	CALL(wait4, WAITS),
@@ -133,7 +133,7 @@ bool ckpt_quick_keeps_files(long nr)
 {
 	const struct ckpt_quick_kind *k = kind_of(nr);
 
-	return k->flags && !(k->flags & (HALF | CKPT_QUICK_OPENS | CKPT_QUICK_CLOSES |
+	return k->flags && !(k->flags & (HALF | CKPT_QUICK_OPENS | CKPT_QUICK_CLOSES | CKPT_QUICK_COPIES |
 					 CKPT_QUICK_CONTROL | CKPT_QUICK_MAPS));
 }
 
@@ -269,6 +269,7 @@ void ckpt_quick_know_files(struct ckpt_timeline *tl, struct ckpt_quick_files *q,
 	q->known = true;
 	q->alone = alone;
 	notes->alone = alone;
+	notes->pid = (uint64_t)tl->live->tgid;
 	notes->nmapped = ckpt_written_mapped_files(tl, notes->mapped, CKPT_QUICK_MAPPED);
 	memset(notes->files, 0, sizeof(notes->files));
 	for (size_t i = 0; o && i < o->n; i++)

@@ -29,7 +29,8 @@ static unsigned long seed;
 static int in, out, pipes[THREADS][2], pairs[THREADS][2];
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t turns[THREADS];
-static long turn, shared, newest;
+static long turn, shared;
+static __thread long newest;
 
 static unsigned long rnd(unsigned long *s)
 {

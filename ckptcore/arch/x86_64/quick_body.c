@@ -4,8 +4,10 @@
  * assembly in quick_code.c: so it refers to nothing but itself, and memory at known places (no
  * constants that aren't immediate, no tables), and uses general registers only.
  */
+#include <errno.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "ckptcore/arch/x86_64/quick_code.h"
@@ -17,17 +19,62 @@
 
 bool ckpt_quick_before(void);
 bool ckpt_quick_behind(void);
-long ckpt_quick_ask(long nr, uint64_t a, uint64_t b, uint64_t c);
+long ckpt_quick_ask(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e);
 void ckpt_quick_copy(void *to, const void *from, uint64_t n);
+
+OURS static bool is_mapped(const struct ckpt_quick_notes *n, uint64_t ino)
+{
+	if (n->nmapped > CKPT_QUICK_MAPPED)
+		return true;
+	for (uint64_t i = 0; i < n->nmapped; i++)
+		if (n->mapped[i] == ino)
+			return true;
+	return false;
+}
+
+/* Whether to open a file so would cut one that is mapped, or may be. */
+OURS static bool cuts_mapped(const struct ckpt_quick_notes *n, const uint64_t a[6])
+{
+	struct stat st;
+	long err;
+
+	if (!(a[2] & O_TRUNC))
+		return false;
+	err = ckpt_quick_ask(SYS_newfstatat, a[0], a[1], (uint64_t)&st, 0, 0);
+	return err ? err != -ENOENT : is_mapped(n, st.st_ino);
+}
+
+/* Whether those signals by which our code works, or is kept from it, would be blocked. */
+OURS static bool masks_ours(const struct ckpt_quick_notes *n, const uint64_t a[6])
+{
+	const uint64_t ours = 1ull << (SIGSYS - 1) | 1ull << (SIGTRAP - 1);
+	struct iovec from = { (void *)a[1], 8 };
+	uint64_t mask;
+	struct iovec to = { &mask, 8 };
+
+	if (n->unseen)
+		return true;
+	if (!a[1] || a[0] == SIG_UNBLOCK)
+		return false;
+	/* To read there ourselves might be a fault. */
+	return ckpt_quick_ask(SYS_process_vm_readv, n->pid, (uint64_t)&to, 1, (uint64_t)&from,
+			      1) != 8 ||
+	       mask & ours;
+}
 
 /* Whether the call is made from here. */
 OURS bool ckpt_quick_before(void)
 {
 	struct ckpt_quick_notes *n = NOTES;
+	uint32_t flags;
 	bool half;
 
 	if (!n->open || n->room < CKPT_QUICK_LEAST || n->nr >= CKPT_QUICK_NUMBERS ||
 	    !ckpt_quick_fits(n, n->nr, n->args, &half))
+		return false;
+	flags = n->kinds[n->nr].flags;
+	if ((flags & CKPT_QUICK_OPENS && cuts_mapped(n, n->args)) ||
+	    (flags & CKPT_QUICK_MASKS && masks_ours(n, n->args)))
 		return false;
 	n->half = half;
 	__atomic_store_n(&n->amid, 1, __ATOMIC_RELEASE);
@@ -53,16 +100,16 @@ OURS static bool ask_how_opened(struct ckpt_quick_notes *n, uint64_t fd,
 	uint64_t scale = 1;
 	long flags, path;
 
-	if (n->unseen || ckpt_quick_ask(SYS_fstat, fd, (uint64_t)&st, 0))
+	if (n->unseen || ckpt_quick_ask(SYS_fstat, fd, (uint64_t)&st, 0, 0, 0))
 		return false;
 	while (fd / scale >= 10)
 		scale *= 10;
 	for (; scale; scale /= 10)
 		*digit++ = (char)('0' + fd / scale % 10);
 	*digit = 0;
-	flags = ckpt_quick_ask(SYS_fcntl, fd, F_GETFL, 0);
+	flags = ckpt_quick_ask(SYS_fcntl, fd, F_GETFL, 0, 0, 0);
 	path = ckpt_quick_ask(SYS_readlink, (uint64_t)n->link, (uint64_t)ret->path,
-			      sizeof(ret->path));
+			      sizeof(ret->path), 0, 0);
 	if (flags < 0 || path < 0 || path == sizeof(ret->path))
 		return false;
 	ret->dev = st.st_dev;
@@ -71,16 +118,6 @@ OURS static bool ask_how_opened(struct ckpt_quick_notes *n, uint64_t fd,
 	ret->flags = (uint32_t)flags;
 	*len = offsetof(struct ckpt_quick_opened, path) + (uint64_t)path;
 	return true;
-}
-
-OURS static bool is_mapped(const struct ckpt_quick_notes *n, uint64_t ino)
-{
-	if (n->nmapped > CKPT_QUICK_MAPPED)
-		return true;
-	for (uint64_t i = 0; i < n->nmapped; i++)
-		if (n->mapped[i] == ino)
-			return true;
-	return false;
 }
 
 /* What is known of such a descriptor without further questions; 0: nothing. */
@@ -130,11 +167,13 @@ OURS bool ckpt_quick_behind(void)
 	    (k->flags & CKPT_QUICK_MOVES ||
 	     (k->flags & CKPT_QUICK_WRITES && fd < CKPT_QUICK_NUMBERS &&
 	      n->files[fd] & CKPT_QUICK_APPEND))) {
-		c->offset = (uint64_t)ckpt_quick_ask(SYS_lseek, fd, 0, SEEK_CUR);
+		c->offset = (uint64_t)ckpt_quick_ask(SYS_lseek, fd, 0, SEEK_CUR, 0, 0);
 		look = (int64_t)c->offset < 0;
 	}
 	if (done && k->flags & CKPT_QUICK_CLOSES && fd < CKPT_QUICK_NUMBERS)
 		n->files[fd] = 0;
+	if (done && k->flags & CKPT_QUICK_COPIES && n->result < CKPT_QUICK_NUMBERS)
+		n->files[n->result] = fd < CKPT_QUICK_NUMBERS ? n->files[fd] : 0;
 	c->len = look ? CKPT_QUICK_UNREAD : len;
 	size = sizeof(*c) + (look ? 0 : (len + 7) & ~7ull);
 	n->room -= size;

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -37,8 +38,8 @@ enum ckpt_quick_flag {
 	CKPT_QUICK_WRITES = 4,	 /* it takes as many bytes from argument 1 as argument 2 says */
 	CKPT_QUICK_TALK = 8,	 /* no flags that change the output's meaning, and no address */
 	CKPT_QUICK_WAKE = 16,	 /* argument 1 is FUTEX_WAKE */
-	CKPT_QUICK_OPENS = 32,	 /* argument 2 has flags: neither O_TRUNC nor O_DIRECT */
-	CKPT_QUICK_CLOSES = 64,	 /* ... a descriptor */
+	CKPT_QUICK_OPENS = 32,	 /* as openat; not with O_DIRECT, nor cutting what is mapped */
+	CKPT_QUICK_CLOSES = 64,	 /* argument 0, a descriptor */
 	CKPT_QUICK_MOVES = 128,	 /* where the file stands behind it isn't clear from its result */
 	CKPT_QUICK_MAPS = 256,	 /* as mmap: memory of its own, anywhere, without code */
 	CKPT_QUICK_RANGE = 512,	 /* arguments 0 and 1 are a range of memory, not of our jumps */
@@ -48,7 +49,9 @@ enum ckpt_quick_flag {
 	CKPT_QUICK_WAITS = 8192, /* it may, unless argument `only' is 0, an int, if that isn't 0 */
 	CKPT_QUICK_CONTROL = 16384, /* as fcntl: what doesn't change the file, nor waits */
 	CKPT_QUICK_ALL = 32768,	 /* all that there is room for is output */
-	CKPT_QUICK_HALF = 65536, /* it is only noted that it was; then a trap */
+	CKPT_QUICK_HALF = 1 << 16,  /* it is only noted that it was; then a trap */
+	CKPT_QUICK_COPIES = 1 << 17, /* its result is as good a descriptor as argument 0 */
+	CKPT_QUICK_MASKS = 1 << 18, /* as rt_sigprocmask; not a mask with SIGSYS or SIGTRAP */
 };
 
 struct ckpt_quick_kind {
@@ -109,6 +112,7 @@ struct ckpt_quick_notes {
 	uint64_t amid; /* not 0: of the call that is made now there is no note yet */
 	uint64_t alone; /* there is one thread */
 	uint64_t unseen; /* how a file was opened can't be asked */
+	uint64_t pid;	 /* the program's */
 	uint64_t code[2]; /* from there to there it isn't the program's own: nothing to be written */
 	char link[32];	  /* a folder's path, to which the code adds a number: link[link_len] */
 	uint64_t link_len;
@@ -124,7 +128,8 @@ struct ckpt_quick_notes {
 	uint8_t data[];
 };
 
-/* Whether call nr may be quick with these arguments; *half: as a half one only. */
+/* Whether call nr may be quick with these arguments, as far as they tell; *half: as a half one
+ * only. */
 static inline bool ckpt_quick_fits(const struct ckpt_quick_notes *n, uint64_t nr,
 				   const uint64_t a[6], bool *half)
 {
@@ -153,7 +158,9 @@ static inline bool ckpt_quick_fits(const struct ckpt_quick_notes *n, uint64_t nr
 	if (f & CKPT_QUICK_TALK &&
 	    (a[4] || (uint32_t)a[3] & ~(uint32_t)(MSG_DONTWAIT | MSG_NOSIGNAL)))
 		return false;
-	if (f & CKPT_QUICK_OPENS && a[2] & (O_TRUNC | O_DIRECT))
+	if (f & CKPT_QUICK_OPENS && a[2] & O_DIRECT)
+		return false;
+	if (f & CKPT_QUICK_MASKS && a[1] && (a[0] > SIG_SETMASK || a[3] != 8))
 		return false;
 	if (f & CKPT_QUICK_MAPS &&
 	    (a[0] || (a[3] & ~(uint64_t)(MAP_NORESERVE | MAP_STACK)) != (MAP_PRIVATE | MAP_ANONYMOUS)))
