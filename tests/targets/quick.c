@@ -719,7 +719,7 @@ static void asked(void)
 	struct rusage usage;
 	struct utsname name;
 	struct rlimit limit;
-	sigset_t mask;
+	sigset_t mask, was;
 	char line[64];
 	long n;
 
@@ -767,7 +767,7 @@ static void asked(void)
 		n = (long)ticks;
 		for (int k = 0; k < 50; k++)
 			getppid();
-		check(n == (long)ticks && sigprocmask(SIG_UNBLOCK, &mask, &mask) == 0 && sigismember(&mask, SIGALRM));
+		check(n == (long)ticks && sigprocmask(SIG_UNBLOCK, &mask, &was) == 0 && sigismember(&was, SIGALRM));
 		check(syscall(SYS_rt_sigprocmask, SIG_SETMASK, 8, NULL, 8) == -1 && errno == EFAULT);
 		check(syscall(SYS_rt_sigprocmask, 7, &mask, NULL, 8) == -1 && errno == EINVAL);
 		check(sched_yield() == 0 && umask(022) == 022 && getpgid(0) == getpgrp());
