@@ -178,7 +178,9 @@ int ckpt_seize(pid_t tid, pid_t tgid, const struct ckpt_task_ops *ops, bool kill
 
 int ckpt_end_with_us(struct ckpt_task *t)
 {
-	return ptrace(PTRACE_SETOPTIONS, t->tid, 0, trace_options | PTRACE_O_EXITKILL) < 0 ? -errno : 0;
+	const long options = trace_options | PTRACE_O_EXITKILL;
+
+	return ptrace(PTRACE_SETOPTIONS, t->tid, 0, options) < 0 ? -errno : 0;
 }
 
 void ckpt_detach(struct ckpt_task *t, int sig)

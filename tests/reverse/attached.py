@@ -10,9 +10,9 @@ from tests import *
 def others(comm, pid):
     """processes of that name beside this one, once they had time to end"""
     end = time.monotonic() + 5
-    while time.monotonic() < end and tagged(comm=comm) != [pid]:
+    while (left := [other for other in tagged(comm=comm) if other != pid]) and time.monotonic() < end:
         time.sleep(0.01)
-    return [other for other in tagged(comm=comm) if other != pid]
+    return left
 
 
 def test_fred_is_killed():
