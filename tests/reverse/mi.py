@@ -17,14 +17,15 @@ class FrontEnd(Session):
             known = self.processes if "group" in what else self.threads
             (known.discard if what.endswith("exited") else known.add)(number)
 
-    def do(self, command, stops=None):
+    def do(self, command, stops=None, answer="running|done"):
         """the command's output, until it has stopped at what `stops' says"""
         self.token += 1
         self.type("%d%s" % (self.token, command))
         self.until(r"^\*stopped.*%s(.*\n)*\(gdb\) $" % stops if stops else r"^%d\^.*\n\(gdb\) $" % self.token)
         out = self.text()
         self.hear(out)
-        self.check(len(re.findall(r"^%d\^(?:running|done)" % self.token, out, re.M)), 1, "answers to %s in %r" % (command, out))
+        answers = re.findall(r"^%d\^(\w+)" % self.token, out, re.M)
+        self.check(len(answers) == 1 and answers[0] in answer.split("|"), True, "one answer to %s in %r" % (command, out))
         return out
 
     def threads_are_known(self, count):
@@ -61,6 +62,8 @@ def test_after_the_end():
         s.threads_are_known(1)
         s.do("-exec-continue", r'reason="exited-normally"')
         s.check((s.processes, s.threads), (set(), set()), "after the end")
+        s.do('-interpreter-exec console "reverse-watch nothing"', answer="error")
+        s.check((s.processes, s.threads), (set(), set()), "after a command that failed there")
         s.do('-interpreter-exec console "reverse-watch sum[1] < 6"', r'func="hit",args=\[{name="id",value="1"},{name="i",value="3"}')
         s.threads_are_known(4)
     finally:
