@@ -69,6 +69,8 @@ void ckpt_hide_trap_in_r11(struct ckpt_task *t);
 
 /* Enters a task into the table. Its state is CKPT_NEW. */
 struct ckpt_task *ckpt_task_new(pid_t tid, pid_t tgid, const struct ckpt_task_ops *ops);
+/* Has a stopped task die with us, also if we are killed; so do its children. */
+int ckpt_end_with_us(struct ckpt_task *t) __must_check;
 
 /* Whether an interrupt came between a fault (or an int3, a step) of t and its
  * signal's stop, which is then the next one. */
