@@ -63,8 +63,8 @@ void ckpt_quick_back(struct ckpt_task *t);
 void ckpt_quick_died(const struct ckpt_task *t);
 /* Whether the live process, which runs, sleeps in a call of our code's, on a pipe. */
 bool ckpt_quick_sleeps(const struct ckpt_timeline *tl);
-/* The clock wants t to stop: it does at its next call. False: it makes none of those. */
-bool ckpt_quick_interrupt(struct ckpt_timeline *tl) __must_check;
+/* The live process is to stop at its next call. False: it makes no quick ones. */
+bool ckpt_quick_interrupt(struct ckpt_timeline *tl);
 /* Takes our jumps out of t's code; it is stopped, or about to be let go. */
 void ckpt_quick_off(struct ckpt_task *t);
 /* Takes them out of the live process's code, which may run: it is stopped for that, its stops are dealt

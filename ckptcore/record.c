@@ -231,7 +231,8 @@ static bool yields(const struct ckpt_task *t)
 {
 	const struct ckpt_timeline *tl = t->timeline;
 
-	return tl->nthreads > 1 && (tl->record->preempt || t->thread->nr == SYS_sched_yield ||
+	return tl->nthreads > 1 && (tl->record->preempt || tl->woken ||
+				    t->thread->nr == SYS_sched_yield ||
 				    ckpt_now() - tl->turn_began > SLICE_MIN);
 }
 

@@ -17,6 +17,7 @@
 #include "ckptcore/threads.h"
 
 #define GRACE_NS 40000	   /* a call that takes longer lets others run */
+#define SLEPT 0.0005	   /* seconds: who has been away that long gets the next turn */
 #define FREEZE_SECONDS 0.2 /* who doesn't stop in that time can't now */
 #define MAX_ROBUST 2048	   /* as the kernel's ROBUST_LIST_LIMIT */
 
@@ -95,6 +96,10 @@ static void hand_over(struct ckpt_timeline *tl, struct ckpt_task *to)
 {
 	struct ckpt_task *from = tl->live;
 
+	if (from && from->thread)
+		from->thread->left = ckpt_now();
+	if (to == tl->woken)
+		tl->woken = NULL;
 	tl->live = to;
 	if (ckpt_turned)
 		ckpt_turned(tl, from, to);
@@ -105,6 +110,8 @@ void ckpt_turns_died(struct ckpt_task *t)
 	struct ckpt_timeline *tl = t->timeline;
 
 	tl->end_status = t->stop.status;
+	if (tl->woken == t)
+		tl->woken = NULL;
 	remove_thread(tl, t);
 	if (tl->live == t)
 		hand_over(tl, tl->nthreads ? tl->threads[0] : NULL);
@@ -225,19 +232,25 @@ bool ckpt_is_in_call(const struct ckpt_task *t)
 
 /* ------------------------------------------------------------------- turns */
 
+static bool can_run(const struct ckpt_task *t)
+{
+	return t->thread->let && is_stopped(t) && !t->thread->interrupted && !t->thread->unborn;
+}
+
 struct ckpt_task *ckpt_turns_next(const struct ckpt_timeline *tl)
 {
 	size_t at = 0;
 
 	if (tl->nthreads < 2)
 		return NULL;
+	if (tl->woken && can_run(tl->woken))
+		return tl->woken;
 	while (tl->threads[at] != tl->live)
 		at++;
 	for (size_t i = 1; i < tl->nthreads; i++) {
 		struct ckpt_task *t = tl->threads[(at + i) % tl->nthreads];
 
-		if (t->thread->let && is_stopped(t) && !t->thread->interrupted &&
-		    !t->thread->unborn)
+		if (can_run(t))
 			return t;
 	}
 	return NULL;
@@ -427,12 +440,20 @@ void ckpt_record_idle(struct ckpt_timeline *tl)
 	ckpt_turns_turn(tl, to);
 }
 
-/* t's stop is for its turn. */
+/* t's stop is for its turn: soon, if it has slept so long that it can't be one of many that do nothing but
+ * wake each other. */
 static void set_pending(struct ckpt_task *t)
 {
+	struct ckpt_timeline *tl = t->timeline;
+
 	t->thread->pending = true;
-	if (t->state == CKPT_EXIT && t->in_call)
-		ckpt_record_write(t);
+	if (t->state != CKPT_EXIT || !t->in_call)
+		return;
+	ckpt_record_write(t);
+	if (tl->woken || ckpt_now() - t->thread->left < SLEPT)
+		return;
+	tl->woken = t;
+	ckpt_quick_interrupt(tl);
 }
 
 enum ckpt_verdict ckpt_turns_stopped(struct ckpt_task *t)
@@ -573,6 +594,7 @@ void ckpt_turns_thaw(struct ckpt_timeline *tl)
 
 void ckpt_turns_release(struct ckpt_timeline *tl)
 {
+	tl->woken = NULL;
 	for (size_t i = 0; i < tl->nthreads; i++) {
 		struct ckpt_task *t = tl->threads[i];
 		struct ckpt_thread *th = t->thread;

@@ -32,6 +32,7 @@ struct ckpt_thread {
 	bool barrier;	    /* nothing but a snapshot describes its call */
 	bool births;	    /* its call starts a thread */
 	bool held;	    /* the debugger gave it `sig', which it gets once that sleeps */
+	double left;	    /* when it lost its turn */
 	int request, sig;   /* how the debugger resumed it last */
 	siginfo_t siginfo;  /* at a signal's stop, as the kernel gave it ... */
 	uint64_t signal_ip; /* ... and where that was */
@@ -72,7 +73,7 @@ void ckpt_turns_release(struct ckpt_timeline *tl);
 enum ckpt_verdict ckpt_turns_stopped(struct ckpt_task *t);
 /* The debugger lets t, which hasn't the turn, run. */
 void ckpt_turns_let(struct ckpt_task *t, int request, int sig);
-/* The thread that would run if t's turn was over, or NULL. */
+/* The thread that would run if the turn was over, or NULL. */
 struct ckpt_task *ckpt_turns_next(const struct ckpt_timeline *tl);
 /* From now on it is to's turn. */
 void ckpt_turns_turn(struct ckpt_timeline *tl, struct ckpt_task *to);
