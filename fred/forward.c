@@ -136,6 +136,22 @@ void fred_forward_live(int request)
 		ckpt_target_resume(F.tl->live, request, 0); /* a signal was the puppet's */
 }
 
+void fred_forward_live_others(void)
+{
+	size_t i = 0;
+
+	F.others_stand = false;
+	while (F.tl->recording && i < F.tl->nthreads) {
+		struct ckpt_task *t = F.tl->threads[i++];
+		struct vpt_thread *vt = vpt_of(t);
+
+		if (!vt || vt->state != VPT_RUNNING || ckpt_target_resumed(t))
+			continue;
+		ckpt_target_resume(t, vt->request, 0);
+		i = 0; /* there may be others now */
+	}
+}
+
 /* Whether the program is going to run into a breakpoint where it stands. */
 static bool is_at_breakpoint(int request)
 {
@@ -151,6 +167,7 @@ static void go_live(struct vpt_thread *vt, int request, bool moved)
 
 	ckpt_overlay_apply(&F.tl->overlay, F.now);
 	F.key_stays = false;
+	F.others_stand = F.tl->nthreads > 1;
 	/* It stopped by a signal that it hasn't got yet. */
 	sig = fred_timeline_live_signal(&si);
 	if (sig) {
@@ -171,6 +188,7 @@ static void go_live(struct vpt_thread *vt, int request, bool moved)
 		return;
 	}
 	fred_threads_vanish();
+	F.others_stand = false;
 	F.live_follows = true;
 	if (fred_threads_appear(vt))
 		return;

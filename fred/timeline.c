@@ -432,6 +432,8 @@ static void idle_here(void *arg)
 			tell_held(); /* it doesn't mean to resume that thread */
 		return;
 	}
+	if (!is_puppet(F.now) && F.others_stand && !is_pending() && ticked && debugger_sleeps())
+		fred_forward_live_others();
 	if (is_puppet(F.now))
 		go();
 	else if (F.tl->nthreads > 1 && !F.live_follows &&

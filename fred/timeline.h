@@ -54,6 +54,7 @@ struct fred_timeline {
 	unsigned long vforked; /* the child of which the debugger was told that it is on its own */
 	bool interrupted;      /* the debugger has passed ^C on to a puppet */
 	bool live_follows;     /* the live process goes on when all its threads are known */
+	bool others_stand;     /* in it, though they run for the debugger: it came to play by a stop */
 	bool told_to_stop; /* the live process: by the debugger's SIGSTOP, which isn't the program's */
 	bool going;	   /* the debugger has resumed threads of a puppet, and may resume more */
 	/* A stop that is told when the threads that appear have been: */

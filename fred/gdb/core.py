@@ -154,7 +154,7 @@ def check_can_go_back():
         if s["threads"]:
             raise gdb.GdbError("This program is not recorded; fred can't go back in it.")
         raise gdb.GdbError("The program is not being run.")
-    if s["running"]:
+    if s["running"] or any(t.is_running() for t in gdb.selected_inferior().threads()):  # some: `set non-stop on'
         raise gdb.GdbError("Cannot execute this command while the target is running.\n"
                            "Use the \"interrupt\" command to stop the target\nand then try again.")
     if s["state"] == "live" and not s["recording"]:
@@ -302,6 +302,11 @@ def land(kind, code=True, compared=(), passing=False):
     hooks.make()
     if code:
         forget_longjmp()
+    with of_threads:
+        arrive(kind, code, compared, passing)
+
+
+def arrive(kind, code, compared, passing):
     s = fred.ask("status")
     exe = s.get("exe")
     former = selected_tid()
