@@ -724,6 +724,7 @@ static const struct {
 	{ "leave", op_leave, false },
 	{ "interrupted", op_interrupted, false },
 	{ "call", fred_op_call, false },
+	{ "has thread", fred_op_has_thread, true },
 	{ "written", fred_op_written, false },
 	{ "checkpoint", fred_op_checkpoint, false },
 	{ "checkpoints", fred_op_checkpoints, false },

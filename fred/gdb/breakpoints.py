@@ -120,6 +120,53 @@ class Execs:
 Execs()
 
 
+class OfThreads:
+    """gdb deletes breakpoints of one thread (`break PLACE thread N') where that has gone. Where it only isn't there yet, since the
+    program goes back to before its birth, they wait, disabled, and are about it again when it comes: gdb gives it a new number."""
+
+    def __init__(self):
+        self.waiting = {}       # breakpoint's number: the thread's, as the kernel and as gdb had it
+        self.arriving = False   # gdb arrives elsewhere; breakpoints stay as they are meanwhile
+        gdb.events.new_thread.connect(lambda event: self.come())
+        gdb.events.breakpoint_deleted.connect(lambda b: self.waiting.pop(b.number, None))
+
+    def __enter__(self):
+        for b in gdb.breakpoints():
+            t = b.is_valid() and b.enabled and b.thread is not None and self.thread(b.thread)
+            if t and t.ptid[0] == gdb.selected_inferior().pid and not fred.ask("has thread", tid=t.ptid[1])["has"]:
+                self.waiting[b.number] = t.ptid[1], b.thread
+                b.enabled, b.thread = False, None
+                gdb.write("fred: breakpoint %d waits for thread %d, which isn't there yet.\n" % (b.number, t.global_num))
+        self.arriving = True
+
+    def __exit__(self, *exc):
+        self.arriving = False
+        self.come()
+
+    @staticmethod
+    def thread(number):
+        for i in gdb.inferiors():
+            for t in i.threads():
+                if t.global_num == number:
+                    return t
+        return None
+
+    def come(self):
+        """those whose thread is there"""
+        for b in gdb.breakpoints() if self.waiting and not self.arriving else ():
+            tid, former = self.waiting.get(b.number, (None, None))
+            t = tid and known_thread(tid)
+            if b.number in self.waiting and (b.enabled or b.thread is not None):
+                del self.waiting[b.number]      # the user has thought of something else
+            elif t:
+                del self.waiting[b.number]
+                b.thread, b.enabled = t.global_num, True
+                gdb.write("fred: thread %d has come back as %d; breakpoint %d is about that.\n" % (former, t.global_num, b.number))
+
+
+of_threads = OfThreads()
+
+
 AGGREGATES = (gdb.TYPE_CODE_STRUCT, gdb.TYPE_CODE_UNION, gdb.TYPE_CODE_ARRAY, gdb.TYPE_CODE_FUNC)
 
 
