@@ -20,6 +20,7 @@
 #include "fred/checkpoint.h"
 #include "fred/condition.h"
 #include "fred/command.h"
+#include "fred/forks.h"
 #include "fred/progress.h"
 #include "fred/reply.h"
 #include "fred/reverse.h"
@@ -724,6 +725,7 @@ static const struct {
 	{ "leave", op_leave, false },
 	{ "interrupted", op_interrupted, false },
 	{ "call", fred_op_call, false },
+	{ "forks", fred_op_forks, true },
 	{ "has thread", fred_op_has_thread, true },
 	{ "written", fred_op_written, false },
 	{ "checkpoint", fred_op_checkpoint, false },

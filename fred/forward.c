@@ -13,6 +13,7 @@
 
 #include "ckptcore/signals.h"
 #include "ckptcore/target.h"
+#include "fred/forks.h"
 #include "fred/forward.h"
 #include "fred/progress.h"
 #include "fred/seek.h"
@@ -110,6 +111,7 @@ static enum ckpt_halt forward_leg(const struct ckpt_goal *goal, bool calls, pid_
 		leg.run.calls = calls;
 		leg.run.turn = turn;
 		leg.run.signals = leg.run.traps = true;
+		leg.run.stop_event = fred_forks_next(F.now->play->event, goal->event);
 		do {
 			ckpt_cell_set(F.now, CKPT_CELL_FREE, 1);
 			halt = ckpt_leg_run(&leg);
@@ -346,6 +348,7 @@ static void killed_here(struct vpt_thread *vt, bool at_breakpoint)
 static void forward(struct vpt_thread *vt, int request)
 {
 	struct ckpt_run run = { 0 };
+	struct ckpt_event call;
 	struct ckpt_goal goal;
 	enum ckpt_halt halt;
 	bool stepped = false, moved = false, here;
@@ -374,8 +377,14 @@ static void forward(struct vpt_thread *vt, int request)
 				return;
 			continue;
 		}
+		if (halt == CKPT_HALT_EVENT) {
+			if (fred_forks_tell(vt))
+				return;
+			continue;
+		}
 		if (halt != CKPT_HALT_GOAL)
 			break;
+		call = fred_forks_at_call(F.now);
 		if (cross()) {
 			lost(vt, &run, "can't go on (no process)");
 			return;
@@ -389,6 +398,8 @@ static void forward(struct vpt_thread *vt, int request)
 			go_live(vt, request, moved);
 			return;
 		}
+		if (!here && fred_forks_tell_call(vt, &call))
+			return;
 		/* A call that isn't replayed: the next interval begins behind it. */
 		if (stepped && F.now->vtid == vt->tid) {
 			halt = CKPT_HALT_STEP;

@@ -14,6 +14,7 @@
 #include "ckptcore/target.h"
 #include "fred/branch.h"
 #include "fred/checkpoint.h"
+#include "fred/forks.h"
 #include "fred/forward.h"
 #include "fred/progress.h"
 #include "fred/seek.h"
@@ -448,6 +449,8 @@ void fred_timeline_idle(void)
 
 bool fred_timeline_resuming(struct vpt_thread *vt, int request, int sig)
 {
+	if (fred_forks_resuming(vt))
+		return true;
 	if (!fred_process_select(vt->tgid) || !is_ours(vt))
 		return false;
 	if (F.held.waits) {

@@ -52,6 +52,8 @@ struct fred_timeline {
 	bool said_unchangeable;	 /* that the past can't be changed */
 	bool key_stays;		 /* ^C waits for the live process and couldn't be taken away */
 	unsigned long vforked; /* the child of which the debugger was told that it is on its own */
+	bool tell_forks;       /* the debugger catches forks of the past, see forks.c */
+	pid_t past_vfork;      /* the child of one that isn't on its own yet, as it knows */
 	bool interrupted;      /* the debugger has passed ^C on to a puppet */
 	bool live_follows;     /* the live process goes on when all its threads are known */
 	bool others_stand;     /* in it, though they run for the debugger: it came to play by a stop */

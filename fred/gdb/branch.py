@@ -27,11 +27,16 @@ def query(question):
 
 
 def tell_of_forks():
-    """Forks of the past aren't told to gdb again: it would wait for their children."""
-    if not any(b.enabled and b.type == PLACES[2] for b in gdb.breakpoints()) or fred.ask("status")["state"] != "past":
+    """Forks of the past are told to gdb again if it catches them and lets the child go, as it did then. Else it would wait for a
+    child that doesn't run again, or have it twice."""
+    if fred.ask("status")["state"] != "past":
         return
-    for n in re.findall(r"^(\d+) +catchpoint +\w+ +y +v?fork\b", gdb.execute("info breakpoints", to_string=True), re.M):
-        say_once(int(n), "catchpoint %s doesn't stop the program at forks of its past" % n)
+    catches = [] if not any(b.enabled and b.type == PLACES[2] for b in gdb.breakpoints()) else \
+        re.findall(r"^(\d+) +catchpoint +\w+ +y +v?fork\b", gdb.execute("info breakpoints", to_string=True), re.M)
+    lets_go = gdb.parameter("detach-on-fork") and gdb.parameter("follow-fork-mode") == "parent"
+    fred.ask("forks", tell=bool(catches) and lets_go)
+    for n in catches if not lets_go else ():
+        say_once(int(n), "catchpoint %s doesn't stop the program at forks of its past: gdb would follow the child once more" % n)
 
 
 class BeforeResume(gdb.Command):

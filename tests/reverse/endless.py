@@ -23,9 +23,9 @@ def runs(b):
 
 def test_out_of_it():
     with Backward("endless") as b:
-        interrupted(b, 3)
+        interrupted(b, 1.2)
         snapshots = int(re.search(r"snapshots +(\d+)", b.cmd("fred-stats"))[1])
-        b.check((snapshots > 4, b.value("n") > 10000000), (True, True), "it has run for a while")
+        b.check((snapshots > 2, b.value("n") > 10000000), (True, True), "it has run for a while")
         before = runs(b)
         b.cmd("reverse-next")
         b.on("loop")
@@ -40,7 +40,7 @@ def test_out_of_it():
 
 def test_to_a_breakpoint():
     with Backward("endless") as b:
-        interrupted(b, 2)
+        interrupted(b, 0.9)
         b.cmd("break endless.c:%d" % b.mark("before"))
         b.expect("reverse-continue", r"Breakpoint \d+, main")
         b.check(b.value("n"), 0, "n before")
@@ -50,7 +50,7 @@ def test_to_a_breakpoint():
 def test_to_what_is_in_it():
     """a breakpoint in the loop itself: the iteration before"""
     with Backward("endless") as b:
-        interrupted(b, 1)
+        interrupted(b, 0.5)
         n = b.value("n")
         b.cmd("break *$pc")
         b.expect("reverse-continue", r"Breakpoint \d+")
@@ -59,9 +59,9 @@ def test_to_what_is_in_it():
 
 def test_signals_meanwhile():
     with Backward("endless", "alarms") as b:
-        interrupted(b, 2)
+        interrupted(b, 0.9)
         ticks = b.value("ticks")
-        b.check(ticks >= 3, True, "alarms came: %d" % ticks)
+        b.check(ticks >= 2, True, "alarms came: %d" % ticks)
         b.cmd("break on_alarm")
         for k in range(ticks, 0, -1):
             b.expect("reverse-continue", r"Breakpoint \d+, on_alarm \(sig=14\)")

@@ -48,7 +48,7 @@ class NonStop(Session):
         self.cmd("delete")
         self.type("continue -a &")
         self.since = 0
-        self.until(r"^counted 20000 20000 20000 60000$")
+        self.until(r"\bcounted 20000 20000 20000 60000$")
         self.until(r"exited normally")
 
 

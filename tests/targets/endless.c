@@ -12,7 +12,7 @@ static void on_alarm(int sig)
 
 int main(int argc, char **argv)
 {
-	struct itimerval it = { { 0, 300000 }, { 0, 300000 } };
+	struct itimerval it = { { 0, 200000 }, { 0, 200000 } };
 
 	(void)argv;
 	signal(SIGALRM, on_alarm);
