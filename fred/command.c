@@ -45,6 +45,7 @@ static struct {
 	uint64_t steps;		 /* instructions that were gone back at once */
 	bool begins;		 /* ... which is where its thread begins */
 	size_t scope;		 /* ... 1 more than the watchpoint that ends there, or 0 ... */
+	bool fork;		 /* ... or it is behind a fork that the debugger catches ... */
 	size_t exec;		 /* ... or the interval that another program's exec began there */
 } search;
 
@@ -302,6 +303,8 @@ static void stage_last_stop(const struct fred_moment *m, json_object *out)
 		search.floor = NULL;
 		if (search.scope)
 			stage(out, hit, FRED_ARRIVE_STEP, search.scope - 1, "scope");
+		else if (search.fork)
+			stage(out, hit, FRED_ARRIVE_FORK, 0, "fork");
 		else
 			stage(out, hit, FRED_ARRIVE_STEP, 0, search.begins ? "begin" : "step");
 	} else {
@@ -450,6 +453,10 @@ static int set_floor(json_object *in, const struct fred_moment *m)
 			err = fred_seek_thread_begin(&own, fred_moment_thread(&own), &p);
 	}
 	search.floor = err > 0 ? p : NULL;
+	if (err >= 0 && get_bool(in, "forks")) {
+		err = fred_forks_before(m, other_program_before(m), &search.floor);
+		search.fork = err > 0;
+	}
 	if (err >= 0 && search.nwatches)
 		err = end_at_scopes(in, m);
 	fred_moment_deinit(&own);
@@ -470,7 +477,7 @@ static void op_reverse(json_object *in, json_object *out)
 	drop_floor();
 	read_stops(in);
 	search.scope = search.exec = 0;
-	search.begins = false;
+	search.begins = search.fork = false;
 	ckpt_stats.searches++;
 	fred_seek_error[0] = 0;
 	if (!err && !m.owned)

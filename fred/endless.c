@@ -59,8 +59,8 @@ bool fred_endless_from(struct ckpt_task *t, uint64_t pc, struct fred_endless *re
 		return false;
 	while (k < f.n_ranges && !(pc >= f.ranges[k].lo && pc < f.ranges[k].hi))
 		k++;
-	if (k == f.n_ranges || fred_sym_instructions(sym, &reader, f.ranges[k].lo, f.ranges[k].hi,
-						     &insns, &n))
+	if (k == f.n_ranges ||
+	    fred_sym_instructions(sym, &reader, f.ranges[k].lo, f.ranges[k].hi, &insns, &n))
 		return false;
 	ret->n = 0;
 	closed = add(ret, pc);

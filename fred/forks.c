@@ -50,6 +50,55 @@ uint64_t fred_forks_next(uint64_t from, uint64_t to)
 	return 0;
 }
 
+/* A puppet behind event e of interval i. */
+static int go_behind(size_t i, uint64_t e, struct ckpt_task **ret)
+{
+	const struct ckpt_goal goal = { .event = e + 1, .how = CKPT_END_EVENT };
+	enum ckpt_halt halt;
+	struct ckpt_leg leg;
+	int err = fred_seek_start(i, NULL, ret);
+
+	if (err)
+		return err;
+	err = ckpt_leg_begin(&leg, *ret, &goal, NULL, 0);
+	if (!err) {
+		halt = ckpt_leg_run(&leg);
+		err = fred_seek_failure(halt, &leg);
+		ckpt_leg_end(&leg);
+	}
+	if (err)
+		ckpt_puppet_destroy(*ret);
+	return err;
+}
+
+/* Whether m is behind event e, no instruction later. */
+static bool is_behind(const struct fred_moment *m, uint64_t e, const struct ckpt_event *ev)
+{
+	return m->goal.event == e + 1 &&
+	       (m->goal.how != CKPT_END_MATCH || m->goal.regs.rip == ev->ip);
+}
+
+int fred_forks_before(const struct fred_moment *m, size_t lowest, struct ckpt_task **ret)
+{
+	uint64_t end = m->goal.event;
+	struct ckpt_event ev;
+	int err;
+
+	for (size_t i = m->interval + 1; i-- > lowest; end = F.tl->snaps[i]->event)
+		for (uint64_t e = end; e-- > F.tl->snaps[i]->event;) {
+			ev = ckpt_log_event(F.tl, e);
+			if (!may_be_fork(&ev) || is_behind(m, e, &ev))
+				continue;
+			err = go_behind(i, e, ret);
+			if (err)
+				return err;
+			if (kind_of(*ret, &ev) == PTRACE_EVENT_FORK)
+				return 1;
+			ckpt_puppet_destroy(*ret);
+		}
+	return 0;
+}
+
 /* Plays a child's first moment, to be looked at: it never runs. NULL: it can't be made. */
 static struct ckpt_task *play_child(void)
 {
@@ -82,7 +131,8 @@ static bool tell(struct vpt_thread *vt, const struct ckpt_event *ev)
 	siginfo_t si = { .si_signo = SIGSTOP };
 	int kind = may_be_fork(ev) ? kind_of(F.now, ev) : 0;
 
-	if (!F.tell_forks || !kind || !own || own->state != VPT_RUNNING || vpt_find((pid_t)ev->result)) /* it is debugged */
+	if (!F.tell_forks || !kind || !own || own->state != VPT_RUNNING ||
+	    vpt_find((pid_t)ev->result)) /* it is debugged */
 		return false;
 	ckpt_overlay_apply(&F.tl->overlay, F.now);
 	copy = play_child();
@@ -94,7 +144,7 @@ static bool tell(struct vpt_thread *vt, const struct ckpt_event *ev)
 	vpt_set_player(child, copy);
 	vpt_report(child, W_STOPCODE(SIGSTOP), &si);
 	own->msg = (unsigned long)ev->result;
-	F.past_vfork = kind == PTRACE_EVENT_VFORK ? child->tid : 0;
+	F.past_vfork = kind == PTRACE_EVENT_VFORK ? own->tid : 0;
 	si = vpt_trap_info(SIGTRAP | kind << 8);
 	fred_timeline_tell(vt, own->tid, W_STOPCODE(SIGTRAP) | kind << 16, &si);
 	return true;
@@ -132,11 +182,10 @@ bool fred_forks_resuming(struct vpt_thread *vt)
 		vpt_report(vt, W_STOPCODE(SIGTRAP), &si);
 		return true;
 	}
-	if (!fred_process_select(vt->tgid) || !F.past_vfork || vt != fred_threads_current())
+	if (!fred_process_select(vt->tgid) || F.past_vfork != vt->tid)
 		return false;
 	/* It waits for the child to be on its own, and has no breakpoints until then. */
-	vt->msg = (unsigned long)F.past_vfork;
-	F.past_vfork = 0;
+	F.past_vfork = 0; /* (its number is vt's message still) */
 	si = vpt_trap_info(SIGTRAP | PTRACE_EVENT_VFORK_DONE << 8);
 	vpt_report(vt, W_STOPCODE(SIGTRAP) | PTRACE_EVENT_VFORK_DONE << 16, &si);
 	return true;

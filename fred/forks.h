@@ -6,11 +6,15 @@
 #ifndef FRED_FORKS_H
 #define FRED_FORKS_H
 
-#include "fred/timeline.h"
+#include "fred/seek.h"
 
 /* The number of events behind the first call that may be a fork, of those from `from' on
  * and before `to'; 0: there is none, or the debugger isn't to be told. */
 uint64_t fred_forks_next(uint64_t from, uint64_t to);
+/* A puppet behind the last fork before m, no further back than interval `lowest'; as fred_seek_last().
+ * (Those that end an interval, by vfork, aren't looked for.) */
+int fred_forks_before(const struct fred_moment *m, size_t lowest,
+		      struct ckpt_task **ret) __must_check;
 /* F.now stands behind its last event. Tells the debugger of that by way of vt, if it is a fork
  * that it hasn't been told of; false: not. */
 bool fred_forks_tell(struct vpt_thread *vt);

@@ -285,6 +285,8 @@ void fred_timeline_announce(struct vpt_thread *vt, enum fred_arrival arrival)
 	siginfo_t si = vpt_trap_info(watch ? 4 /* TRAP_HWBKPT */ : TRAP_TRACE);
 
 	F.held.at_int3 = arrival == FRED_ARRIVE_BREAKPOINT;
+	if (arrival == FRED_ARRIVE_FORK && fred_forks_tell(vt))
+		return;
 	if (watch)
 		tell(vt, ckpt_vtid(F.now), W_STOPCODE(SIGTRAP), &si,
 		     0xffff0ff0ull | 1ull << debug_register(own ? own : vt, F.watch_addr));
@@ -320,11 +322,12 @@ bool fred_timeline_is_at(int event)
 static bool end_vfork(struct vpt_thread *vt)
 {
 	siginfo_t si = vpt_trap_info(SIGTRAP | PTRACE_EVENT_VFORK_DONE << 8);
+	const struct ckpt_task *former = F.peeking ? F.origin : F.now;
 
-	if (F.now != F.tl->live || !fred_timeline_is_at(PTRACE_EVENT_VFORK) ||
-	    F.vforked == F.now->stop.msg)
+	if (former != F.tl->live || !fred_timeline_is_at(PTRACE_EVENT_VFORK) ||
+	    F.vforked == former->stop.msg)
 		return false;
-	F.vforked = vt->msg = F.now->stop.msg;
+	F.vforked = vt->msg = former->stop.msg;
 	vpt_report(vt, W_STOPCODE(SIGTRAP) | PTRACE_EVENT_VFORK_DONE << 16, &si);
 	return true;
 }

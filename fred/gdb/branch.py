@@ -27,16 +27,12 @@ def query(question):
 
 
 def tell_of_forks():
-    """Forks of the past are told to gdb again if it catches them and lets the child go, as it did then. Else it would wait for a
-    child that doesn't run again, or have it twice."""
     if fred.ask("status")["state"] != "past":
         return
-    catches = [] if not any(b.enabled and b.type == PLACES[2] for b in gdb.breakpoints()) else \
-        re.findall(r"^(\d+) +catchpoint +\w+ +y +v?fork\b", gdb.execute("info breakpoints", to_string=True), re.M)
-    lets_go = gdb.parameter("detach-on-fork") and gdb.parameter("follow-fork-mode") == "parent"
-    fred.ask("forks", tell=bool(catches) and lets_go)
-    for n in catches if not lets_go else ():
-        say_once(int(n), "catchpoint %s doesn't stop the program at forks of its past: gdb would follow the child once more" % n)
+    catches = fork_catchpoints()
+    fred.ask("forks", tell=bool(catches) and lets_children_go())
+    for n in catches if not lets_children_go() else ():
+        say_once(n, "catchpoint %d doesn't stop the program at forks of its past: gdb would follow the child once more" % n)
 
 
 class BeforeResume(gdb.Command):

@@ -217,10 +217,24 @@ def compile_condition(text, pc):
     return [[int(at), op, int(arg or 0)] for at, op, arg in code] or None
 
 
+def fork_catchpoints():
+    """{number: fork or vfork}"""
+    if not any(b.enabled and b.type == PLACES[2] for b in gdb.breakpoints()):
+        return {}
+    found = re.findall(r"^(\d+) +catchpoint +\w+ +y +(v?fork)\b", gdb.execute("info breakpoints", to_string=True), re.M)
+    return {int(n): kind for n, kind in found}
+
+
+def lets_children_go():
+    """Forks of the past are told to gdb again only if it lets the child go, as it did then. Else it would wait for a child that
+    doesn't run again, or have it twice."""
+    return gdb.parameter("detach-on-fork") and gdb.parameter("follow-fork-mode") == "parent"
+
+
 class Stops:
     """What gdb would stop at: its breakpoints' addresses and what its watchpoints watch."""
 
-    def __init__(self, watches=True):
+    def __init__(self, watches=True, forks=False):
         self.by_addr = {}
         self.watches = []
         self.watch_of_slot = []
@@ -228,6 +242,8 @@ class Stops:
         self.watch_of_scope = []
         self.ignore = {}
         self.value = {}
+        self.forks = False
+        caught = fork_catchpoints() if forks and lets_children_go() else {}
         if watches and watchpoints():
             forget_stop()
         for b in gdb.breakpoints():
@@ -238,10 +254,17 @@ class Stops:
                 for loc in b.locations:
                     if loc.enabled and loc.address:
                         self.by_addr.setdefault(loc.address, []).append(b)
+                    elif loc.enabled and caught.get(b.number) == "fork" and self.plain(b):
+                        self.forks = True
                     elif loc.enabled and b.type not in PLACES[:2]:
                         say_once(b.number, "catchpoint %d doesn't stop the program going back" % b.number)
             elif b.type in WATCH_TYPES and watches:
                 self.add_watch(b)
+
+    @staticmethod
+    def plain(b):
+        """whether gdb stops there at once"""
+        return not b.condition and not b.ignore_count and b.thread is None
 
     def add_watch(self, b):
         level = self.level_of(b)
@@ -319,7 +342,7 @@ class Stops:
         return self.in_frame_of(b, text_of)
 
     def request(self):
-        return {"stops": list(self.by_addr), "watches": self.watches, "scopes": self.scopes}
+        return {"stops": list(self.by_addr), "watches": self.watches, "scopes": self.scopes, "forks": self.forks}
 
     def condition_at(self, pc):
         """What fred can judge itself of the breakpoint at pc, where the selected frame is: a condition's code, or None."""

@@ -306,6 +306,9 @@ def land(kind, code=True, compared=(), passing=False):
         arrive(kind, code, compared, passing)
 
 
+STOPS = "breakpoint", "watch", "fork"      # what a `continue' ends by
+
+
 def arrive(kind, code, compared, passing):
     s = fred.ask("status")
     exe = s.get("exe")
@@ -317,7 +320,7 @@ def arrive(kind, code, compared, passing):
     bare = contextlib.nullcontext()
     if s["strangers"] and kind == "watch":
         bare = WithoutBreakpoints()
-    elif s["strangers"]:
+    elif s["strangers"] or kind == "fork":     # (which gdb isn't to be told amid a step over a breakpoint)
         meet_threads()
         select_thread(s["thread"])
     switched = selected_tid() == s["thread"] != former != 0
@@ -329,7 +332,7 @@ def arrive(kind, code, compared, passing):
             gone = refresh_in_frames(others)
         for b in gone:
             end_of_scope(b)
-    stay = kind in ("breakpoint", "watch") and code
+    stay = kind in STOPS and code
     if stay:
         # gdb must know the libraries there before it is told of a breakpoint in one of them.
         fred.ask("peek", on=1)
@@ -339,7 +342,7 @@ def arrive(kind, code, compared, passing):
     arm_landing(stay=int(stay))
     try:
         with alone(), bare, frame_line() if switched else contextlib.nullcontext():
-            gdb.execute(direction.gdbs("continue" if kind in ("breakpoint", "watch") else "stepi"))
+            gdb.execute(direction.gdbs("continue" if kind in STOPS else "stepi"))
     except BaseException:
         fred.ask("drop")
         flush_caches()

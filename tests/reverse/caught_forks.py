@@ -29,6 +29,15 @@ def stops(b):
     b.fail("too many stops: %r" % found)
 
 
+def to_first(b, *catches):
+    """back to the first line, past those catchpoints"""
+    for n in catches:
+        b.cmd("disable %d" % n)
+    b.expect("reverse-continue", r"Breakpoint 1, main")
+    for n in catches:
+        b.cmd("enable %d" % n)
+
+
 def test_each_again():
     with Backward("children") as b:
         start(b, "fork", "vfork")
@@ -36,7 +45,7 @@ def test_each_again():
         b.check([(s[0], s[1], s[4]) for s in first], [("2", "forked", 0), ("2", "forked", 1), ("2", "forked", 2), ("3", "vforked", 3)],
                 "the first time")
         for again in 1, 2:
-            b.expect("reverse-continue", r"Breakpoint 1, main")
+            to_first(b, 2, 3)
             b.check(b.value("k"), 0, "k at the beginning")
             b.check(stops(b), first, "in the past")
         b.expect("info breakpoints", r"already hit 9 times", r"already hit 3 times")
@@ -50,7 +59,7 @@ def test_some():
         start(b)
         b.check(stops(b), [], "nothing is caught")
         b.cmd("catch vfork")
-        b.expect("reverse-continue", r"Breakpoint 1, main")
+        to_first(b)
         b.check([(s[1], s[4]) for s in stops(b)], [("vforked", 3)], "vfork only")
         b.cmd("delete")
         b.cmd("break children.c:%d" % b.mark("first"))
@@ -65,7 +74,7 @@ def test_from_there():
     with Backward("children") as b:
         start(b, "fork", "vfork")
         first = stops(b)
-        b.expect("reverse-continue", r"Breakpoint 1, main")
+        to_first(b, 2, 3)
         for want in first:
             for again in 1, 2:
                 m = re.search(STOP, b.cmd("continue"), re.M)
@@ -85,13 +94,51 @@ def test_followed():
         start(b)
         stops(b)
         b.cmd("catch fork")
-        b.expect("reverse-continue", r"Breakpoint 1, main")
+        to_first(b, 3)
         b.cmd("set detach-on-fork off")
         b.cmd("tbreak work")
         b.expect("continue", r"catchpoint 3 doesn't stop the program at forks of its past", r"Temporary breakpoint \d+, work \(i=1\)")
         b.cmd("set detach-on-fork on")
         b.expect("continue", STOP)
         b.check(b.value("k"), 1, "k at the second fork")
+
+
+def test_back():
+    """reverse-continue stops at each fork, too; breakpoints and watchpoints in between as ever; by vfork it doesn't, and says so"""
+    with Backward("children") as b:
+        start(b, "fork", "vfork")
+        first = stops(b)[:3]
+        for again in 1, 2:
+            said = ""
+            for want in reversed(first):
+                out = b.cmd("reverse-continue")
+                m = re.search(STOP, out, re.M)
+                b.check(m and m.groups() + (b.value("k"),), want, "back at a fork")
+                said += out
+            b.check(said.count("catchpoint 3 doesn't stop the program going back"), 2 - again, "says so once")
+            b.expect("reverse-continue", r"Breakpoint 1, main")
+            b.check([s for s in stops(b) if s[1] == "forked"], first, "forward again")
+        b.cmd("break work")
+        for k in 3, 2, 1, 0:
+            b.expect("reverse-continue", r"Breakpoint \d+, work \(i=%d\)" % (k + 1 if k < 3 else 10))
+            b.check(b.value("k"), k, "k at work")
+            if k:
+                m = re.search(STOP, b.cmd("reverse-continue"), re.M) if k < 3 else None
+                b.check(m and m.groups(), first[k][:4] if k < 3 else None, "a fork in between")
+        b.cmd("reverse-next")
+        b.check(re.search(r"work", b.cmd("backtrace 1")), None, "at the call")
+        b.expect("reverse-continue", r"^Catchpoint 2 .forked process %s" % first[0][2])
+        b.cmd("delete 1")
+        b.ends()
+
+
+def test_conditions_back():
+    """gdb would go on forward where a condition doesn't hold"""
+    with Backward("children") as b:
+        start(b, "fork")
+        b.cmd("condition 2 k == 1")
+        b.check([s[4] for s in stops(b)], [1], "forward")
+        b.expect("reverse-continue", r"catchpoint 2 doesn't stop the program going back", r"Breakpoint 1, main")
 
 
 run(globals())
