@@ -420,6 +420,10 @@ static int at_call(struct ckpt_task *p, struct ckpt_run *run)
 	if (at < tl->nevents && ckpt_log_event(tl, at).kind == CKPT_EV_EXIT)
 		return CKPT_HALT_EXIT;
 	if (goal && at >= goal->event) {
+		if (goal->how == CKPT_END_CALL && run->calls && !p->shown) {
+			p->shown = true;
+			return CKPT_HALT_CALL;
+		}
 		if (goal->how == CKPT_END_CALL)
 			return CKPT_HALT_GOAL;
 		diverged(p, run, "a call where the interval should have ended");

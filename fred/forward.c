@@ -285,6 +285,14 @@ static bool signal_follows(void)
 	return next < F.tl->nsnaps && F.tl->snaps[next]->sig;
 }
 
+/* Whether one comes where F.now, at the beginning of an interval, stands. */
+static bool signal_comes(void)
+{
+	siginfo_t si;
+
+	return F.now->play ? F.now->play->sig : fred_timeline_live_signal(&si);
+}
+
 /* One instruction of vt's thread, and what others did meanwhile. *stepped: where the
  * interval ends by a call, that was this instruction. */
 static enum ckpt_halt step_thread(const struct vpt_thread *vt, const struct ckpt_goal *goal,
@@ -351,7 +359,7 @@ static void forward(struct vpt_thread *vt, int request)
 	struct ckpt_event call;
 	struct ckpt_goal goal;
 	enum ckpt_halt halt;
-	bool stepped = false, moved = false, here;
+	bool stepped = false, moved = false, here, ended;
 
 	ckpt_overlay_remove(&F.tl->overlay, F.now);
 	for (;;) {
@@ -384,7 +392,10 @@ static void forward(struct vpt_thread *vt, int request)
 		}
 		if (halt != CKPT_HALT_GOAL)
 			break;
+		if (!here && F.now->state == CKPT_EXIT && fred_forks_tell(vt))
+			return;
 		call = fred_forks_at_call(F.now);
+		ended = !here && goal.how == CKPT_END_EVENT && F.now->state == CKPT_EXIT;
 		if (cross()) {
 			lost(vt, &run, "can't go on (no process)");
 			return;
@@ -393,13 +404,18 @@ static void forward(struct vpt_thread *vt, int request)
 			fred_timeline_announce_exec(vt);
 			return;
 		}
+		if (!here && F.now->play && fred_forks_tell_call(vt, &call))
+			return;
+		if (request == PTRACE_SYSCALL && (ended || (call.nr >= 0 && F.now->play)) &&
+		    !signal_comes() && fred_forward_stops_here()) {
+			halt = CKPT_HALT_CALL; /* its end */
+			break;
+		}
 		if (F.now == F.tl->live) {
 			fred_progress_end();
 			go_live(vt, request, moved);
 			return;
 		}
-		if (!here && fred_forks_tell_call(vt, &call))
-			return;
 		/* A call that isn't replayed: the next interval begins behind it. */
 		if (stepped && F.now->vtid == vt->tid) {
 			halt = CKPT_HALT_STEP;
