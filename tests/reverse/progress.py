@@ -111,7 +111,6 @@ def test_forward_after_the_end():
         b.cmd(NEVER)
         shown(b, "continue", "fred: going forward: snapshot")
         stopped(b)
-        b.wait()
         b.check(b.where().function, "churn", "^C in the past of an ended program")
         b.cmd("delete")
         b.expect("continue", "exited normally", timeout=60)
