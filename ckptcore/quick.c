@@ -347,6 +347,8 @@ void ckpt_quick_left(struct ckpt_task *t)
 
 	if (q && !ckpt_quick_keeps_files(t->thread->nr))
 		q->files.known = false;
+	if (q && !ckpt_quick_keeps_view(t->thread->nr))
+		q->files.seen_known = false;
 }
 
 /* Whether the kernel may send t SIGSYS, for what it refuses, and SIGTRAP, for our int3, without a
@@ -678,9 +680,11 @@ bool ckpt_quick_goes_on(struct ckpt_task *t, bool due)
 	struct ckpt_timeline *tl = t->timeline;
 	struct ckpt_quick *q = tl->quick;
 	struct ckpt_quick_notes *notes = q ? ckpt_quick_notes(tl) : NULL;
+	const uint8_t *s = notes ? selector(t, notes) : NULL;
 
+	/* The call for which it has asked makes no stop either, even if the next one is to. */
 	if (has_asked(t)) {
-		ckpt_resume(t, notes && notes->open ? PTRACE_CONT : PTRACE_SYSCALL, 0);
+		ckpt_resume(t, s && *s == BLOCK ? PTRACE_CONT : PTRACE_SYSCALL, 0);
 		return true;
 	}
 	if (t->state != CKPT_SECCOMP || t->stop.ip != address_of(ckpt_quick_code_call) + 2) {
