@@ -139,6 +139,16 @@ def test_detached():
         b.until(r"%d phases, \d+ calls, 0 wrong" % PHASES, timeout=15)
 
 
+def test_code():
+    """code with our jumps in it is changed by lengths that aren't whole pages"""
+    with Backward("quickcode") as b:
+        b.only_fred()
+        b.cmd("tbreak %d" % b.mark("end"))
+        b.expect("run", r"MARK end")
+        b.check(without_stop(b) > 500, True, "there are quick ones")
+        b.check(b.value("wrong"), 0, "what went wrong")
+        b.expect("fred-verify", r"snapshots verified")
+
 
 def test_background():
     """code that the user looks at, or breaks in, while the program runs"""
