@@ -604,6 +604,15 @@ int ckpt_guest_clone(struct ckpt_guest *g, uint64_t flags, uint64_t ctid,
 			return err;
 		}
 	}
+	/* A copy has the options of what was attached, and would run when we are
+	 * killed: the same program once more, writing to the same files. */
+	if (child->no_exitkill && !(flags & CLONE_THREAD)) {
+		err = ckpt_end_with_us(child);
+		if (err) {
+			ckpt_kill(child);
+			return err;
+		}
+	}
 	child->fresh = false;
 	*ret = child;
 	return 0;

@@ -36,7 +36,7 @@ struct ckpt_rseq {
 #define CKPT_RING (CKPT_PAGE + CKPT_PAGE_SIZE)
 #define CKPT_RING_SIZE 0x8000ull
 #define CKPT_QUICK_NOTES (CKPT_RING + CKPT_RING_SIZE)
-#define CKPT_QUICK_NOTES_SIZE 0x10000ull
+#define CKPT_QUICK_NOTES_SIZE 0x40000ull
 #define CKPT_QUICK_CODE (CKPT_QUICK_NOTES + CKPT_QUICK_NOTES_SIZE)
 #define CKPT_QUICK_CODE_SIZE (CKPT_OURS_HI - CKPT_QUICK_CODE)
 
@@ -69,6 +69,8 @@ void ckpt_hide_trap_in_r11(struct ckpt_task *t);
 
 /* Enters a task into the table. Its state is CKPT_NEW. */
 struct ckpt_task *ckpt_task_new(pid_t tid, pid_t tgid, const struct ckpt_task_ops *ops);
+/* Has a stopped task die with us, also if we are killed; so do its children. */
+int ckpt_end_with_us(struct ckpt_task *t) __must_check;
 
 /* Whether an interrupt came between a fault (or an int3, a step) of t and its
  * signal's stop, which is then the next one. */

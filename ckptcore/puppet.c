@@ -251,7 +251,7 @@ void ckpt_play_reap(struct ckpt_play *play)
 
 /* ------------------------------------------------- calls outside the record */
 
-void ckpt_foreign_call(struct ckpt_task *p)
+void ckpt_foreign_call(struct ckpt_task *p, pid_t pid)
 {
 	const struct ckpt_stop stop = p->stop;
 	const struct ckpt_call *call = ckpt_call_find(stop.nr);
@@ -265,8 +265,10 @@ void ckpt_foreign_call(struct ckpt_task *p)
 			return;
 	} else if (stop.nr == SYS_write) {
 		res = (long)stop.args[2];
-	} else if (stop.nr == SYS_getpid || stop.nr == SYS_gettid) {
-		res = p->timeline->live ? p->timeline->live->tgid : p->tgid;
+	} else if (stop.nr == SYS_getpid) {
+		res = pid;
+	} else if (stop.nr == SYS_gettid) {
+		res = ckpt_vtid(p);
 	}
 	ckpt_set_result(p, res);
 }

@@ -246,6 +246,14 @@ static bool changes_code(const struct ckpt_quick *q, const struct ckpt_thread *t
 	return ckpt_sites_within(&q->sites, th->args[0], th->args[1]);
 }
 
+/* Calls behind which the jumps may stay: nobody has a copy of them, nor gets to see them. */
+static bool keeps_code(const struct ckpt_quick *q, const struct ckpt_thread *th)
+{
+	return th->class == CKPT_CALL_ANSWER ||
+	       ((th->class == CKPT_CALL_REDO || th->class == CKPT_CALL_MMAP) &&
+		!changes_code(q, th));
+}
+
 /* Whether the kernel may read code in t's call, to give it to somebody. */
 static bool reads_code(const struct ckpt_task *t, const struct ckpt_quick_notes *notes)
 {
@@ -308,7 +316,7 @@ void ckpt_quick_entered(struct ckpt_task *t)
 	struct ckpt_quick *q = tl->quick;
 	bool fit;
 
-	if (th->class != CKPT_CALL_ANSWER || (q && q->in && notes && reads_code(t, notes)))
+	if (q && q->in && (!keeps_code(q, th) || (notes && reads_code(t, notes))))
 		ckpt_quick_off(t);
 	if (!notes)
 		return;
@@ -571,6 +579,7 @@ static int drain(struct ckpt_task *t, struct ckpt_quick_notes *notes)
 		err = ckpt_clock_log(tl, c->clock);
 		if (!err)
 			err = ckpt_record_quick(t, c, notes->back[c->site]);
+		ckpt_sites_used(&q->sites, c->site);
 		at += sizeof(*c) + ((len + 7) & ~7ull);
 		if (!ckpt_quick_keeps_files((long)c->nr))
 			q->files.known = false;

@@ -211,9 +211,10 @@ int ckpt_goto(struct ckpt_timeline *tl, const struct ckpt_pos *pos,
 
 /*
  * Deals with a call made in a copy that left the record (a function called by
- * the user): memory is given, output swallowed, everything else fails (EPERM).
+ * the user): memory is given, output swallowed, it is told its numbers (pid: its
+ * process's, as the program knows it), everything else fails (EPERM).
  */
-void ckpt_foreign_call(struct ckpt_task *p);
+void ckpt_foreign_call(struct ckpt_task *p, pid_t pid);
 
 /* redo.c: makes p's recorded call again. *res: as the kernel answers. Negative errno. */
 int ckpt_redo(struct ckpt_task *p, const struct ckpt_event *ev, long *res) __must_check;

@@ -6,36 +6,62 @@
 
 #define MOST_SOUGHT 200
 #define MET 8 /* a site from which so many calls came is one to change */
+#define MOST_MET 200
 
-/* NULL: there are more that are in use. One from which few calls came, or that is of no use,
- * gives way. */
-static struct ckpt_site *find(struct ckpt_sites *all, uint64_t ip)
+static int take_out(struct ckpt_task *t, struct ckpt_site *s)
+{
+	int err = s->to.nr < 0 ? ckpt_write(t, s->ip, "\x0f\x05", 2) : 0;
+
+	if (!err)
+		err = ckpt_write(t, s->to.pad, s->was, sizeof(s->was));
+	if (!err && s->to.hop)
+		err = ckpt_write(t, s->to.hop, s->was_hop, sizeof(s->was_hop));
+	s->in = false;
+	return err;
+}
+
+/* NULL: there are more from which calls come. Each call from one that isn't here makes all others count
+ * less, so those that stay are those from which most come (Misra and Gries, 1982). */
+static struct ckpt_site *find(struct ckpt_sites *all, struct ckpt_task *t, uint64_t ip)
 {
 	struct ckpt_site *rare = NULL;
 
-	for (size_t i = 0; i < all->n; i++) {
+	for (size_t i = 0; i < all->n; i++)
+		if (all->sites[i].ip == ip)
+			return &all->sites[i];
+	for (size_t i = 0; i < all->n && all->n == CKPT_QUICK_SITES; i++) {
 		struct ckpt_site *s = &all->sites[i];
 
-		if (s->ip == ip)
-			return s;
-		if ((s->met < MET || s->refused) && !s->in && (!rare || s->met < rare->met))
+		s->met -= s->met > 0;
+		if (!s->met)
 			rare = s;
 	}
 	if (all->n < CKPT_QUICK_SITES)
 		rare = &all->sites[all->n++];
-	if (rare)
-		*rare = (struct ckpt_site){ .ip = ip };
+	if (!rare || (rare->in && take_out(t, rare)))
+		return NULL;
+	*rare = (struct ckpt_site){ .ip = ip };
 	return rare;
+}
+
+void ckpt_sites_used(struct ckpt_sites *all, size_t site)
+{
+	struct ckpt_site *s = &all->sites[site];
+
+	s->met += s->met < MOST_MET;
 }
 
 bool ckpt_sites_met(struct ckpt_sites *all, struct ckpt_task *t, uint64_t ip)
 {
-	struct ckpt_site *s = find(all, ip);
+	struct ckpt_site *s = find(all, t, ip);
 	int64_t far;
 
-	if (!s || s->refused)
+	if (!s)
 		return false;
-	if (s->to.pad || ++s->met < MET)
+	s->met += s->met < MOST_MET;
+	if (s->refused)
+		return false;
+	if (s->to.pad || s->met < MET)
 		return true;
 	if (all->sought++ < MOST_SOUGHT)
 		ckpt_quick_place(t, ip, &s->to);
@@ -85,18 +111,6 @@ static int put_in(struct ckpt_task *t, struct ckpt_site *s, size_t i,
 		err = put_short_jump(t, to->hop, to->pad);
 	if (!err && to->nr < 0)
 		err = put_short_jump(t, s->ip, to->hop ? to->hop : to->pad);
-	return err;
-}
-
-static int take_out(struct ckpt_task *t, struct ckpt_site *s)
-{
-	int err = s->to.nr < 0 ? ckpt_write(t, s->ip, "\x0f\x05", 2) : 0;
-
-	if (!err)
-		err = ckpt_write(t, s->to.pad, s->was, sizeof(s->was));
-	if (!err && s->to.hop)
-		err = ckpt_write(t, s->to.hop, s->was_hop, sizeof(s->was_hop));
-	s->in = false;
 	return err;
 }
 

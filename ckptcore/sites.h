@@ -15,7 +15,7 @@ struct ckpt_site {
 	struct ckpt_quick_place to;
 	uint8_t was[CKPT_QUICK_PAD]; /* at the pad ... */
 	uint8_t was_hop[CKPT_QUICK_HOP];
-	unsigned int met; /* so many calls, until it is known what can be done */
+	unsigned int met; /* so many calls came, less those from elsewhere */
 	bool refused;	  /* nothing */
 	bool in;	  /* the jumps are in the code */
 };
@@ -28,6 +28,8 @@ struct ckpt_sites {
 
 /* A call that may be quick came from the instruction at ip: whether such calls will be. */
 bool ckpt_sites_met(struct ckpt_sites *all, struct ckpt_task *t, uint64_t ip);
+/* A quick one came from site number `site'. */
+void ckpt_sites_used(struct ckpt_sites *all, size_t site);
 /* Puts the jumps into t's code, those that aren't there / takes all out. t is stopped outside
  * of them. A site at which there is something else now, a breakpoint, is left alone. */
 void ckpt_sites_put_in(struct ckpt_sites *all, struct ckpt_task *t, struct ckpt_quick_notes *notes);

@@ -176,6 +176,13 @@ int ckpt_seize(pid_t tid, pid_t tgid, const struct ckpt_task_ops *ops, bool kill
 	return 0;
 }
 
+int ckpt_end_with_us(struct ckpt_task *t)
+{
+	const long options = trace_options | PTRACE_O_EXITKILL;
+
+	return ptrace(PTRACE_SETOPTIONS, t->tid, 0, options) < 0 ? -errno : 0;
+}
+
 void ckpt_detach(struct ckpt_task *t, int sig)
 {
 	check_thread();

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "ckptcore/target.h"
@@ -101,6 +102,19 @@ bool fred_timeline_changing(struct ckpt_task *t)
 
 /* ------------------------------------------------------------------- calls */
 
+/* The signal that vt's function, at a call, sends its own thread: by raise(), and so
+ * abort() and assert(). None is really sent in a copy, where it would wait. 0: none. */
+static int raised(const struct vpt_thread *vt, const struct ckpt_task *t)
+{
+	const uint64_t *args = t->stop.args;
+	int sig = (int)args[2];
+
+	if (t->stop.nr != SYS_tgkill || (pid_t)args[0] != vt->tgid ||
+	    (pid_t)args[1] != ckpt_vtid(t))
+		return 0;
+	return sig > 0 && sig <= 64 ? sig : 0;
+}
+
 /* Runs it up to a stop, which is told. */
 static void call_in_copy(struct vpt_thread *vt, struct ckpt_task *t, int request)
 {
@@ -114,8 +128,18 @@ static void call_in_copy(struct vpt_thread *vt, struct ckpt_task *t, int request
 		if (t->state == CKPT_DEAD)
 			break;
 		if (t->state == CKPT_ENTRY) {
-			ckpt_foreign_call(t);
-			continue;
+			int sig = raised(vt, t);
+
+			ckpt_foreign_call(t, vt->tgid);
+			if (!sig)
+				continue;
+			memset(&si, 0, sizeof(si));
+			si.si_signo = sig;
+			si.si_code = SI_TKILL;
+			si.si_pid = vt->tgid;
+			ckpt_set_result(t, 0);
+			vpt_report(vt, W_STOPCODE(sig), &si);
+			return;
 		}
 		if (t->state == CKPT_EVENT) {
 			F.call_interrupted = true;

@@ -106,17 +106,24 @@ if "currently off" not in gdb.execute("show displaced-stepping", to_string=True)
     gdb.execute("set displaced-stepping off", to_string=True)
 
 
+# What a front end that talks MI must hear whatever a command does silently: the threads, processes and libraries that it
+# keeps a list of, and the one answer that each command has, with the prompt behind it.
+MI_FACTS = re.compile(rb"^(?:=(?:thread|library)-.*|\d*\^running|\(gdb\) )\n", re.M)
+
+
 class Mute:
     """What gdb prints goes nowhere, as long as the block lasts: some of it can't be had as a string."""
 
     def __enter__(self):
         gdb.flush()
-        self.saved = []
+        self.saved, self.kept = [], None
         try:
+            if in_mi():
+                self.kept = os.memfd_create("muted")
             null = os.open("/dev/null", os.O_WRONLY)
             for fd in (1, 2):
                 self.saved.append((fd, os.dup(fd)))
-                os.dup2(null, fd)
+                os.dup2(self.kept if fd == 1 and self.kept is not None else null, fd)
             os.close(null)
         except BaseException:
             self.__exit__()
@@ -133,8 +140,19 @@ class Mute:
                 os.close(saved)
             except KeyboardInterrupt:
                 interrupted = True
+        self.tell_facts()
         if interrupted:
             raise KeyboardInterrupt
+
+    def tell_facts(self):
+        if self.kept is None:
+            return
+        size = os.lseek(self.kept, 0, os.SEEK_CUR)
+        facts = b"".join(MI_FACTS.findall(os.pread(self.kept, size, 0)))
+        os.close(self.kept)
+        self.kept = None
+        while facts:
+            facts = facts[os.write(1, facts):]
 
 
 # ------------------------------------------------------------------- state

@@ -167,8 +167,11 @@ static void signals(void)
 
 	signal(SIGALRM, tick);
 	setitimer(ITIMER_REAL, &it, NULL);
-	while (ticks < 300)
-		some(10);		/* MARK ticking */
+	while (ticks < 300) {
+		some(10);
+		if (ticks > 20)
+			sum++;		/* MARK ticking */
+	}
 	memset(&it, 0, sizeof(it));
 	setitimer(ITIMER_REAL, &it, NULL);
 }

@@ -21,7 +21,7 @@ _Static_assert(offsetof(struct ckpt_ring, last) == 64, "");
 _Static_assert(offsetof(struct ckpt_ring, values) == 80, "");
 _Static_assert(CKPT_QUICK_NOTES - CKPT_RING == 0x8000, "");
 _Static_assert(offsetof(struct ckpt_quick_notes, open) == 0, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, ask) == 240, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, ask) == 368, "");
 
 asm(".pushsection .rodata\n"
     ".intel_syntax noprefix\n"
@@ -66,7 +66,7 @@ asm(".pushsection .rodata\n"
     "	cmove edi, r9d\n"
     "	lea rsi, [r8 + 32]\n"
     "	mov eax, 228\n"
-    "	call [r8 + 0x8000 + 240]\n"
+    "	call [r8 + 0x8000 + 368]\n"
     "	mov r11, [r8 + 48]\n"
     "	test eax, eax\n"
     "	jnz 1f\n"

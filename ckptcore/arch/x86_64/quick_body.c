@@ -88,7 +88,9 @@ OURS static uint64_t output_len(const struct ckpt_quick_notes *n, const struct c
 		return 0;
 	if (k->size)
 		return k->size;
-	return k->unit * (k->flags & CKPT_QUICK_ALL ? n->args[k->most] : (uint64_t)n->result);
+	if (k->flags & CKPT_QUICK_ALL || n->args[k->most] < (uint64_t)n->result)
+		return k->unit * n->args[k->most];
+	return k->unit * (uint64_t)n->result;
 }
 
 /* Fills *ret as far as the note needs it. False: the kernel doesn't tell. */
@@ -172,7 +174,7 @@ OURS bool ckpt_quick_behind(void)
 	}
 	if (done && k->flags & CKPT_QUICK_CLOSES && fd < CKPT_QUICK_NUMBERS)
 		n->files[fd] = 0;
-	if (done && k->flags & CKPT_QUICK_COPIES && n->result < CKPT_QUICK_NUMBERS)
+	if (done && ckpt_quick_dups(k->flags, n->args) && n->result < CKPT_QUICK_NUMBERS)
 		n->files[n->result] = fd < CKPT_QUICK_NUMBERS ? n->files[fd] : 0;
 	c->len = look ? CKPT_QUICK_UNREAD : len;
 	size = sizeof(*c) + (look ? 0 : (len + 7) & ~7ull);

@@ -20,7 +20,7 @@ _Static_assert(offsetof(struct ckpt_quick_notes, result) == 48, "");
 _Static_assert(offsetof(struct ckpt_quick_notes, rsp) == 56, "");
 _Static_assert(offsetof(struct ckpt_quick_notes, args) == 64, "");
 _Static_assert(offsetof(struct ckpt_quick_notes, back) == 112, "");
-_Static_assert(offsetof(struct ckpt_quick_notes, stack) + 1280 == 1528, "");
+_Static_assert(offsetof(struct ckpt_quick_notes, stack) + 1280 == 1656, "");
 _Static_assert(CKPT_QUICK_NOTES == 0x7e9000018000, "as in the code");
 
 /* An entry has saved rax and put the site's number into it. */
@@ -46,7 +46,7 @@ asm(".pushsection fred_quick, \"ax\", @progbits\n"
     "	mov [r11 + 96], r8\n"
     "	mov [r11 + 104], r9\n"
     "	mov [r11 + 56], rsp\n"
-    "	lea rsp, [r11 + 1528]\n"
+    "	lea rsp, [r11 + 1656]\n"
     "	call ckpt_quick_before\n"
     "	movabs r11, 0x7e9000018000\n"
     "	mov rdi, [r11 + 64]\n"
@@ -67,7 +67,7 @@ asm(".pushsection fred_quick, \"ax\", @progbits\n"
     "	movabs rcx, 0x7e9000018000\n"
     "	mov [rcx + 40], r11\n"
     "	mov [rcx + 48], rax\n"
-    "	lea rsp, [rcx + 1528]\n"
+    "	lea rsp, [rcx + 1656]\n"
     "	cld\n"
     "	call ckpt_quick_behind\n"
     "	movabs rcx, 0x7e9000018000\n"

@@ -57,7 +57,7 @@ enum ckpt_quick_flag {
 struct ckpt_quick_kind {
 	uint32_t flags; /* 0: never quick */
 	/* Output: at argument `at' `size' bytes, if not 0; or else (unit isn't 0) `unit' bytes times
-	 * the result, or times argument `most', which that isn't greater than. */
+	 * the result, or times argument `most', if that is less, or ALL. */
 	uint8_t at, most, unit, only;
 	uint16_t size, value;
 };
@@ -71,7 +71,7 @@ enum ckpt_quick_file {
 	CKPT_QUICK_APPEND = 16,
 };
 
-#define CKPT_QUICK_SITES 16
+#define CKPT_QUICK_SITES 32
 #define CKPT_QUICK_NUMBERS 512 /* calls, and descriptors, below that */
 #define CKPT_QUICK_THREADS 64
 #define CKPT_QUICK_DEVS 8
@@ -128,6 +128,13 @@ struct ckpt_quick_notes {
 	uint8_t data[];
 };
 
+/* Whether a call's result is as good a descriptor as its argument 0. */
+static inline bool ckpt_quick_dups(uint32_t flags, const uint64_t a[6])
+{
+	return flags & CKPT_QUICK_COPIES ||
+	       (flags & CKPT_QUICK_CONTROL && (a[1] == F_DUPFD || a[1] == F_DUPFD_CLOEXEC));
+}
+
 /* Whether call nr may be quick with these arguments, as far as they tell; *half: as a half one
  * only. */
 static inline bool ckpt_quick_fits(const struct ckpt_quick_notes *n, uint64_t nr,
@@ -171,8 +178,8 @@ static inline bool ckpt_quick_fits(const struct ckpt_quick_notes *n, uint64_t nr
 		return false;
 	if (f & CKPT_QUICK_ONLY && a[k->only] != k->value)
 		return false;
-	if (f & CKPT_QUICK_CONTROL && a[1] != F_GETFD && a[1] != F_SETFD && a[1] != F_GETFL &&
-	    a[1] != F_SETLK)
+	if (f & CKPT_QUICK_CONTROL && !ckpt_quick_dups(f, a) && a[1] != F_GETFD &&
+	    a[1] != F_SETFD && a[1] != F_GETFL && a[1] != F_SETLK)
 		return false;
 	if (f & CKPT_QUICK_WAITS && (!k->only || (int)a[k->only])) {
 		*half = true;
@@ -183,7 +190,7 @@ static inline bool ckpt_quick_fits(const struct ckpt_quick_notes *n, uint64_t nr
 
 /* An entry, and the bytes of a jump to it, which reaches everywhere. An entry loads nr before that
  * is noted, if it is one. */
-#define CKPT_QUICK_ENTRIES (CKPT_QUICK_CODE + 3584)
+#define CKPT_QUICK_ENTRIES (CKPT_QUICK_CODE + 0x1000)
 #define CKPT_QUICK_ENTRY 25
 void ckpt_quick_entry(uint64_t at, unsigned int site, long nr, uint8_t ret[CKPT_QUICK_ENTRY]);
 #define CKPT_QUICK_JUMP 14
