@@ -230,20 +230,25 @@ void ckpt_quick_destroy(struct ckpt_timeline *tl)
 /* Calls after which sites may be gone, or others than we think. */
 static bool changes_code(const struct ckpt_quick *q, const struct ckpt_thread *th)
 {
+	const uint64_t *a = th->args;
+
 	switch (th->nr) {
 	case SYS_mmap:
-		if (!(th->args[3] & MAP_FIXED))
+		if (!(a[3] & MAP_FIXED))
 			return false;
 		break;
-	case SYS_munmap:
 	case SYS_mremap:
+		if (a[3] & MREMAP_FIXED && ckpt_sites_within(&q->sites, a[4], a[2]))
+			return true;
+		break;
+	case SYS_munmap:
 	case SYS_mprotect:
 	case SYS_pkey_mprotect:
 		break;
 	default:
 		return false;
 	}
-	return ckpt_sites_within(&q->sites, th->args[0], th->args[1]);
+	return ckpt_sites_within(&q->sites, a[0], a[1]);
 }
 
 /* Calls behind which the jumps may stay: nobody has a copy of them, nor gets to see them. */

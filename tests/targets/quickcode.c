@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define PAGE 4096
@@ -97,12 +98,31 @@ static void unmapped(void)
 			check(to[i][k] == 7);
 }
 
+/* Other memory moves there. */
+static void replaced(void)
+{
+	char *p = code(), *other = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int (*f)(void) = (int (*)(void))(p + 256);
+	pid_t pid;
+
+	memset(other, 7, PAGE);
+	use(f);
+	check(mremap(other, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, p) == p);
+	pid = fork();
+	if (!pid)
+		_exit(0);
+	check(waitpid(pid, NULL, 0) == pid);
+	for (int i = 0; i < PAGE; i++)
+		check(p[i] == 7);
+}
+
 int main(void)
 {
 	use(getppid);	/* MARK begin */
 	rewritten();
 	moved();
 	unmapped();
+	replaced();
 	printf("%ld, %ld wrong\n", sum, wrong);
 	return 0;			/* MARK end */
 }
