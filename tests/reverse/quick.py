@@ -186,4 +186,25 @@ def test_branch():
         b.check(b.value("wrong"), 0, "what went wrong")
 
 
+def test_append():
+    """where a file stands is known also if a signal came while that was noted"""
+    with Backward("quickappend") as b:
+        b.only_fred()
+        b.cmd("handle SIGALRM nostop noprint pass")
+        came = b.mark("came")
+        b.cmd("tbreak %d if came > 50" % came)
+        b.expect("run", r"MARK came")
+        b.check(without_stop(b) > 1000, True, "there are quick ones")
+        b.cmd("break %d" % came)
+        for i in range(8):
+            b.expect("continue", r"MARK came")
+            b.expect("reverse-continue", r"MARK came")
+            b.cmd("set var branch = %d" % (i + 1))
+            b.cmd("tbreak %d" % b.mark("checked"))
+            b.expect("continue", r"^This is branch b%d\.$" % (i + 1), r"MARK checked")
+            b.check(b.value("wrong"), 0, "where it stands in the branch")
+            b.expect("fred-switch main", r"MARK came")
+            b.expect("continue", r"MARK came")
+
+
 run(globals())
