@@ -13,6 +13,7 @@
 
 #include "ckptcore/signals.h"
 #include "ckptcore/target.h"
+#include "fred/forks.h"
 #include "fred/forward.h"
 #include "fred/progress.h"
 #include "fred/seek.h"
@@ -110,6 +111,7 @@ static enum ckpt_halt forward_leg(const struct ckpt_goal *goal, bool calls, pid_
 		leg.run.calls = calls;
 		leg.run.turn = turn;
 		leg.run.signals = leg.run.traps = true;
+		leg.run.stop_event = fred_forks_next(F.now->play->event, goal->event);
 		do {
 			ckpt_cell_set(F.now, CKPT_CELL_FREE, 1);
 			halt = ckpt_leg_run(&leg);
@@ -136,6 +138,22 @@ void fred_forward_live(int request)
 		ckpt_target_resume(F.tl->live, request, 0); /* a signal was the puppet's */
 }
 
+void fred_forward_live_others(void)
+{
+	size_t i = 0;
+
+	F.others_stand = false;
+	while (F.tl->recording && i < F.tl->nthreads) {
+		struct ckpt_task *t = F.tl->threads[i++];
+		struct vpt_thread *vt = vpt_of(t);
+
+		if (!vt || vt->state != VPT_RUNNING || ckpt_target_resumed(t))
+			continue;
+		ckpt_target_resume(t, vt->request, 0);
+		i = 0; /* there may be others now */
+	}
+}
+
 /* Whether the program is going to run into a breakpoint where it stands. */
 static bool is_at_breakpoint(int request)
 {
@@ -151,6 +169,7 @@ static void go_live(struct vpt_thread *vt, int request, bool moved)
 
 	ckpt_overlay_apply(&F.tl->overlay, F.now);
 	F.key_stays = false;
+	F.others_stand = F.tl->nthreads > 1;
 	/* It stopped by a signal that it hasn't got yet. */
 	sig = fred_timeline_live_signal(&si);
 	if (sig) {
@@ -171,6 +190,7 @@ static void go_live(struct vpt_thread *vt, int request, bool moved)
 		return;
 	}
 	fred_threads_vanish();
+	F.others_stand = false;
 	F.live_follows = true;
 	if (fred_threads_appear(vt))
 		return;
@@ -265,6 +285,14 @@ static bool signal_follows(void)
 	return next < F.tl->nsnaps && F.tl->snaps[next]->sig;
 }
 
+/* Whether one comes where F.now, at the beginning of an interval, stands. */
+static bool signal_comes(void)
+{
+	siginfo_t si;
+
+	return F.now->play ? F.now->play->sig : fred_timeline_live_signal(&si);
+}
+
 /* One instruction of vt's thread, and what others did meanwhile. *stepped: where the
  * interval ends by a call, that was this instruction. */
 static enum ckpt_halt step_thread(const struct vpt_thread *vt, const struct ckpt_goal *goal,
@@ -328,9 +356,10 @@ static void killed_here(struct vpt_thread *vt, bool at_breakpoint)
 static void forward(struct vpt_thread *vt, int request)
 {
 	struct ckpt_run run = { 0 };
+	struct ckpt_event call;
 	struct ckpt_goal goal;
 	enum ckpt_halt halt;
-	bool stepped = false, moved = false, here;
+	bool stepped = false, moved = false, here, ended;
 
 	ckpt_overlay_remove(&F.tl->overlay, F.now);
 	for (;;) {
@@ -356,8 +385,17 @@ static void forward(struct vpt_thread *vt, int request)
 				return;
 			continue;
 		}
+		if (halt == CKPT_HALT_EVENT) {
+			if (fred_forks_tell(vt))
+				return;
+			continue;
+		}
 		if (halt != CKPT_HALT_GOAL)
 			break;
+		if (!here && F.now->state == CKPT_EXIT && fred_forks_tell(vt))
+			return;
+		call = fred_forks_at_call(F.now);
+		ended = !here && goal.how == CKPT_END_EVENT && F.now->state == CKPT_EXIT;
 		if (cross()) {
 			lost(vt, &run, "can't go on (no process)");
 			return;
@@ -365,6 +403,13 @@ static void forward(struct vpt_thread *vt, int request)
 		if (F.now->play && F.tl->snaps[F.now->play->interval]->exec) {
 			fred_timeline_announce_exec(vt);
 			return;
+		}
+		if (!here && F.now->play && fred_forks_tell_call(vt, &call))
+			return;
+		if (request == PTRACE_SYSCALL && (ended || (call.nr >= 0 && F.now->play)) &&
+		    !signal_comes() && fred_forward_stops_here()) {
+			halt = CKPT_HALT_CALL; /* its end */
+			break;
 		}
 		if (F.now == F.tl->live) {
 			fred_progress_end();
