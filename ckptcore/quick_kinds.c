@@ -161,6 +161,11 @@ bool ckpt_quick_keeps_files(long nr)
 					 CKPT_QUICK_CONTROL | CKPT_QUICK_MAPS));
 }
 
+bool ckpt_quick_keeps_view(long nr)
+{
+	return nr != SYS_chroot && nr != SYS_pivot_root && nr != SYS_unshare && nr != SYS_setns;
+}
+
 void ckpt_quick_fill_kinds(struct ckpt_quick_notes *notes)
 {
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
@@ -261,18 +266,19 @@ static uint8_t file_of(struct ckpt_timeline *tl, struct ckpt_quick_notes *notes,
 	}
 }
 
-/* What the program finds in /proc is what we do. */
+/* What the program finds in /proc is what we do, and its number is the same for it. */
 static bool sees_the_same(pid_t pid)
 {
+	static const char *const links[] = { "root", "ns/mnt", "ns/pid" };
 	char theirs[64], ours[64];
 
-	ckpt_proc_link(pid, "root", theirs, sizeof(theirs));
-	ckpt_proc_link(getpid(), "root", ours, sizeof(ours));
-	if (strcmp(theirs, ours))
-		return false;
-	ckpt_proc_link(pid, "ns/mnt", theirs, sizeof(theirs));
-	ckpt_proc_link(getpid(), "ns/mnt", ours, sizeof(ours));
-	return !strcmp(theirs, ours);
+	for (size_t i = 0; i < sizeof(links) / sizeof(*links); i++) {
+		ckpt_proc_link(pid, links[i], theirs, sizeof(theirs));
+		ckpt_proc_link(getpid(), links[i], ours, sizeof(ours));
+		if (strcmp(theirs, ours))
+			return false;
+	}
+	return true;
 }
 
 void ckpt_quick_know_files(struct ckpt_timeline *tl, struct ckpt_quick_files *q,

@@ -137,6 +137,16 @@ def test_detached():
         b.until(r"%d phases, \d+ calls, 0 wrong" % PHASES, timeout=15)
 
 
+def test_code():
+    """code with our jumps in it is changed by lengths that aren't whole pages"""
+    with Backward("quickcode") as b:
+        b.only_fred()
+        b.cmd("tbreak %d" % b.mark("end"))
+        b.expect("run", r"MARK end")
+        b.check(without_stop(b) > 500, True, "there are quick ones")
+        b.check(b.value("wrong"), 0, "what went wrong")
+        b.expect("fred-verify", r"snapshots verified")
+
 
 def test_background():
     """code that the user looks at, or breaks in, while the program runs"""
@@ -174,6 +184,27 @@ def test_branch():
         b.expect("continue", r"^This is branch b1\.$", r"MARK looked")
         b.check(b.value("files"), files, "what is open in the branch")
         b.check(b.value("wrong"), 0, "what went wrong")
+
+
+def test_append():
+    """where a file stands is known also if a signal came while that was noted"""
+    with Backward("quickappend") as b:
+        b.only_fred()
+        b.cmd("handle SIGALRM nostop noprint pass")
+        came = b.mark("came")
+        b.cmd("tbreak %d if came > 50" % came)
+        b.expect("run", r"MARK came")
+        b.check(without_stop(b) > 1000, True, "there are quick ones")
+        b.cmd("break %d" % came)
+        for i in range(8):
+            b.expect("continue", r"MARK came")
+            b.expect("reverse-continue", r"MARK came")
+            b.cmd("set var branch = %d" % (i + 1))
+            b.cmd("tbreak %d" % b.mark("checked"))
+            b.expect("continue", r"^This is branch b%d\.$" % (i + 1), r"MARK checked")
+            b.check(b.value("wrong"), 0, "where it stands in the branch")
+            b.expect("fred-switch main", r"MARK came")
+            b.expect("continue", r"MARK came")
 
 
 run(globals())

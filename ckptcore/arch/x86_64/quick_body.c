@@ -171,6 +171,8 @@ OURS bool ckpt_quick_behind(void)
 	      n->files[fd] & CKPT_QUICK_APPEND))) {
 		c->offset = (uint64_t)ckpt_quick_ask(SYS_lseek, fd, 0, SEEK_CUR, 0, 0);
 		look = (int64_t)c->offset < 0;
+		if (look) /* it was interrupted before it could ask, for one */
+			c->offset = CKPT_QUICK_UNREAD;
 	}
 	if (done && k->flags & CKPT_QUICK_CLOSES && fd < CKPT_QUICK_NUMBERS)
 		n->files[fd] = 0;
