@@ -414,6 +414,8 @@ bool ckpt_quick_arm(struct ckpt_task *t)
 		q->ready = true;
 	}
 	ckpt_quick_know_files(tl, &q->files, notes);
+	if (q->files.serves && !q->files.alone)
+		return false; /* nor would the thread that answers get its turn */
 	ckpt_sites_put_in(&q->sites, t, notes);
 	ckpt_sites_range(&q->sites, notes->code);
 	q->in = true;

@@ -24,9 +24,12 @@
 #define RESULT(a, m) .at = (a), .most = (m), .unit = 1
 #define UNITS(a, m, n) .at = (a), .most = (m), .unit = (n)
 
-#define CALL(name, what, ...)                                \
-	{                                                    \
-		SYS_##name, { .flags = (what), ##__VA_ARGS__ } \
+#define CALL(name, what, ...)                          \
+	{                                              \
+		SYS_##name,                            \
+		{                                      \
+			.flags = (what), ##__VA_ARGS__ \
+		}                                      \
 	}
 
 /* What may be quick: calls of which everything is known by their registers and this. */
@@ -157,8 +160,8 @@ bool ckpt_quick_keeps_files(long nr)
 {
 	const struct ckpt_quick_kind *k = kind_of(nr);
 
-	return k->flags && !(k->flags & (HALF | CKPT_QUICK_OPENS | CKPT_QUICK_CLOSES | CKPT_QUICK_COPIES |
-					 CKPT_QUICK_CONTROL | CKPT_QUICK_MAPS));
+	return k->flags && !(k->flags & (HALF | CKPT_QUICK_OPENS | CKPT_QUICK_CLOSES |
+					 CKPT_QUICK_COPIES | CKPT_QUICK_CONTROL | CKPT_QUICK_MAPS));
 }
 
 bool ckpt_quick_keeps_view(long nr)
@@ -248,7 +251,8 @@ static uint8_t file_of(struct ckpt_timeline *tl, struct ckpt_quick_notes *notes,
 	case S_IFREG:
 	case S_IFDIR:
 		if (!is_calm(notes, tl->live->tgid, f) ||
-		    ((f->flags & O_ACCMODE) != O_RDONLY && ckpt_written_is_mapped(tl, f->dev, f->ino)))
+		    ((f->flags & O_ACCMODE) != O_RDONLY &&
+		     ckpt_written_is_mapped(tl, f->dev, f->ino)))
 			return 0;
 		return CKPT_QUICK_CALM | CKPT_QUICK_PLACE | CKPT_QUICK_HALVES |
 		       (f->flags & O_APPEND ? CKPT_QUICK_APPEND : 0);
@@ -302,7 +306,10 @@ void ckpt_quick_know_files(struct ckpt_timeline *tl, struct ckpt_quick_files *q,
 	notes->pid = (uint64_t)tl->live->tgid;
 	notes->nmapped = ckpt_written_mapped_files(tl, notes->mapped, CKPT_QUICK_MAPPED);
 	memset(notes->files, 0, sizeof(notes->files));
-	for (size_t i = 0; o && i < o->n; i++)
+	q->serves = false;
+	for (size_t i = 0; o && i < o->n; i++) {
 		if (o->files[i].fd < CKPT_QUICK_NUMBERS)
 			notes->files[o->files[i].fd] = file_of(tl, notes, &o->files[i]);
+		q->serves |= !strcmp(o->files[i].path, "/dev/fuse");
+	}
 }

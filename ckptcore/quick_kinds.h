@@ -11,6 +11,7 @@
 struct ckpt_quick_files {
 	bool known;	 /* those in the notes are right, unless a call changes them */
 	bool alone;	 /* ... for one thread */
+	bool serves;	 /* calls by path may wait for the program itself */
 	bool seen_known; /* whether the program itself sees in /proc what we do */
 };
 

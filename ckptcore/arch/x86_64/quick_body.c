@@ -57,8 +57,8 @@ OURS static bool masks_ours(const struct ckpt_quick_notes *n, const uint64_t a[6
 	if (!a[1] || a[0] == SIG_UNBLOCK)
 		return false;
 	/* To read there ourselves might be a fault. */
-	return ckpt_quick_ask(SYS_process_vm_readv, n->pid, (uint64_t)&to, 1, (uint64_t)&from,
-			      1) != 8 ||
+	return ckpt_quick_ask(SYS_process_vm_readv, n->pid, (uint64_t)&to, 1, (uint64_t)&from, 1) !=
+		       8 ||
 	       mask & ours;
 }
 
