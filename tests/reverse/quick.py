@@ -141,7 +141,7 @@ def test_code():
     """code with our jumps in it is changed by lengths that aren't whole pages"""
     with Backward("quickcode") as b:
         b.only_fred()
-        b.cmd("tbreak quick.c:%d" % b.mark("end"))
+        b.cmd("tbreak %d" % b.mark("end"))
         b.expect("run", r"MARK end")
         b.check(without_stop(b) > 500, True, "there are quick ones")
         b.check(b.value("wrong"), 0, "what went wrong")
