@@ -5,6 +5,8 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/select.h>
+#include <sys/uio.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 
@@ -170,7 +172,7 @@ static void memory(void)
 static void asked(void)
 {
 	struct itimerval it = { { 0, 3000 }, { 0, 3000 } }, now, never = { { 0, 0 }, { 0, 0 } };
-	int pair[2], ep = epoll_create1(0), pids = 0;
+	int pair[2], ep = epoll_create1(0), pids = 0, log;
 	struct epoll_event ev = { .events = EPOLLIN }, got[4];
 	struct timespec nap = { 0, 200000 }, left;
 	struct rusage usage;
@@ -181,6 +183,7 @@ static void asked(void)
 	long n;
 
 	check(pipe(pair) == 0);
+	log = open("/tmp", O_TMPFILE | O_WRONLY | O_APPEND, 0600);
 	ev.data.u64 = 0x1122334455667788;
 	check(epoll_ctl(ep, EPOLL_CTL_ADD, pair[0], &ev) == 0);
 	signal(SIGALRM, tick);
@@ -225,6 +228,23 @@ static void asked(void)
 		for (int k = 0; k < 50; k++)
 			getppid();
 		check(n == (long)ticks && sigprocmask(SIG_UNBLOCK, &mask, &was) == 0 && sigismember(&was, SIGALRM));
+		struct iovec v[3] = { { "ab", 2 }, { NULL, 0 }, { "cde", 3 } };
+		struct sigaction act = { .sa_handler = tick, .sa_flags = i % 2 ? SA_RESTART : 0 }, old;
+		struct timeval tv = { 0, 300 };
+		fd_set set;
+
+		check(writev(pair[1], v, 3) == 5 && writev(log, v, 3) == 5 && lseek(log, 0, SEEK_CUR) == 5 * (i + 1));
+		check(syscall(SYS_writev, log, 8, 3) == -1 && errno == EFAULT && syscall(SYS_writev, log, v, -1) == -1);
+		FD_ZERO(&set);
+		FD_SET(pair[0], &set);
+		check(select(pair[0] + 1, &set, NULL, NULL, &tv) == 1 && FD_ISSET(pair[0], &set));
+		check(read(pair[0], line, 8) == 5 && !memcmp(line, "abcde", 5) && !isatty(pair[0]));
+		FD_SET(pair[0], &set);
+		n = select(pair[0] + 1, &set, NULL, NULL, &tv);
+		check((n == 0 && !FD_ISSET(pair[0], &set)) || (n == -1 && errno == EINTR));
+		n = ppoll(p, 1, &nap, NULL);
+		check((n == 0 && !p[0].revents) || (n == -1 && errno == EINTR));
+		check(sigaction(SIGUSR2, &act, &old) == 0 && old.sa_handler == (i ? tick : SIG_DFL));
 		check(syscall(SYS_rt_sigprocmask, SIG_SETMASK, 8, NULL, 8) == -1 && errno == EFAULT);
 		check(syscall(SYS_rt_sigprocmask, 7, &mask, NULL, 8) == -1 && errno == EINVAL);
 		check(sched_yield() == 0 && umask(022) == 022 && getpgid(0) == getpgrp());
@@ -240,6 +260,7 @@ static void asked(void)
 	close(pair[0]);
 	close(pair[1]);
 	close(ep);
+	close(log);
 }					/* MARK told */
 
 int main(int argc, char **argv)

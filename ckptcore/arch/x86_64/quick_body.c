@@ -44,22 +44,40 @@ OURS static bool cuts_mapped(const struct ckpt_quick_notes *n, const uint64_t a[
 	return err ? err != -ENOENT : is_mapped(n, st.st_ino);
 }
 
+/* The program's memory; to read there ourselves might be a fault. */
+OURS static bool peek(const struct ckpt_quick_notes *n, uint64_t addr, void *ret, uint64_t len)
+{
+	struct iovec from = { (void *)addr, len }, to = { ret, len };
+
+	return !n->unseen && ckpt_quick_ask(SYS_process_vm_readv, n->pid, (uint64_t)&to, 1,
+					    (uint64_t)&from, 1) == (long)len;
+}
+
 /* Whether those signals by which our code works, or is kept from it, would be blocked. */
 OURS static bool masks_ours(const struct ckpt_quick_notes *n, const uint64_t a[6])
 {
 	const uint64_t ours = 1ull << (SIGSYS - 1) | 1ull << (SIGTRAP - 1);
-	struct iovec from = { (void *)a[1], 8 };
 	uint64_t mask;
-	struct iovec to = { &mask, 8 };
 
-	if (n->unseen)
-		return true;
 	if (!a[1] || a[0] == SIG_UNBLOCK)
 		return false;
-	/* To read there ourselves might be a fault. */
-	return ckpt_quick_ask(SYS_process_vm_readv, n->pid, (uint64_t)&to, 1, (uint64_t)&from, 1) !=
-		       8 ||
-	       mask & ours;
+	return !peek(n, a[1], &mask, sizeof(mask)) || mask & ours;
+}
+
+/* Whether what is to be written may be of where the jumps are. */
+OURS static bool gathers_ours(const struct ckpt_quick_notes *n, const uint64_t a[6])
+{
+	struct iovec pieces[CKPT_QUICK_PIECES];
+
+	if (!peek(n, a[1], pieces, a[2] * sizeof(*pieces)))
+		return true;
+	for (uint64_t i = 0; i < a[2]; i++) {
+		uint64_t addr = (uint64_t)pieces[i].iov_base;
+
+		if (addr + pieces[i].iov_len > n->code[0] && addr < n->code[1])
+			return true;
+	}
+	return false;
 }
 
 /* Whether the call is made from here. */
@@ -74,7 +92,8 @@ OURS bool ckpt_quick_before(void)
 		return false;
 	flags = n->kinds[n->nr].flags;
 	if ((flags & CKPT_QUICK_OPENS && cuts_mapped(n, n->args)) ||
-	    (flags & CKPT_QUICK_MASKS && masks_ours(n, n->args)))
+	    (flags & CKPT_QUICK_MASKS && masks_ours(n, n->args)) ||
+	    (flags & CKPT_QUICK_GATHERS && gathers_ours(n, n->args)))
 		return false;
 	n->half = half;
 	__atomic_store_n(&n->amid, 1, __ATOMIC_RELEASE);
@@ -167,7 +186,7 @@ OURS bool ckpt_quick_behind(void)
 	}
 	if (done && !look &&
 	    (k->flags & CKPT_QUICK_MOVES ||
-	     (k->flags & CKPT_QUICK_WRITES && fd < CKPT_QUICK_NUMBERS &&
+	     (k->flags & (CKPT_QUICK_WRITES | CKPT_QUICK_GATHERS) && fd < CKPT_QUICK_NUMBERS &&
 	      n->files[fd] & CKPT_QUICK_APPEND))) {
 		c->offset = (uint64_t)ckpt_quick_ask(SYS_lseek, fd, 0, SEEK_CUR, 0, 0);
 		look = (int64_t)c->offset < 0;

@@ -46,19 +46,21 @@ enum ckpt_quick_flag {
 	CKPT_QUICK_DATA = 1024,	 /* argument 2 makes it no code */
 	CKPT_QUICK_KEEPS = 2048, /* argument 3 doesn't say where memory goes to */
 	CKPT_QUICK_ONLY = 4096,	 /* only if argument `only' is `value' */
-	CKPT_QUICK_WAITS = 8192, /* it may, unless argument `only' is 0, an int, if that isn't 0 */
-	CKPT_QUICK_CONTROL = 16384,  /* as fcntl: what doesn't change the file, nor waits */
-	CKPT_QUICK_ALL = 32768,	     /* all that there is room for is output */
-	CKPT_QUICK_HALF = 1 << 16,   /* it is only noted that it was; then a trap */
-	CKPT_QUICK_COPIES = 1 << 17, /* its result is as good a descriptor as argument 0 */
-	CKPT_QUICK_MASKS = 1 << 18,  /* as rt_sigprocmask; not a mask with SIGSYS or SIGTRAP */
+	CKPT_QUICK_WAITS = 8192, /* it may, unless `timeout' is an argument's number, and that 0 */
+	CKPT_QUICK_CONTROL = 16384,   /* as fcntl: what doesn't change the file, nor waits */
+	CKPT_QUICK_ALL = 32768,	      /* all that there is room for is output */
+	CKPT_QUICK_HALF = 1 << 16,    /* it is only noted that it was; then a trap */
+	CKPT_QUICK_COPIES = 1 << 17,  /* its result is as good a descriptor as argument 0 */
+	CKPT_QUICK_MASKS = 1 << 18,   /* as rt_sigprocmask; not a mask with SIGSYS or SIGTRAP */
+	CKPT_QUICK_ACTS = 1 << 19,    /* as rt_sigaction; not of these */
+	CKPT_QUICK_GATHERS = 1 << 20, /* as writev, of few pieces */
 };
 
 struct ckpt_quick_kind {
 	uint32_t flags; /* 0: never quick */
 	/* Output: at argument `at' `size' bytes, if not 0; or else (unit isn't 0) `unit' bytes times
 	 * the result, or times argument `most', if that is less, or ALL. */
-	uint8_t at, most, unit, only;
+	uint8_t at, most, unit, only, timeout;
 	uint16_t size, value;
 };
 
@@ -76,6 +78,7 @@ enum ckpt_quick_file {
 #define CKPT_QUICK_THREADS 64
 #define CKPT_QUICK_DEVS 8
 #define CKPT_QUICK_MAPPED 256
+#define CKPT_QUICK_PIECES 8
 #define CKPT_QUICK_LEAST 512 /* bytes: room for a note whose output has no length of its own */
 
 /* What the code notes of a call; the output follows, and fills words. */
@@ -148,7 +151,8 @@ static inline bool ckpt_quick_fits(const struct ckpt_quick_notes *n, uint64_t nr
 	if (!f)
 		return false;
 	if (f & CKPT_QUICK_FILE && !(file & CKPT_QUICK_CALM) &&
-	    (!(file & CKPT_QUICK_PIPE) || (f & CKPT_QUICK_WRITES && a[2] > PIPE_BUF))) {
+	    (!(file & CKPT_QUICK_PIPE) || f & CKPT_QUICK_GATHERS ||
+	     (f & CKPT_QUICK_WRITES && a[2] > PIPE_BUF))) {
 		if (!(file & CKPT_QUICK_HALVES))
 			return false;
 		*half = true;
@@ -169,6 +173,10 @@ static inline bool ckpt_quick_fits(const struct ckpt_quick_notes *n, uint64_t nr
 		return false;
 	if (f & CKPT_QUICK_MASKS && a[1] && (a[0] > SIG_SETMASK || a[3] != 8))
 		return false;
+	if (f & CKPT_QUICK_ACTS && (a[0] == SIGSYS || a[0] == SIGTRAP || a[3] != 8))
+		return false;
+	if (f & CKPT_QUICK_GATHERS && a[2] > CKPT_QUICK_PIECES)
+		return false;
 	if (f & CKPT_QUICK_MAPS && (a[0] || (a[3] & ~(uint64_t)(MAP_NORESERVE | MAP_STACK)) !=
 						    (MAP_PRIVATE | MAP_ANONYMOUS)))
 		return false;
@@ -181,7 +189,7 @@ static inline bool ckpt_quick_fits(const struct ckpt_quick_notes *n, uint64_t nr
 	if (f & CKPT_QUICK_CONTROL && !ckpt_quick_dups(f, a) && a[1] != F_GETFD &&
 	    a[1] != F_SETFD && a[1] != F_GETFL && a[1] != F_SETLK)
 		return false;
-	if (f & CKPT_QUICK_WAITS && (!k->only || (int)a[k->only])) {
+	if (f & CKPT_QUICK_WAITS && (!k->timeout || (int)a[k->timeout])) {
 		*half = true;
 		return n->alone;
 	}
