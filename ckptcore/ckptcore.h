@@ -104,12 +104,13 @@ struct ckpt_task {
 	struct ckpt_thread *thread;	/* of the live target: see turns.h */
 	bool in_call;			/* targets: between a call's entry and its end */
 	bool trap_blocked;		/* puppets: the program blocks SIGTRAP */
-	bool waits_at_call; /* puppets: its turn ended at the call before which it stands */
-	bool shown;	    /* puppets: its call was reported, not answered yet */
-	uint64_t called;    /* puppets: the stack behind the return of a function that the
+	/* Puppets: behind the call at which its turn has ended, amid which it stands; 0: none. */
+	uint64_t waits_behind;
+	bool shown;	 /* puppets: its call was reported, not answered yet */
+	uint64_t called; /* puppets: the stack behind the return of a function that the
 			     * debugger has called in this thread, or 0 */
-	bool ours;	    /* a copy: a child of fred, without descriptors */
-	int mem_fd;	    /* /proc/TID/mem or -1 */
+	bool ours;	 /* a copy: a child of fred, without descriptors */
+	int mem_fd;	 /* /proc/TID/mem or -1 */
 	uint64_t exec_pages[CKPT_EXEC_PAGES]; /* known to be executable, by their low bits */
 	void *plugin_state[CKPT_MAX_PLUGINS]; /* parked debuggers: see plugin.h */
 	bool regs_valid, regs_dirty;
