@@ -9,8 +9,8 @@
  * the stop. */
 void fred_forward(struct vpt_thread *vt, int request);
 /* The live process goes on: those of its threads that the debugger has resumed
- * by now, the current one with that request. */
-void fred_forward_live(int request);
+ * by now, as it has asked for each. */
+void fred_forward_live(void);
 /* Whether the debugger has resumed the thread whose turn it is: others run as
  * they did then, but don't stop at its breakpoints. */
 bool fred_forward_stops_here(void);
