@@ -445,10 +445,10 @@ struct ckpt_timeline {
 	struct ckpt_task *live;
 	struct ckpt_task **threads; /* ... and all that are alive, in order of birth */
 	size_t nthreads, threads_room;
-	double turn_began; /* when the current one's turn did */
+	double turn_began;	 /* when the current one's turn did */
 	struct ckpt_task *woken; /* one that has slept, and is to be the next soon; or NULL */
-	int end_status;	   /* then: its wait status */
-	bool killed;	   /* by the debugger, where the newest snapshot is */
+	int end_status;		 /* then: its wait status */
+	bool killed;		 /* by the debugger, where the newest snapshot is */
 	bool recording;
 	char *broken;		    /* why going back ends here, or NULL */
 	struct ckpt_chunk **chunks; /* of the log, in order: log.c */

@@ -25,7 +25,7 @@ struct ckpt_ring {
 	uint64_t replay;   /* a puppet's */
 	int64_t monotonic; /* ns that this clock is ahead of the real time's */
 	uint64_t scratch[4];
-	uint64_t last[2]; /* the newest of each clock */
+	uint64_t last[2];  /* the newest of each clock */
 	uint64_t values[]; /* ns; time(): seconds */
 };
 #define CKPT_RING_VALUES ((CKPT_RING_SIZE - sizeof(struct ckpt_ring)) / sizeof(uint64_t))

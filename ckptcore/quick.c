@@ -230,20 +230,25 @@ void ckpt_quick_destroy(struct ckpt_timeline *tl)
 /* Calls after which sites may be gone, or others than we think. */
 static bool changes_code(const struct ckpt_quick *q, const struct ckpt_thread *th)
 {
+	const uint64_t *a = th->args;
+
 	switch (th->nr) {
 	case SYS_mmap:
-		if (!(th->args[3] & MAP_FIXED))
+		if (!(a[3] & MAP_FIXED))
 			return false;
 		break;
-	case SYS_munmap:
 	case SYS_mremap:
+		if (a[3] & MREMAP_FIXED && ckpt_sites_within(&q->sites, a[4], a[2]))
+			return true;
+		break;
+	case SYS_munmap:
 	case SYS_mprotect:
 	case SYS_pkey_mprotect:
 		break;
 	default:
 		return false;
 	}
-	return ckpt_sites_within(&q->sites, th->args[0], th->args[1]);
+	return ckpt_sites_within(&q->sites, a[0], a[1]);
 }
 
 /* Calls behind which the jumps may stay: nobody has a copy of them, nor gets to see them. */
@@ -355,6 +360,8 @@ void ckpt_quick_left(struct ckpt_task *t)
 
 	if (q && !ckpt_quick_keeps_files(t->thread->nr))
 		q->files.known = false;
+	if (q && !ckpt_quick_keeps_view(t->thread->nr))
+		q->files.seen_known = false;
 }
 
 /* Whether the kernel may send t SIGSYS, for what it refuses, and SIGTRAP, for our int3, without a
@@ -407,6 +414,8 @@ bool ckpt_quick_arm(struct ckpt_task *t)
 		q->ready = true;
 	}
 	ckpt_quick_know_files(tl, &q->files, notes);
+	if (q->files.serves && !q->files.alone)
+		return false; /* nor would the thread that answers get its turn */
 	ckpt_sites_put_in(&q->sites, t, notes);
 	ckpt_sites_range(&q->sites, notes->code);
 	q->in = true;
@@ -687,9 +696,11 @@ bool ckpt_quick_goes_on(struct ckpt_task *t, bool due)
 	struct ckpt_timeline *tl = t->timeline;
 	struct ckpt_quick *q = tl->quick;
 	struct ckpt_quick_notes *notes = q ? ckpt_quick_notes(tl) : NULL;
+	const uint8_t *s = notes ? selector(t, notes) : NULL;
 
+	/* The call for which it has asked makes no stop either, even if the next one is to. */
 	if (has_asked(t)) {
-		ckpt_resume(t, notes && notes->open ? PTRACE_CONT : PTRACE_SYSCALL, 0);
+		ckpt_resume(t, s && *s == BLOCK ? PTRACE_CONT : PTRACE_SYSCALL, 0);
 		return true;
 	}
 	if (t->state != CKPT_SECCOMP || t->stop.ip != address_of(ckpt_quick_code_call) + 2) {

@@ -24,9 +24,12 @@
 #define RESULT(a, m) .at = (a), .most = (m), .unit = 1
 #define UNITS(a, m, n) .at = (a), .most = (m), .unit = (n)
 
-#define CALL(name, what, ...)                                \
-	{                                                    \
-		SYS_##name, { .flags = (what), ##__VA_ARGS__ } \
+#define CALL(name, what, ...)                          \
+	{                                              \
+		SYS_##name,                            \
+		{                                      \
+			.flags = (what), ##__VA_ARGS__ \
+		}                                      \
 	}
 
 /* What may be quick: calls of which everything is known by their registers and this. */
@@ -157,8 +160,13 @@ bool ckpt_quick_keeps_files(long nr)
 {
 	const struct ckpt_quick_kind *k = kind_of(nr);
 
-	return k->flags && !(k->flags & (HALF | CKPT_QUICK_OPENS | CKPT_QUICK_CLOSES | CKPT_QUICK_COPIES |
-					 CKPT_QUICK_CONTROL | CKPT_QUICK_MAPS));
+	return k->flags && !(k->flags & (HALF | CKPT_QUICK_OPENS | CKPT_QUICK_CLOSES |
+					 CKPT_QUICK_COPIES | CKPT_QUICK_CONTROL | CKPT_QUICK_MAPS));
+}
+
+bool ckpt_quick_keeps_view(long nr)
+{
+	return nr != SYS_chroot && nr != SYS_pivot_root && nr != SYS_unshare && nr != SYS_setns;
 }
 
 void ckpt_quick_fill_kinds(struct ckpt_quick_notes *notes)
@@ -243,7 +251,8 @@ static uint8_t file_of(struct ckpt_timeline *tl, struct ckpt_quick_notes *notes,
 	case S_IFREG:
 	case S_IFDIR:
 		if (!is_calm(notes, tl->live->tgid, f) ||
-		    ((f->flags & O_ACCMODE) != O_RDONLY && ckpt_written_is_mapped(tl, f->dev, f->ino)))
+		    ((f->flags & O_ACCMODE) != O_RDONLY &&
+		     ckpt_written_is_mapped(tl, f->dev, f->ino)))
 			return 0;
 		return CKPT_QUICK_CALM | CKPT_QUICK_PLACE | CKPT_QUICK_HALVES |
 		       (f->flags & O_APPEND ? CKPT_QUICK_APPEND : 0);
@@ -261,18 +270,19 @@ static uint8_t file_of(struct ckpt_timeline *tl, struct ckpt_quick_notes *notes,
 	}
 }
 
-/* What the program finds in /proc is what we do. */
+/* What the program finds in /proc is what we do, and its number is the same for it. */
 static bool sees_the_same(pid_t pid)
 {
+	static const char *const links[] = { "root", "ns/mnt", "ns/pid" };
 	char theirs[64], ours[64];
 
-	ckpt_proc_link(pid, "root", theirs, sizeof(theirs));
-	ckpt_proc_link(getpid(), "root", ours, sizeof(ours));
-	if (strcmp(theirs, ours))
-		return false;
-	ckpt_proc_link(pid, "ns/mnt", theirs, sizeof(theirs));
-	ckpt_proc_link(getpid(), "ns/mnt", ours, sizeof(ours));
-	return !strcmp(theirs, ours);
+	for (size_t i = 0; i < sizeof(links) / sizeof(*links); i++) {
+		ckpt_proc_link(pid, links[i], theirs, sizeof(theirs));
+		ckpt_proc_link(getpid(), links[i], ours, sizeof(ours));
+		if (strcmp(theirs, ours))
+			return false;
+	}
+	return true;
 }
 
 void ckpt_quick_know_files(struct ckpt_timeline *tl, struct ckpt_quick_files *q,
@@ -296,7 +306,10 @@ void ckpt_quick_know_files(struct ckpt_timeline *tl, struct ckpt_quick_files *q,
 	notes->pid = (uint64_t)tl->live->tgid;
 	notes->nmapped = ckpt_written_mapped_files(tl, notes->mapped, CKPT_QUICK_MAPPED);
 	memset(notes->files, 0, sizeof(notes->files));
-	for (size_t i = 0; o && i < o->n; i++)
+	q->serves = false;
+	for (size_t i = 0; o && i < o->n; i++) {
 		if (o->files[i].fd < CKPT_QUICK_NUMBERS)
 			notes->files[o->files[i].fd] = file_of(tl, notes, &o->files[i]);
+		q->serves |= !strcmp(o->files[i].path, "/dev/fuse");
+	}
 }

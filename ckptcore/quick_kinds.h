@@ -9,16 +9,18 @@
 #include "ckptcore/arch/x86_64/quick_code.h"
 
 struct ckpt_quick_files {
-	bool known;    /* those in the notes are right, unless a call changes them */
-	bool alone;    /* ... for one thread */
-	bool seen;     /* what the program itself sees in /proc is the same as we do */
-	bool seen_known;
+	bool known;	 /* those in the notes are right, unless a call changes them */
+	bool alone;	 /* ... for one thread */
+	bool serves;	 /* calls by path may wait for the program itself */
+	bool seen_known; /* whether the program itself sees in /proc what we do */
 };
 
 /* Whether call nr may be quick. */
 bool ckpt_quick_possible(long nr);
 /* ... and changes neither what descriptors are, nor which files are mapped. */
 bool ckpt_quick_keeps_files(long nr);
+/* Whether after call nr the program finds by a path what it found before. */
+bool ckpt_quick_keeps_view(long nr);
 /* Tells the code in the program of all of them. */
 void ckpt_quick_fill_kinds(struct ckpt_quick_notes *notes);
 /* Tells it of the descriptors, unless it knows. */

@@ -231,9 +231,9 @@ static bool yields(const struct ckpt_task *t)
 {
 	const struct ckpt_timeline *tl = t->timeline;
 
-	return tl->nthreads > 1 && (tl->record->preempt || tl->woken ||
-				    t->thread->nr == SYS_sched_yield ||
-				    ckpt_now() - tl->turn_began > SLICE_MIN);
+	return tl->nthreads > 1 &&
+	       (tl->record->preempt || tl->woken || t->thread->nr == SYS_sched_yield ||
+		ckpt_now() - tl->turn_began > SLICE_MIN);
 }
 
 /* How t goes on. A single step over a call goes by the call's stops. */

@@ -411,6 +411,7 @@ static int at_call(struct ckpt_task *p, struct ckpt_run *run)
 	struct ckpt_timeline *tl = p->timeline;
 	const struct ckpt_goal *goal = run->goal;
 	uint64_t at;
+	int halt;
 
 	if (take_all_early(p, run, true))
 		return CKPT_HALT_DIVERGED;
@@ -418,6 +419,10 @@ static int at_call(struct ckpt_task *p, struct ckpt_run *run)
 	if (at < tl->nevents && ckpt_log_event(tl, at).kind == CKPT_EV_EXIT)
 		return CKPT_HALT_EXIT;
 	if (goal && at >= goal->event) {
+		if (goal->how == CKPT_END_CALL && run->calls && !p->shown) {
+			p->shown = true;
+			return CKPT_HALT_CALL;
+		}
 		if (goal->how == CKPT_END_CALL)
 			return CKPT_HALT_GOAL;
 		diverged(p, run, "a call where the interval should have ended");
@@ -443,10 +448,9 @@ static int at_call(struct ckpt_task *p, struct ckpt_run *run)
 	p->shown = false;
 	if (give_call(p, run))
 		return p->state == CKPT_DEAD ? CKPT_HALT_DEAD : CKPT_HALT_DIVERGED;
+	halt = after_event(p, run);
 	/* The end of one that a signal interrupts isn't told. */
-	if (!run->calls || ckpt_signal_is_next(p))
-		return after_event(p, run);
-	return after_event(p, run) < 0 ? CKPT_HALT_CALL : CKPT_HALT_GOAL;
+	return halt < 0 && run->calls && !ckpt_signal_is_next(p) ? CKPT_HALT_CALL : halt;
 }
 
 /* As ckpt_outer_insn_at(), below probes; *pc: where the program has it. */

@@ -131,6 +131,11 @@ void ckpt_sites_take_out(struct ckpt_sites *all, struct ckpt_task *t)
 			all->sites[i].refused = true; /* unmapped meanwhile, or it died */
 }
 
+static uint64_t page_up(uint64_t addr)
+{
+	return (addr + CKPT_PAGE_MIN - 1) / CKPT_PAGE_MIN * CKPT_PAGE_MIN;
+}
+
 void ckpt_sites_range(const struct ckpt_sites *all, uint64_t ret[2])
 {
 	ret[0] = ret[1] = 0;
@@ -145,10 +150,13 @@ void ckpt_sites_range(const struct ckpt_sites *all, uint64_t ret[2])
 		if (s->to.pad + CKPT_QUICK_PAD > ret[1])
 			ret[1] = s->to.pad + CKPT_QUICK_PAD;
 	}
+	ret[0] -= ret[0] % CKPT_PAGE_MIN;
+	ret[1] = page_up(ret[1]);
 }
 
 bool ckpt_sites_within(const struct ckpt_sites *all, uint64_t addr, uint64_t len)
 {
+	len = page_up(len);
 	for (size_t i = 0; i < all->n; i++)
 		if (all->sites[i].ip - addr < len || all->sites[i].to.pad - addr < len)
 			return true;

@@ -34,9 +34,9 @@ void ckpt_sites_used(struct ckpt_sites *all, size_t site);
  * of them. A site at which there is something else now, a breakpoint, is left alone. */
 void ckpt_sites_put_in(struct ckpt_sites *all, struct ckpt_task *t, struct ckpt_quick_notes *notes);
 void ckpt_sites_take_out(struct ckpt_sites *all, struct ckpt_task *t);
-/* Where these jumps are, from first to last: ret[0] <= address < ret[1]; zeros: nowhere. */
+/* The pages of these jumps, from first to last: ret[0] <= address < ret[1]; zeros: nowhere. */
 void ckpt_sites_range(const struct ckpt_sites *all, uint64_t ret[2]);
-/* Whether code of any of them is in [addr, addr + len). */
+/* Whether code of any of them is in the pages of [addr, addr + len), addr being the first's. */
 bool ckpt_sites_within(const struct ckpt_sites *all, uint64_t addr, uint64_t len);
 /* Whether a jump of ours, but for those at the sites themselves, is at rip. */
 bool ckpt_sites_jumps_at(const struct ckpt_sites *all, uint64_t rip);

@@ -26,6 +26,11 @@ void ckpt_target_resume(struct ckpt_task *t, int request, int sig)
 		ckpt_resume(t, request, sig);
 }
 
+bool ckpt_target_resumed(const struct ckpt_task *t)
+{
+	return t->thread->let;
+}
+
 bool ckpt_do_outer_insn(struct ckpt_task *t)
 {
 	struct ckpt_outer_insn i;

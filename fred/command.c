@@ -20,6 +20,7 @@
 #include "fred/checkpoint.h"
 #include "fred/condition.h"
 #include "fred/command.h"
+#include "fred/forks.h"
 #include "fred/progress.h"
 #include "fred/reply.h"
 #include "fred/reverse.h"
@@ -44,6 +45,7 @@ static struct {
 	uint64_t steps;		 /* instructions that were gone back at once */
 	bool begins;		 /* ... which is where its thread begins */
 	size_t scope;		 /* ... 1 more than the watchpoint that ends there, or 0 ... */
+	bool fork;		 /* ... or it is behind a fork that the debugger catches ... */
 	size_t exec;		 /* ... or the interval that another program's exec began there */
 } search;
 
@@ -301,6 +303,8 @@ static void stage_last_stop(const struct fred_moment *m, json_object *out)
 		search.floor = NULL;
 		if (search.scope)
 			stage(out, hit, FRED_ARRIVE_STEP, search.scope - 1, "scope");
+		else if (search.fork)
+			stage(out, hit, FRED_ARRIVE_FORK, 0, "fork");
 		else
 			stage(out, hit, FRED_ARRIVE_STEP, 0, search.begins ? "begin" : "step");
 	} else {
@@ -449,6 +453,10 @@ static int set_floor(json_object *in, const struct fred_moment *m)
 			err = fred_seek_thread_begin(&own, fred_moment_thread(&own), &p);
 	}
 	search.floor = err > 0 ? p : NULL;
+	if (err >= 0 && get_bool(in, "forks")) {
+		err = fred_forks_before(m, other_program_before(m), &search.floor);
+		search.fork = err > 0;
+	}
 	if (err >= 0 && search.nwatches)
 		err = end_at_scopes(in, m);
 	fred_moment_deinit(&own);
@@ -469,7 +477,7 @@ static void op_reverse(json_object *in, json_object *out)
 	drop_floor();
 	read_stops(in);
 	search.scope = search.exec = 0;
-	search.begins = false;
+	search.begins = search.fork = false;
 	ckpt_stats.searches++;
 	fred_seek_error[0] = 0;
 	if (!err && !m.owned)
@@ -724,6 +732,8 @@ static const struct {
 	{ "leave", op_leave, false },
 	{ "interrupted", op_interrupted, false },
 	{ "call", fred_op_call, false },
+	{ "forks", fred_op_forks, true },
+	{ "has thread", fred_op_has_thread, true },
 	{ "written", fred_op_written, false },
 	{ "checkpoint", fred_op_checkpoint, false },
 	{ "checkpoints", fred_op_checkpoints, false },

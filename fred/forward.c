@@ -13,6 +13,7 @@
 
 #include "ckptcore/signals.h"
 #include "ckptcore/target.h"
+#include "fred/forks.h"
 #include "fred/forward.h"
 #include "fred/progress.h"
 #include "fred/seek.h"
@@ -111,6 +112,7 @@ static enum ckpt_halt forward_leg(const struct ckpt_goal *goal, bool calls, pid_
 		leg.run.calls = calls;
 		leg.run.turn = turn;
 		leg.run.signals = leg.run.traps = true;
+		leg.run.stop_event = fred_forks_next(F.now->play->event, goal->event);
 		do {
 			ckpt_cell_set(F.now, CKPT_CELL_FREE, 1);
 			halt = ckpt_leg_run(&leg);
@@ -142,11 +144,61 @@ void fred_forward_live(void)
 				   0); /* a signal was the puppet's */
 }
 
+void fred_forward_live_others(void)
+{
+	size_t i = 0;
+
+	F.others_stand = false;
+	while (F.tl->recording && i < F.tl->nthreads) {
+		struct ckpt_task *t = F.tl->threads[i++];
+		struct vpt_thread *vt = vpt_of(t);
+
+		if (!vt || vt->state != VPT_RUNNING || ckpt_target_resumed(t))
+			continue;
+		ckpt_target_resume(t, vt->request, 0);
+		i = 0; /* there may be others now */
+	}
+}
+
 /* Whether the program is going to run into a breakpoint where it stands. */
 static bool is_at_breakpoint(int request)
 {
 	return request != PTRACE_SINGLESTEP && fred_forward_stops_here() &&
 	       ckpt_overlay_at(&F.tl->overlay, ckpt_regs(F.now)->rip, NULL);
+}
+
+/*
+ * The debugger's step over a breakpoint leads into a call, and before that ends another thread, which
+ * it hasn't resumed, comes to a breakpoint or to a signal, or the past ends: the step is said to
+ * be over amid the call, as it would be in the live process (turns.c), so that it resumes all.
+ */
+static void tell_amid(struct vpt_thread *vt)
+{
+	siginfo_t si = vpt_trap_info(TRAP_TRACE);
+
+	if (F.now->play)
+		F.now->play->at_site = 0; /* it comes there once more */
+	ckpt_overlay_apply(&F.tl->overlay, F.now);
+	fred_timeline_tell(vt, vt->tid, W_STOPCODE(SIGTRAP), &si);
+}
+
+static bool ends_amid(const struct vpt_thread *vt, enum ckpt_halt halt)
+{
+	return (halt == CKPT_HALT_PROBE || halt == CKPT_HALT_DELIVERY) && F.now->vtid != vt->tid &&
+	       !fred_forward_stops_here();
+}
+
+/* The same where the live process goes on: its thread stands amid that call. */
+static bool ends_amid_live(const struct vpt_thread *vt)
+{
+	const struct ckpt_overlay *o = &F.tl->overlay;
+	uint64_t behind = vt->task ? ckpt_regs(vt->task)->rip : 0;
+	bool others_stand = false;
+
+	for (const struct vpt_thread *other = vpt_first(); other; other = other->next)
+		others_stand |= other->tgid == vt->tgid && other->state == VPT_STOPPED;
+	return others_stand && vt->task && ckpt_is_in_call(vt->task) &&
+	       ckpt_overlay_lacks(o, behind - 2) && !ckpt_overlay_at(o, behind, NULL);
 }
 
 /* The live process goes on where the past has ended. moved: it wasn't there before. */
@@ -157,10 +209,15 @@ static void go_live(struct vpt_thread *vt, int request, bool moved)
 
 	ckpt_overlay_apply(&F.tl->overlay, F.now);
 	F.key_stays = false;
+	F.others_stand = F.tl->nthreads > 1;
 	/* It stopped by a signal that it hasn't got yet. */
 	sig = fred_timeline_live_signal(&si);
 	if (sig) {
 		fred_timeline_tell(vt, ckpt_vtid(F.now), W_STOPCODE(sig), &si);
+		return;
+	}
+	if (request == PTRACE_SINGLESTEP && ends_amid_live(vt)) {
+		tell_amid(vt);
 		return;
 	}
 	/* A signal that has come there since would be before it. */
@@ -177,6 +234,7 @@ static void go_live(struct vpt_thread *vt, int request, bool moved)
 		return;
 	}
 	fred_threads_vanish();
+	F.others_stand = false;
 	F.live_follows = true;
 	if (fred_threads_appear(vt))
 		return;
@@ -271,47 +329,20 @@ static bool signal_follows(void)
 	return next < F.tl->nsnaps && F.tl->snaps[next]->sig;
 }
 
+/* Whether one comes where F.now, at the beginning of an interval, stands. */
+static bool signal_comes(void)
+{
+	siginfo_t si;
+
+	return F.now->play ? F.now->play->sig : fred_timeline_live_signal(&si);
+}
+
 /* How a step has gone on its way to the interval's end. */
 enum stepped {
 	STEP_BEGUN,
 	STEP_MADE, /* the interval ends by a call, which was this instruction */
-	STEP_OVER, /* from a breakpoint into a call that sleeps: as below */
+	STEP_OVER, /* from a breakpoint into a call that sleeps: see tell_amid() */
 };
-
-/*
- * The debugger's step over a breakpoint leads into a call, and before that ends another thread, which
- * it hasn't resumed, comes to a breakpoint or to a signal, or the past ends: the step is said to
- * be over amid the call, as it would be in the live process (turns.c), so that it resumes all.
- */
-static void tell_amid(struct vpt_thread *vt)
-{
-	siginfo_t si = vpt_trap_info(TRAP_TRACE);
-
-	if (F.now->play)
-		F.now->play->at_site = 0; /* it comes there once more */
-	ckpt_overlay_apply(&F.tl->overlay, F.now);
-	fred_timeline_tell(vt, vt->tid, W_STOPCODE(SIGTRAP), &si);
-}
-
-static bool ends_amid(const struct vpt_thread *vt, enum ckpt_halt halt)
-{
-	return (halt == CKPT_HALT_PROBE || halt == CKPT_HALT_DELIVERY) && F.now->vtid != vt->tid &&
-	       !fred_forward_stops_here();
-}
-
-/* The same where the live process goes on: its thread stands amid that call. */
-static bool ends_amid_live(const struct vpt_thread *vt)
-{
-	const struct ckpt_overlay *o = &F.tl->overlay;
-	uint64_t behind = vt->task ? ckpt_regs(vt->task)->rip : 0;
-	bool others_stand = false;
-	siginfo_t si;
-
-	for (const struct vpt_thread *other = vpt_first(); other; other = other->next)
-		others_stand |= other->tgid == vt->tgid && other->state == VPT_STOPPED;
-	return others_stand && vt->task && ckpt_is_in_call(vt->task) && !fred_timeline_live_signal(&si) &&
-	       ckpt_overlay_lacks(o, behind - 2) && !ckpt_overlay_at(o, behind, NULL);
-}
 
 /* One instruction of vt's thread, and what others did meanwhile. */
 static enum ckpt_halt step_thread(const struct vpt_thread *vt, const struct ckpt_goal *goal,
@@ -380,10 +411,11 @@ static void killed_here(struct vpt_thread *vt, bool at_breakpoint)
 static void forward(struct vpt_thread *vt, int request)
 {
 	struct ckpt_run run = { 0 };
+	struct ckpt_event call;
 	struct ckpt_goal goal;
 	enum ckpt_halt halt;
 	enum stepped stepped = STEP_BEGUN;
-	bool moved = false, here;
+	bool moved = false, here, ended;
 
 	ckpt_overlay_remove(&F.tl->overlay, F.now);
 	for (;;) {
@@ -413,8 +445,17 @@ static void forward(struct vpt_thread *vt, int request)
 				return;
 			continue;
 		}
+		if (halt == CKPT_HALT_EVENT) {
+			if (fred_forks_tell(vt))
+				return;
+			continue;
+		}
 		if (halt != CKPT_HALT_GOAL)
 			break;
+		if (!here && F.now->state == CKPT_EXIT && fred_forks_tell(vt))
+			return;
+		call = fred_forks_at_call(F.now);
+		ended = !here && goal.how == CKPT_END_EVENT && F.now->state == CKPT_EXIT;
 		if (cross()) {
 			lost(vt, &run, "can't go on (no process)");
 			return;
@@ -423,12 +464,16 @@ static void forward(struct vpt_thread *vt, int request)
 			fred_timeline_announce_exec(vt);
 			return;
 		}
+		if (!here && F.now->play && fred_forks_tell_call(vt, &call))
+			return;
+		if (request == PTRACE_SYSCALL && (ended || (call.nr >= 0 && F.now->play)) &&
+		    !signal_comes() && fred_forward_stops_here()) {
+			halt = CKPT_HALT_CALL; /* its end */
+			break;
+		}
 		if (F.now == F.tl->live) {
 			fred_progress_end();
-			if (request == PTRACE_SINGLESTEP && ends_amid_live(vt))
-				tell_amid(vt);
-			else
-				go_live(vt, request, moved);
+			go_live(vt, request, moved);
 			return;
 		}
 		/* A call that isn't replayed: the next interval begins behind it. */

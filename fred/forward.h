@@ -11,6 +11,9 @@ void fred_forward(struct vpt_thread *vt, int request);
 /* The live process goes on: those of its threads that the debugger has resumed
  * by now, as it has asked for each. */
 void fred_forward_live(void);
+/* Those that stand (others_stand): the debugger means to leave them running, as it does with
+ * `set non-stop on'. */
+void fred_forward_live_others(void);
 /* Whether the debugger has resumed the thread whose turn it is: others run as
  * they did then, but don't stop at its breakpoints. */
 bool fred_forward_stops_here(void);

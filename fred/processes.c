@@ -8,6 +8,7 @@
 #include "fred/branch.h"
 #include "fred/checkpoint.h"
 #include "fred/command.h"
+#include "fred/forks.h"
 #include "fred/processes.h"
 #include "fred/threads.h"
 #include "fred/timeline.h"
@@ -283,6 +284,7 @@ void fred_process_debugger_gone(const struct vpt_debugger *d)
 
 void fred_process_gone(struct vpt_thread *vt, bool died)
 {
+	fred_forks_let_go(vt);
 	if (fresh == vt)
 		fresh = NULL;
 	if (joined == vt)

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "fred/endless.h"
 #include "fred/progress.h"
 #include "fred/seek.h"
 
@@ -261,32 +262,122 @@ struct span {
 	pid_t thread;
 };
 
+/* Code that is never left, from pc on, and in which no rule may hold. */
+static bool is_idle_from(struct ckpt_task *t, uint64_t pc, const struct ckpt_rule *rules, size_t n,
+			 struct fred_endless *ret)
+{
+	if (!fred_endless_from(t, pc, ret))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (fred_endless_has(ret, rules[i].site))
+			return false;
+	return true;
+}
+
+/* Whether all of the way is such code. */
+static bool is_idle(const struct span *at, struct ckpt_task *from, const struct ckpt_rule *rules,
+		    size_t n)
+{
+	const struct ckpt_snap *s = F.tl->snaps[at->interval];
+	struct ckpt_task *begin = from ? from : s->copy;
+	struct fred_endless e;
+
+	if (at->goal.how != CKPT_END_MATCH || !begin || (from ? from->play->sig : s->sig) ||
+	    (from ? from->play->event : s->event) != at->goal.event)
+		return false;
+	return is_idle_from(begin, ckpt_canonical(begin).rip, rules, n, &e);
+}
+
+#define CELL_IDLE (CKPT_CELL_FREE + 1)
+
+/* The rules, and more that stop where such code begins in which the goal is; NULL: it
+ * isn't. */
+static struct ckpt_rule *with_idle(const struct span *at, const struct ckpt_rule *rules, size_t n,
+				   size_t *all)
+{
+	struct ckpt_rule *r;
+	struct fred_endless e;
+
+	if (at->goal.how != CKPT_END_MATCH ||
+	    !is_idle_from(at->goal.ref, at->goal.regs.rip, rules, n, &e))
+		return NULL;
+	*all = n + e.n;
+	r = calloc(*all, sizeof(*r));
+	for (size_t i = 0; r && i < *all; i++)
+		r[i] = i < n ? rules[i] :
+			       (struct ckpt_rule){ .site = e.at[i - n], .cell = CELL_IDLE };
+	return r;
+}
+
+/* A run of p along a span, until the rules have held so often. */
+struct lap {
+	struct ckpt_leg leg;
+	struct ckpt_rule *all; /* the leg's, if they are more than the caller's */
+};
+
+static int lap_begin(struct lap *lap, const struct span *at, struct ckpt_task *p,
+		     const struct ckpt_rule *rules, size_t n, uint64_t often)
+{
+	int err = ckpt_leg_begin(&lap->leg, p, &at->goal, rules, n);
+
+	lap->leg.run.only = at->thread;
+	if (!err && ckpt_cell_set(p, CKPT_CELL_FREE, often))
+		err = -ESRCH;
+	return err;
+}
+
+/* To the goal, or as good as there: behind the last event, in code that is never left. */
+static int lap_run(struct lap *lap, const struct span *at, struct ckpt_task *p,
+		   const struct ckpt_rule *rules, size_t n, uint64_t often, enum ckpt_halt *ret)
+{
+	size_t all;
+	int err;
+
+	lap->all = with_idle(at, rules, n, &all);
+	if (lap->all) {
+		err = lap_begin(lap, at, p, lap->all, all, often);
+		if (!err && ckpt_cell_set(p, CELL_IDLE, 1))
+			err = -ESRCH;
+		if (err)
+			return err;
+		*ret = ckpt_leg_run(&lap->leg);
+		if (*ret != CKPT_HALT_PROBE || lap->leg.run.cell != CELL_IDLE)
+			return 0;
+		if (p->play->event == at->goal.event) {
+			*ret = CKPT_HALT_GOAL;
+			return 0;
+		}
+		often = ckpt_cell_get(p, CKPT_CELL_FREE);
+		ckpt_leg_end(&lap->leg);
+	}
+	err = lap_begin(lap, at, p, rules, n, often);
+	if (!err)
+		*ret = ckpt_leg_run(&lap->leg);
+	return err;
+}
+
 /* How often the rules held between the start and the goal; -errno. */
 static int count(const struct span *at, struct ckpt_task *from, const struct ckpt_rule *rules,
 		 size_t n, uint64_t *ret)
 {
-	struct ckpt_leg leg;
+	struct lap lap = { 0 };
 	struct ckpt_task *p;
 	enum ckpt_halt halt = CKPT_HALT_DEAD;
-	int err = fred_seek_start(at->interval, from, &p);
+	int err;
 
+	*ret = 0;
+	if (is_idle(at, from, rules, n))
+		return 0;
+	err = fred_seek_start(at->interval, from, &p);
 	if (err)
 		return err;
-	err = ckpt_leg_begin(&leg, p, &at->goal, rules, n);
-	if (!err) {
-		leg.run.only = at->thread;
-		if (ckpt_cell_set(p, CKPT_CELL_FREE, CKPT_NEVER))
-			err = -ESRCH;
-		halt = ckpt_leg_run(&leg);
-		if (halt == CKPT_HALT_GOAL || halt == CKPT_HALT_EXIT ||
-		    (halt == CKPT_HALT_DEAD && fred_seek_may_die(at->interval)))
-			*ret = halt == CKPT_HALT_DEAD ?
-				       0 :
-				       CKPT_NEVER - ckpt_cell_get(p, CKPT_CELL_FREE);
-		else
-			err = fred_seek_failure(halt, &leg);
-	}
+	err = lap_run(&lap, at, p, rules, n, CKPT_NEVER, &halt);
+	if (!err && (halt == CKPT_HALT_GOAL || halt == CKPT_HALT_EXIT))
+		*ret = CKPT_NEVER - ckpt_cell_get(p, CKPT_CELL_FREE);
+	else if (!err && !(halt == CKPT_HALT_DEAD && fred_seek_may_die(at->interval)))
+		err = fred_seek_failure(halt, &lap.leg);
 	ckpt_puppet_destroy(p);
+	free(lap.all);
 	ckpt_stats.probes++;
 	return err;
 }
@@ -313,35 +404,34 @@ static int try_stop_at(const struct span *at, struct ckpt_task *from, const stru
 		       size_t n, uint64_t nth, struct ckpt_task **ret, size_t *which,
 		       uint64_t *hits)
 {
-	struct ckpt_leg leg;
+	struct lap lap = { 0 };
 	struct ckpt_task *p;
 	enum ckpt_halt halt = CKPT_HALT_DEAD;
-	int err = fred_seek_start(at->interval, from, &p);
+	int err;
 
+	*hits = 0;
+	if (is_idle(at, from, rules, n))
+		return 0;
+	err = fred_seek_start(at->interval, from, &p);
 	if (err)
 		return err;
-	err = ckpt_leg_begin(&leg, p, &at->goal, rules, n);
-	leg.run.only = at->thread;
-	if (!err && ckpt_cell_set(p, CKPT_CELL_FREE, nth))
-		err = -ESRCH;
-	if (!err) {
-		halt = ckpt_leg_run(&leg);
-		*hits = 0;
-		if (halt == CKPT_HALT_GOAL || halt == CKPT_HALT_EXIT)
-			*hits = nth - ckpt_cell_get(p, CKPT_CELL_FREE);
-		else if (halt != CKPT_HALT_PROBE &&
-			 !(halt == CKPT_HALT_DEAD && fred_seek_may_die(at->interval)))
-			err = fred_seek_failure(halt, &leg);
-	}
+	err = lap_run(&lap, at, p, rules, n, nth, &halt);
+	if (!err && (halt == CKPT_HALT_GOAL || halt == CKPT_HALT_EXIT))
+		*hits = nth - ckpt_cell_get(p, CKPT_CELL_FREE);
+	else if (!err && halt != CKPT_HALT_PROBE &&
+		 !(halt == CKPT_HALT_DEAD && fred_seek_may_die(at->interval)))
+		err = fred_seek_failure(halt, &lap.leg);
 	ckpt_stats.probes++;
 	if (err || halt != CKPT_HALT_PROBE) {
 		ckpt_puppet_destroy(p);
-		return err;
+	} else {
+		*which = rule_at(rules, n, lap.leg.run.site);
+		ckpt_leg_end(&lap.leg);
+		*ret = p;
+		err = 1;
 	}
-	*which = rule_at(rules, n, leg.run.site);
-	ckpt_leg_end(&leg);
-	*ret = p;
-	return 1;
+	free(lap.all);
+	return err;
 }
 
 /* The same where it is known that they do. */

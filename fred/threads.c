@@ -6,6 +6,7 @@
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
+#include "fred/reply.h"
 #include "fred/threads.h"
 
 #define F fred_tl
@@ -191,4 +192,9 @@ int fred_threads_record(struct vpt_thread *vt)
 		if (o->tgid == vt->tgid && o != vt)
 			err = ckpt_record_join(F.tl, o->task);
 	return err;
+}
+
+void fred_op_has_thread(json_object *in, json_object *out)
+{
+	put_bool(out, "has", F.staged && find(F.staged, (pid_t)get_number(in, "tid", 0)));
 }

@@ -39,4 +39,7 @@ bool fred_threads_all_stand(const struct vpt_thread *vt);
 /* Those of vt's process, but vt itself, are recorded from now on. */
 int fred_threads_record(struct vpt_thread *vt) __must_check;
 
+/* A request of the debugger's Python: whether the staged point has a thread. */
+void fred_op_has_thread(json_object *in, json_object *out);
+
 #endif

@@ -14,6 +14,7 @@
 #include "ckptcore/target.h"
 #include "fred/branch.h"
 #include "fred/checkpoint.h"
+#include "fred/forks.h"
 #include "fred/forward.h"
 #include "fred/progress.h"
 #include "fred/seek.h"
@@ -284,6 +285,8 @@ void fred_timeline_announce(struct vpt_thread *vt, enum fred_arrival arrival)
 	siginfo_t si = vpt_trap_info(watch ? 4 /* TRAP_HWBKPT */ : TRAP_TRACE);
 
 	F.held.at_int3 = arrival == FRED_ARRIVE_BREAKPOINT;
+	if (arrival == FRED_ARRIVE_FORK && fred_forks_tell(vt))
+		return;
 	if (watch)
 		tell(vt, ckpt_vtid(F.now), W_STOPCODE(SIGTRAP), &si,
 		     0xffff0ff0ull | 1ull << debug_register(own ? own : vt, F.watch_addr));
@@ -319,11 +322,12 @@ bool fred_timeline_is_at(int event)
 static bool end_vfork(struct vpt_thread *vt)
 {
 	siginfo_t si = vpt_trap_info(SIGTRAP | PTRACE_EVENT_VFORK_DONE << 8);
+	const struct ckpt_task *former = F.peeking ? F.origin : F.now;
 
-	if (F.now != F.tl->live || !fred_timeline_is_at(PTRACE_EVENT_VFORK) ||
-	    F.vforked == F.now->stop.msg)
+	if (former != F.tl->live || !fred_timeline_is_at(PTRACE_EVENT_VFORK) ||
+	    F.vforked == former->stop.msg)
 		return false;
-	F.vforked = vt->msg = F.now->stop.msg;
+	F.vforked = vt->msg = former->stop.msg;
 	vpt_report(vt, W_STOPCODE(SIGTRAP) | PTRACE_EVENT_VFORK_DONE << 16, &si);
 	return true;
 }
@@ -432,6 +436,8 @@ static void idle_here(void *arg)
 			tell_held(); /* it doesn't mean to resume that thread */
 		return;
 	}
+	if (!is_puppet(F.now) && F.others_stand && !is_pending() && ticked && debugger_sleeps())
+		fred_forward_live_others();
 	if (is_puppet(F.now))
 		go();
 	else if (F.tl->nthreads > 1 && !F.live_follows &&
@@ -446,6 +452,8 @@ void fred_timeline_idle(void)
 
 bool fred_timeline_resuming(struct vpt_thread *vt, int request, int sig)
 {
+	if (fred_forks_resuming(vt))
+		return true;
 	if (!fred_process_select(vt->tgid) || !is_ours(vt))
 		return false;
 	if (F.held.waits) {

@@ -18,6 +18,7 @@
 enum fred_arrival {
 	FRED_ARRIVE_STEP,	/* the end of a step */
 	FRED_ARRIVE_BREAKPOINT, /* an int3 of its own, if it has one there */
+	FRED_ARRIVE_FORK,	/* the event of a fork, behind which that is */
 	FRED_ARRIVE_WATCH,	/* its debug register for watch_addr struck */
 };
 
@@ -52,8 +53,11 @@ struct fred_timeline {
 	bool said_unchangeable;	 /* that the past can't be changed */
 	bool key_stays;		 /* ^C waits for the live process and couldn't be taken away */
 	unsigned long vforked; /* the child of which the debugger was told that it is on its own */
+	bool tell_forks;       /* the debugger catches forks of the past, see forks.c */
+	pid_t past_vfork;      /* a thread whose child isn't on its own yet, as it knows */
 	bool interrupted;      /* the debugger has passed ^C on to a puppet */
 	bool live_follows;     /* the live process goes on when all its threads are known */
+	bool others_stand; /* in it, though they run for the debugger: it came to play by a stop */
 	bool told_to_stop; /* the live process: by the debugger's SIGSTOP, which isn't the program's */
 	bool going;	   /* the debugger has resumed threads of a puppet, and may resume more */
 	/* A stop that is told when the threads that appear have been: */

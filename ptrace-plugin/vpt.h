@@ -45,6 +45,7 @@ struct vpt_thread {
 	bool attached;	  /* by PTRACE_ATTACH, not by TRACEME */
 	bool forked;	  /* its process is a tracee's child ... */
 	bool shares;	  /* ... and has its memory from it, not a copy, until it execs */
+	bool past_child;  /* its process is a child of the past, played by the controller */
 	bool stop_wanted; /* attach or first stop: report as SIGSTOP */
 	bool past_event;  /* at the event of a call whose end was not told */
 	bool lost;	  /* a leader that the debugger takes for ended before the others */

@@ -27,11 +27,12 @@ def query(question):
 
 
 def tell_of_forks():
-    """Forks of the past aren't told to gdb again: it would wait for their children."""
-    if not any(b.enabled and b.type == PLACES[2] for b in gdb.breakpoints()) or fred.ask("status")["state"] != "past":
+    if fred.ask("status")["state"] != "past":
         return
-    for n in re.findall(r"^(\d+) +catchpoint +\w+ +y +v?fork\b", gdb.execute("info breakpoints", to_string=True), re.M):
-        say_once(int(n), "catchpoint %s doesn't stop the program at forks of its past" % n)
+    catches = fork_catchpoints()
+    fred.ask("forks", tell=bool(catches) and lets_children_go())
+    for n in catches if not lets_children_go() else ():
+        say_once(n, "catchpoint %d doesn't stop the program at forks of its past: gdb would follow the child once more" % n)
 
 
 class BeforeResume(gdb.Command):

@@ -120,6 +120,53 @@ class Execs:
 Execs()
 
 
+class OfThreads:
+    """gdb deletes breakpoints of one thread (`break PLACE thread N') where that has gone. Where it only isn't there yet, since the
+    program goes back to before its birth, they wait, disabled, and are about it again when it comes: gdb gives it a new number."""
+
+    def __init__(self):
+        self.waiting = {}       # breakpoint's number: the thread's, as the kernel and as gdb had it
+        self.arriving = False   # gdb arrives elsewhere; breakpoints stay as they are meanwhile
+        gdb.events.new_thread.connect(lambda event: self.come())
+        gdb.events.breakpoint_deleted.connect(lambda b: self.waiting.pop(b.number, None))
+
+    def __enter__(self):
+        for b in gdb.breakpoints():
+            t = b.is_valid() and b.enabled and b.thread is not None and self.thread(b.thread)
+            if t and t.ptid[0] == gdb.selected_inferior().pid and not fred.ask("has thread", tid=t.ptid[1])["has"]:
+                self.waiting[b.number] = t.ptid[1], b.thread
+                b.enabled, b.thread = False, None
+                gdb.write("fred: breakpoint %d waits for thread %d, which isn't there yet.\n" % (b.number, t.global_num))
+        self.arriving = True
+
+    def __exit__(self, *exc):
+        self.arriving = False
+        self.come()
+
+    @staticmethod
+    def thread(number):
+        for i in gdb.inferiors():
+            for t in i.threads():
+                if t.global_num == number:
+                    return t
+        return None
+
+    def come(self):
+        """those whose thread is there"""
+        for b in gdb.breakpoints() if self.waiting and not self.arriving else ():
+            tid, former = self.waiting.get(b.number, (None, None))
+            t = tid and known_thread(tid)
+            if b.number in self.waiting and (b.enabled or b.thread is not None):
+                del self.waiting[b.number]      # the user has thought of something else
+            elif t:
+                del self.waiting[b.number]
+                b.thread, b.enabled = t.global_num, True
+                gdb.write("fred: thread %d has come back as %d; breakpoint %d is about that.\n" % (former, t.global_num, b.number))
+
+
+of_threads = OfThreads()
+
+
 AGGREGATES = (gdb.TYPE_CODE_STRUCT, gdb.TYPE_CODE_UNION, gdb.TYPE_CODE_ARRAY, gdb.TYPE_CODE_FUNC)
 
 
@@ -170,10 +217,24 @@ def compile_condition(text, pc):
     return [[int(at), op, int(arg or 0)] for at, op, arg in code] or None
 
 
+def fork_catchpoints():
+    """{number: fork or vfork}"""
+    if not any(b.enabled and b.type == PLACES[2] for b in gdb.breakpoints()):
+        return {}
+    found = re.findall(r"^(\d+) +catchpoint +\w+ +y +(v?fork)\b", gdb.execute("info breakpoints", to_string=True), re.M)
+    return {int(n): kind for n, kind in found}
+
+
+def lets_children_go():
+    """Forks of the past are told to gdb again only if it lets the child go, as it did then. Else it would wait for a child that
+    doesn't run again, or have it twice."""
+    return gdb.parameter("detach-on-fork") and gdb.parameter("follow-fork-mode") == "parent"
+
+
 class Stops:
     """What gdb would stop at: its breakpoints' addresses and what its watchpoints watch."""
 
-    def __init__(self, watches=True):
+    def __init__(self, watches=True, forks=False):
         self.by_addr = {}
         self.watches = []
         self.watch_of_slot = []
@@ -181,6 +242,8 @@ class Stops:
         self.watch_of_scope = []
         self.ignore = {}
         self.value = {}
+        self.forks = False
+        caught = fork_catchpoints() if forks and lets_children_go() else {}
         if watches and watchpoints():
             forget_stop()
         for b in gdb.breakpoints():
@@ -191,10 +254,17 @@ class Stops:
                 for loc in b.locations:
                     if loc.enabled and loc.address:
                         self.by_addr.setdefault(loc.address, []).append(b)
+                    elif loc.enabled and caught.get(b.number) == "fork" and self.plain(b):
+                        self.forks = True
                     elif loc.enabled and b.type not in PLACES[:2]:
                         say_once(b.number, "catchpoint %d doesn't stop the program going back" % b.number)
             elif b.type in WATCH_TYPES and watches:
                 self.add_watch(b)
+
+    @staticmethod
+    def plain(b):
+        """whether gdb stops there at once"""
+        return not b.condition and not b.ignore_count and b.thread is None
 
     def add_watch(self, b):
         level = self.level_of(b)
@@ -272,7 +342,7 @@ class Stops:
         return self.in_frame_of(b, text_of)
 
     def request(self):
-        return {"stops": list(self.by_addr), "watches": self.watches, "scopes": self.scopes}
+        return {"stops": list(self.by_addr), "watches": self.watches, "scopes": self.scopes, "forks": self.forks}
 
     def condition_at(self, pc):
         """What fred can judge itself of the breakpoint at pc, where the selected frame is: a condition's code, or None."""

@@ -172,7 +172,7 @@ def check_can_go_back():
         if s["threads"]:
             raise gdb.GdbError("This program is not recorded; fred can't go back in it.")
         raise gdb.GdbError("The program is not being run.")
-    if s["running"]:
+    if s["running"] or any(t.is_running() for t in gdb.selected_inferior().threads()):  # some: `set non-stop on'
         raise gdb.GdbError("Cannot execute this command while the target is running.\n"
                            "Use the \"interrupt\" command to stop the target\nand then try again.")
     if s["state"] == "live" and not s["recording"]:
@@ -320,6 +320,14 @@ def land(kind, code=True, compared=(), passing=False):
     hooks.make()
     if code:
         forget_longjmp()
+    with of_threads:
+        arrive(kind, code, compared, passing)
+
+
+STOPS = "breakpoint", "watch", "fork"      # what a `continue' ends by
+
+
+def arrive(kind, code, compared, passing):
     s = fred.ask("status")
     exe = s.get("exe")
     former = selected_tid()
@@ -330,7 +338,7 @@ def land(kind, code=True, compared=(), passing=False):
     bare = contextlib.nullcontext()
     if s["strangers"] and kind == "watch":
         bare = WithoutBreakpoints()
-    elif s["strangers"]:
+    elif s["strangers"] or kind == "fork":     # (which gdb isn't to be told amid a step over a breakpoint)
         meet_threads()
         select_thread(s["thread"])
     switched = selected_tid() == s["thread"] != former != 0
@@ -342,7 +350,7 @@ def land(kind, code=True, compared=(), passing=False):
             gone = refresh_in_frames(others)
         for b in gone:
             end_of_scope(b)
-    stay = kind in ("breakpoint", "watch") and code
+    stay = kind in STOPS and code
     if stay:
         # gdb must know the libraries there before it is told of a breakpoint in one of them.
         fred.ask("peek", on=1)
@@ -352,7 +360,7 @@ def land(kind, code=True, compared=(), passing=False):
     arm_landing(stay=int(stay))
     try:
         with alone(), bare, frame_line() if switched else contextlib.nullcontext():
-            gdb.execute(direction.gdbs("continue" if kind in ("breakpoint", "watch") else "stepi"))
+            gdb.execute(direction.gdbs("continue" if kind in STOPS else "stepi"))
     except BaseException:
         fred.ask("drop")
         flush_caches()

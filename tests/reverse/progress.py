@@ -73,6 +73,13 @@ def test_found():
         b.check(rows[at + 1:at + 3] + [rows[at + 3][:23]], ["Continuing.", "", "Temporary breakpoint 3,"], "below the command")
 
 
+def stopped(b):
+    """by ^C; where gdb just judges the condition itself it says so"""
+    b.interrupt()
+    b.until("received signal SIGINT|^Quit")
+    b.wait()
+
+
 def interrupted_twice(b):
     """^C on the way forward from main"""
     b.cmd("tbreak main")
@@ -80,8 +87,7 @@ def interrupted_twice(b):
     b.cmd(NEVER)
     for _ in range(2):
         shown(b, "continue", "fred: going forward: snapshot")
-        b.interrupt()
-        b.expect_stop()
+        stopped(b)
         b.check(b.where().function, "churn", "^C in the past")
 
 
@@ -104,9 +110,7 @@ def test_forward_after_the_end():
         b.cmd("reverse-continue")
         b.cmd(NEVER)
         shown(b, "continue", "fred: going forward: snapshot")
-        b.interrupt()
-        b.until("received signal SIGINT|^Quit")     # while gdb judges the condition itself it says that
-        b.wait()
+        stopped(b)
         b.check(b.where().function, "churn", "^C in the past of an ended program")
         b.cmd("delete")
         b.expect("continue", "exited normally", timeout=60)

@@ -3,7 +3,7 @@ import re
 
 from tests import *
 
-PHASES = 22
+PHASES = 19
 
 
 def quick(*args, **more):
@@ -24,7 +24,7 @@ def test_phases():
     """each with something that comes in between; then back through all of them"""
     with quick("5") as b:
         b.only_fred()
-        b.cmd("break %d" % b.mark("next"))
+        b.cmd("break quick.c:%d" % b.mark("next"))
         b.expect("run", r"MARK next")
         truth = []
         for i in range(1, PHASES):
@@ -46,7 +46,7 @@ def test_interrupted():
     with quick("7", "forever") as b:
         b.only_fred()
         code = "x/40xb getppid"
-        b.cmd("tbreak %d" % b.mark("files"))
+        b.cmd("tbreak quick.c:%d" % b.mark("files"))
         b.cmd("run")
         was = b.cmd(code)
         for _ in range(6):
@@ -69,7 +69,7 @@ def test_debugged():
     """breakpoints at the call's instruction, steps over it, watchpoints between calls"""
     with quick("9") as b:
         b.only_fred()
-        b.cmd("tbreak %d" % b.mark("files"))
+        b.cmd("tbreak quick.c:%d" % b.mark("files"))
         b.expect("run", r"MARK files")
         b.check(without_stop(b) > 1000, True, "there are quick ones")
         out = b.cmd("disassemble getppid")
@@ -91,7 +91,7 @@ def test_debugged():
         for i in (1, 0):
             b.expect("reverse-continue", r"watchpoint \d+: ", r"Old value = %d\nNew value = %d" % (was + i + 1, was + i))
         b.cmd("delete")
-        b.cmd("tbreak %d" % b.mark("masked"))
+        b.cmd("tbreak quick.c:%d" % b.mark("masked"))
         b.expect("continue", r"MARK masked")
         b.check((b.value("wrong"), b.value("came")), (0, 50), "all went well")
 
@@ -100,7 +100,7 @@ def test_ticking():
     """back amid a timer's signals, and forward to the same place"""
     with quick("11") as b:
         b.only_fred()
-        b.cmd("break %d" % b.mark("ticking"))  # with a condition gdb passes true ones where signals come amid its steps
+        b.cmd("break quick.c:%d" % b.mark("ticking"))  # with a condition gdb passes true ones where signals come amid its steps
         b.expect("run", r"MARK ticking")
         was = here(b)
         b.cmd("reverse-stepi 300")
@@ -112,10 +112,10 @@ def test_survived():
     """a signal that would kill, had the program not blocked it"""
     with quick("15") as b:
         b.only_fred()
-        b.cmd("tbreak %d" % b.mark("blocked"))
+        b.cmd("tbreak quick.c:%d" % b.mark("blocked"))
         b.expect("run", r"MARK blocked")
         b.check(without_stop(b) > 1000, True, "there are quick ones")
-        b.cmd("tbreak %d" % b.mark("still"))
+        b.cmd("tbreak quick.c:%d" % b.mark("still"))
         b.expect("signal SIGTERM", r"MARK still")
         b.check(b.value("wrong"), 0, "all went well")
 
@@ -123,7 +123,7 @@ def test_survived():
 def test_switched_off():
     with quick("17", FRED_QUICK="0") as b:
         b.only_fred()
-        b.cmd("tbreak %d" % b.mark("masked"))
+        b.cmd("tbreak quick.c:%d" % b.mark("masked"))
         b.expect("run", r"MARK masked")
         b.check((b.value("wrong"), without_stop(b)), (0, 0), "no quick ones")
 
@@ -131,11 +131,21 @@ def test_switched_off():
 def test_detached():
     """the program goes on by itself"""
     with quick("13") as b:
-        b.cmd("tbreak %d" % b.mark("files"))
+        b.cmd("tbreak quick.c:%d" % b.mark("files"))
         b.expect("run", r"MARK files")
         b.cmd("detach")
         b.until(r"%d phases, \d+ calls, 0 wrong" % PHASES, timeout=15)
 
+
+def test_code():
+    """code with our jumps in it is changed by lengths that aren't whole pages"""
+    with Backward("quickcode") as b:
+        b.only_fred()
+        b.cmd("tbreak %d" % b.mark("end"))
+        b.expect("run", r"MARK end")
+        b.check(without_stop(b) > 500, True, "there are quick ones")
+        b.check(b.value("wrong"), 0, "what went wrong")
+        b.expect("fred-verify", r"snapshots verified")
 
 
 def test_background():
@@ -143,7 +153,7 @@ def test_background():
     with quick("7", "forever") as b:
         b.only_fred()
         code = "x/40xb getppid"
-        b.cmd("tbreak %d" % b.mark("files"))
+        b.cmd("tbreak quick.c:%d" % b.mark("files"))
         b.cmd("run")
         was = b.cmd(code)
         for _ in range(3):
@@ -158,10 +168,37 @@ def test_background():
         b.expect("fred-verify", r"snapshots verified")
 
 
+def kinds(seed):
+    b = Backward("quickkinds", seed)
+    b.cmd("handle SIGALRM nostop noprint pass")
+    b.only_fred()
+    return b
+
+
+def test_kinds():
+    """files by name, memory, waits: back through it all and forward"""
+    with kinds("21") as b:
+        b.cmd("break %d" % b.mark("next"))
+        b.expect("run", r"MARK next")
+        truth = []
+        show = r'printf "phase %d, sum %lx, %lu calls, %lu ticks\n", phase, sum, calls, ticks'
+        for i in range(3):
+            b.check(b.value("wrong"), 0, "what phase %d saw" % i)
+            truth.append(b.cmd(show))
+            if i < 2:
+                b.expect("continue", r"MARK next")
+        b.check(without_stop(b) > 5000, True, "most make no stop")
+        for was in truth[1], truth[0]:
+            b.expect("reverse-continue", r"MARK next")
+            b.check(b.cmd(show), was, "as then")
+        for was in truth[1:]:
+            b.expect("continue", r"MARK next")
+            b.check(b.cmd(show), was, "once more")
+
+
 def test_branch():
     """what was opened and written without a stop, a branch has, too: how, and where each file stands"""
-    with quick("11") as b:
-        b.only_fred()
+    with kinds("11") as b:
         b.cmd("tbreak %d" % b.mark("looked"))
         b.expect("run", r"MARK looked")
         files = b.value("files")
@@ -174,6 +211,27 @@ def test_branch():
         b.expect("continue", r"^This is branch b1\.$", r"MARK looked")
         b.check(b.value("files"), files, "what is open in the branch")
         b.check(b.value("wrong"), 0, "what went wrong")
+
+
+def test_append():
+    """where a file stands is known also if a signal came while that was noted"""
+    with Backward("quickappend") as b:
+        b.only_fred()
+        b.cmd("handle SIGALRM nostop noprint pass")
+        came = b.mark("came")
+        b.cmd("tbreak %d if came > 50" % came)
+        b.expect("run", r"MARK came")
+        b.check(without_stop(b) > 1000, True, "there are quick ones")
+        b.cmd("break %d" % came)
+        for i in range(8):
+            b.expect("continue", r"MARK came")
+            b.expect("reverse-continue", r"MARK came")
+            b.cmd("set var branch = %d" % (i + 1))
+            b.cmd("tbreak %d" % b.mark("checked"))
+            b.expect("continue", r"^This is branch b%d\.$" % (i + 1), r"MARK checked")
+            b.check(b.value("wrong"), 0, "where it stands in the branch")
+            b.expect("fred-switch main", r"MARK came")
+            b.expect("continue", r"MARK came")
 
 
 run(globals())

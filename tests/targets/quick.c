@@ -5,26 +5,23 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
-#include <poll.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/uio.h>
-#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "quick.h"
 
 #ifndef PR_SET_SYSCALL_USER_DISPATCH
 #define PR_SET_SYSCALL_USER_DISPATCH 59
@@ -37,80 +34,8 @@ struct registers {
 	unsigned long ax, bx, cx, dx, si, di, bp, sp, r8, r9, r10, r11, r12, r13, r14, r15, flags;
 };
 
-volatile unsigned long sum, calls, wrong, ticks, came, broken, struck, seed;
-volatile int phase;
-static int in, out, phase_status;
-static char buf[300000];
+volatile unsigned long came, broken, struck;
 static volatile char selector;
-volatile unsigned long files;
-
-static unsigned long rnd(void)
-{
-	seed = seed * 6364136223846793005ul + 1442695040888963407ul;
-	return seed >> 33;
-}
-
-static void add(const void *p, long n)
-{
-	const unsigned char *c = p;
-
-	for (long i = 0; i < n; i += 7)
-		sum = sum * 31 + c[i];
-	sum = sum * 31 + (unsigned long)n;
-	calls++;
-}
-
-static void check(int good)
-{
-	if (!good)
-		__atomic_fetch_add(&wrong, 1, __ATOMIC_RELAXED);
-}
-
-static void some(int n)
-{
-	struct timespec ts;
-	struct stat st;
-
-	for (int i = 0; i < n; i++) {
-		long at = (long)(rnd() % 60000), len = (long)(rnd() % 500);
-		long is = lseek(in, at, SEEK_SET);
-
-		check(is == at);
-		is = read(in, buf, (size_t)len);
-		check(is == len && (!len || buf[len / 2] == (char)((at + len / 2) * 7)));
-		add(buf, is);
-		is = pread(in, buf, 20, at / 2);
-		add(buf, is);
-		is = write(out, buf, 20);
-		add(&is, sizeof(is));
-		is = getppid();
-		add(&is, sizeof(is));
-		if (i % 7 == 0) {
-			static long newest;
-
-			clock_gettime(CLOCK_REALTIME, &ts);
-			add(&ts, sizeof(ts));
-			clock_gettime(CLOCK_MONOTONIC, &ts);	/* goes forward, whoever tells it */
-			is = ts.tv_sec * 1000000000 + ts.tv_nsec;
-			check(is >= newest);
-			newest = is;
-		}
-		if (i % 5 == 0) {
-			is = syscall(SYS_fstat, in, &st);
-			check(is == 0 && st.st_size == 65536);
-			add(&st, sizeof(st));
-		}
-	}
-}
-
-static void tick(int sig)
-{
-	char mine[16];
-
-	(void)sig;
-	ticks++;
-	check(pread(in, mine, sizeof(mine), 7) == sizeof(mine) && mine[3] == (char)((7 + 3) * 7));
-}
 
 static void on_sys(int sig, siginfo_t *si, void *context)
 {
@@ -557,237 +482,6 @@ static void halves(void)
 	close(back);
 }					/* MARK halved */
 
-static char folder[64], path[400];
-
-static const char *in_folder(const char *name)
-{
-	snprintf(path, sizeof(path), "%s/%s", folder, name);
-	return path;
-}
-
-/* Files by their names: opened in many ways, appended to, renamed, listed, with descriptors that get other meanings. */
-static void a_file(unsigned long i)
-{
-	char name[300], line[64], list[2048];
-	int f, g, dir, flags = rnd() % 2 ? O_APPEND : 0;
-	struct stat st, st2;
-	long n, at, seen;
-
-	n = snprintf(name, sizeof(name), "f%lu", i % 10);
-	if (i % 8 == 7)		/* longer than what is kept of a path */
-		memset(name + n, 'x', 240), name[n + 240] = 0;
-	f = open(in_folder(name), O_RDWR | O_CREAT | flags | (rnd() % 4 ? 0 : O_CLOEXEC), 0600);
-	check(f > 2 && fstat(f, &st) == 0);
-	for (int k = 0; k < 3; k++) {
-		n = snprintf(line, sizeof(line), "%lu:%d:%lx\n", i, k, rnd());
-		check(write(f, line, (size_t)n) == n);
-		at = lseek(f, 0, SEEK_CUR);
-		check(at == (flags ? st.st_size : 0) + n || k);
-		add(&at, sizeof(at));
-	}
-	g = dup(f);
-	check(g > f && write(g, "abc", 3) == 3 && lseek(f, 0, SEEK_CUR) == lseek(g, 0, SEEK_CUR));
-	check((fcntl(f, F_GETFL) & O_APPEND) == flags);
-	check(fcntl(f, F_SETFL, flags ^ O_APPEND) == 0 && lseek(f, 0, SEEK_SET) == 0);
-	check(fstat(f, &st) == 0 && write(f, line, 10) == 10);
-	check(lseek(f, 0, SEEK_CUR) == (flags ? 10 : st.st_size + 10));
-	check(close(f) == 0 && close(f) == -1 && errno == EBADF && read(f, line, 1) == -1);
-	check(fsync(g) == 0 && (rnd() % 3 || ftruncate(g, 5) == 0) && fstat(g, &st) == 0);
-	check(close(g) == 0 && stat(path, &st2) == 0 && st.st_size == st2.st_size && st.st_ino == st2.st_ino);
-	check(access(path, R_OK) == 0 && open("/nowhere/at/all", O_RDONLY) == -1 && errno == ENOENT);
-	dir = open(folder, O_RDONLY | O_DIRECTORY);
-	for (seen = 0; (n = syscall(SYS_getdents64, dir, list, sizeof(list))) > 0; seen += n)
-		add(list, n);
-	check(n == 0 && seen > 24 && read(dir, line, 1) == -1);
-	lseek(dir, 0, SEEK_SET);
-	check(syscall(SYS_getdents64, dir, list, sizeof(list)) >= 24 && close(dir) == 0);
-	if (rnd() % 3 == 0) {
-		char other[400];
-
-		memcpy(other, path, sizeof(other));
-		check(rename(other, in_folder("other")) == 0 && stat(other, &st) == -1 && unlink(path) == 0);
-	}
-	check(mkdir(in_folder("sub"), 0700) == 0 && mkdir(path, 0700) == -1 && errno == EEXIST);
-	check(chmod(path, 0755) == 0 && stat(path, &st) == 0 && (st.st_mode & 0777) == 0755 && rmdir(path) == 0);
-}
-
-/* What files are open, how, and where they stand. */
-static unsigned long look(void)
-{
-	unsigned long all = 0;
-
-	for (int fd = 0; fd < 40; fd++) {
-		long flags = fcntl(fd, F_GETFL), at = lseek(fd, 0, SEEK_CUR), n;
-		char link[32], name[300];
-
-		if (flags == -1 || at == -1)
-			continue;
-		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-		n = readlink(link, name, sizeof(name));
-		flags = flags * 8 + fcntl(fd, F_GETFD);
-		all = all * 31 + (unsigned long)(fd + flags * 100 + at * 7 + n);
-		for (int i = 0; i < n; i++)
-			all = all * 31 + (unsigned char)name[i];
-	}
-	return all;
-}
-
-static void named(void)
-{
-	struct itimerval it = { { 0, 2500 }, { 0, 2500 } }, never = { { 0, 0 }, { 0, 0 } };
-	char name[] = "/tmp/quickXXXXXX", all[600];
-	int f, log, list;
-
-	check(mkdtemp(name) != NULL);
-	strcpy(folder, name);
-	signal(SIGALRM, tick);
-	for (unsigned long i = 0; i < 150; i++) {
-		if (i == 50)
-			list = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), log = open(in_folder("log"), O_WRONLY | O_CREAT | O_APPEND, 0600);
-		if (i >= 50)
-			check(write(log, "line\n", 5) == 5);
-		if (i == 60) {
-			check(syscall(SYS_getdents64, list, all, sizeof(all)) > 24);
-			files = 1;	/* MARK holding */
-			files = look();
-			check(close(list) == 0 && close(log) == 0); /* MARK looked */
-			log = open(in_folder("log"), O_WRONLY | O_CREAT | O_APPEND, 0600);
-		}
-		if (i == 100)
-			setitimer(ITIMER_REAL, &it, NULL);
-		a_file(i);	/* MARK named */
-		if (i % 10 == 0) {
-			f = open(in_folder("f0"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-			check(f > 2 && write(f, "abc", 3) == 3 && close(f) == 0);
-		}
-	}
-	setitimer(ITIMER_REAL, &never, NULL);
-	close(log);
-	snprintf(all, sizeof(all), "rm -r %s", folder);
-	phase_status = system(all);
-}					/* MARK listed */
-
-/* Memory comes, moves and goes. */
-static void memory(void)
-{
-	char *held[20] = { NULL }, *top = sbrk(0);
-	size_t size[20];
-
-	for (int i = 0; i < 1500; i++) {
-		int k = (int)(rnd() % 20);
-		size_t n = (rnd() % 30 + 1) * 4096;
-
-		if (!held[k]) {
-			held[k] = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | (rnd() % 2 ? MAP_NORESERVE : 0), -1, 0);
-			size[k] = n;
-			check(held[k] != MAP_FAILED && !held[k][n - 1]);
-			held[k][0] = held[k][n - 1] = (char)k;
-		} else if (i % 5 == 0) {
-			char *to = mremap(held[k], size[k], n, MREMAP_MAYMOVE);
-
-			check(to != MAP_FAILED && to[0] == (char)k);
-			held[k] = to;
-			size[k] = n;
-			to[n - 1] = (char)k;
-		} else if (i % 5 == 1) {
-			check(madvise(held[k], 4096, MADV_DONTNEED) == 0 && !held[k][0]);
-			held[k][0] = held[k][size[k] - 1] = (char)k;
-		} else if (i % 5 == 2) {
-			check(mprotect(held[k], size[k], PROT_READ) == 0 && held[k][size[k] - 1] == (char)k);
-			check(mprotect(held[k], size[k], PROT_READ | PROT_WRITE) == 0);
-		} else {
-			check(held[k][0] == (char)k && held[k][size[k] - 1] == (char)k && munmap(held[k], size[k]) == 0);
-			held[k] = NULL;
-		}
-		if (i % 30 == 0) {
-			check(brk(top + rnd() % 100000) == 0);
-		}
-		sum = sum * 31 + (unsigned long)held[k];
-		calls++;
-	}
-	check(munmap((void *)1, 4096) == -1 && mmap(NULL, 0, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED);
-	for (int k = 0; k < 20; k++)
-		if (held[k])
-			munmap(held[k], size[k]);
-	brk(top);
-}					/* MARK remembered */
-
-/* Waiting for this and that, or not; and what the kernel tells of itself, and by chance. */
-static void asked(void)
-{
-	struct itimerval it = { { 0, 3000 }, { 0, 3000 } }, now, never = { { 0, 0 }, { 0, 0 } };
-	int pair[2], ep = epoll_create1(0), pids = 0;
-	struct epoll_event ev = { .events = EPOLLIN }, got[4];
-	struct timespec nap = { 0, 200000 }, left;
-	struct rusage usage;
-	struct utsname name;
-	struct rlimit limit;
-	sigset_t mask, was;
-	char line[64];
-	long n;
-
-	check(pipe(pair) == 0);
-	ev.data.u64 = 0x1122334455667788;
-	check(epoll_ctl(ep, EPOLL_CTL_ADD, pair[0], &ev) == 0);
-	signal(SIGALRM, tick);
-	setitimer(ITIMER_REAL, &it, NULL);
-	for (int i = 0; i < 200; i++) {
-		struct pollfd p[2] = { { pair[0], POLLIN, 0 }, { pair[1], POLLOUT, 0 } };
-
-		do	/* it may be told of a signal, too */
-			n = poll(p, 1, 0);
-		while (n == -1 && errno == EINTR);
-		check(n == 0 && !p[0].revents && epoll_wait(ep, got, 4, 0) == 0);
-		do
-			n = poll(p, 2, 50);
-		while (n == -1 && errno == EINTR);
-		check(n == 1 && p[1].revents == POLLOUT && write(pair[1], "x", 1) == 1);
-		check(poll(p, 2, 0) == 2 && p[0].revents == POLLIN && epoll_wait(ep, got, 4, 0) == 1);
-		check(got[0].data.u64 == 0x1122334455667788 && epoll_wait(ep, got, 4, 1000) == 1);
-		check(read(pair[0], line, 1) == 1 && line[0] == 'x');
-		do
-			n = poll(p, 1, 1);
-		while (n == -1 && errno == EINTR);
-		check(n == 0);
-		left = (struct timespec){ 9, 9 };
-		n = nanosleep(&nap, &left);
-		check(n == 0 || (errno == EINTR && left.tv_sec == 0));
-		check(syscall(SYS_getrandom, line, sizeof(line), 0) == sizeof(line));
-		add(line, sizeof(line));
-		check(getrusage(RUSAGE_SELF, &usage) == 0 && syscall(SYS_times, NULL) > 0);
-		add(&usage, sizeof(usage));
-		memset(&name, 0, sizeof(name));
-		check(uname(&name) == 0 && !strcmp(name.sysname, "Linux"));
-		check(syscall(SYS_getcwd, line, sizeof(line)) > 0 && line[0] == '/');
-		check(syscall(SYS_getcwd, line, 1) == -1 && errno == ERANGE);
-		check(sigprocmask(SIG_BLOCK, NULL, &mask) == 0 && !sigismember(&mask, SIGSYS));
-		check(getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur > 10);
-		check(getitimer(ITIMER_REAL, &now) == 0 && now.it_interval.tv_usec == 3000);
-		add(&now, sizeof(now));
-		sigemptyset(&mask);
-		sigaddset(&mask, SIGALRM);
-		check(sigprocmask(SIG_BLOCK, &mask, NULL) == 0);
-		n = (long)ticks;
-		for (int k = 0; k < 50; k++)
-			getppid();
-		check(n == (long)ticks && sigprocmask(SIG_UNBLOCK, &mask, &was) == 0 && sigismember(&was, SIGALRM));
-		check(syscall(SYS_rt_sigprocmask, SIG_SETMASK, 8, NULL, 8) == -1 && errno == EFAULT);
-		check(syscall(SYS_rt_sigprocmask, 7, &mask, NULL, 8) == -1 && errno == EINVAL);
-		check(sched_yield() == 0 && umask(022) == 022 && getpgid(0) == getpgrp());
-		if (i % 40 == 0 && fork() == 0)
-			_exit(i / 40);
-		while (waitpid(-1, &phase_status, WNOHANG) > 0)
-			pids += WEXITSTATUS(phase_status);
-	}
-	setitimer(ITIMER_REAL, &never, NULL);
-	while ((n = wait(&phase_status)) > 0)
-		pids += WEXITSTATUS(phase_status);
-	check(pids == 10);
-	close(pair[0]);
-	close(pair[1]);
-	close(ep);
-}					/* MARK told */
-
 /* Children of another kind end all that; so this is the last. */
 static void cloned(void)
 {
@@ -811,17 +505,9 @@ int main(int argc, char **argv)
 {
 	static void (*const phases[])(void) = { signals, masks, children, threads, reused, talk, errors, probe_all,
 						probe_all, full, none, pipes, struck_often, dispatch, guarded, codes, halves,
-						named, memory, asked, cloned };
-	char name[] = "/tmp/quickXXXXXX", name2[] = "/tmp/quickXXXXXX";
+						cloned };
 
-	seed = argc > 1 ? strtoul(argv[1], NULL, 10) : 1;
-	in = mkstemp(name);
-	out = mkstemp(name2);
-	unlink(name);
-	unlink(name2);
-	for (int i = 0; i < 65536; i++)
-		buf[i] = (char)(i * 7);
-	if (write(in, buf, 65536) != 65536)
+	if (!prepare(argv[1]))
 		return 1;
 	some(3000);			/* MARK first */
 	phase++;			/* MARK files */

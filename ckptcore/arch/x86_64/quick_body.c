@@ -57,8 +57,8 @@ OURS static bool masks_ours(const struct ckpt_quick_notes *n, const uint64_t a[6
 	if (!a[1] || a[0] == SIG_UNBLOCK)
 		return false;
 	/* To read there ourselves might be a fault. */
-	return ckpt_quick_ask(SYS_process_vm_readv, n->pid, (uint64_t)&to, 1, (uint64_t)&from,
-			      1) != 8 ||
+	return ckpt_quick_ask(SYS_process_vm_readv, n->pid, (uint64_t)&to, 1, (uint64_t)&from, 1) !=
+		       8 ||
 	       mask & ours;
 }
 
@@ -171,6 +171,8 @@ OURS bool ckpt_quick_behind(void)
 	      n->files[fd] & CKPT_QUICK_APPEND))) {
 		c->offset = (uint64_t)ckpt_quick_ask(SYS_lseek, fd, 0, SEEK_CUR, 0, 0);
 		look = (int64_t)c->offset < 0;
+		if (look) /* it was interrupted before it could ask, for one */
+			c->offset = CKPT_QUICK_UNREAD;
 	}
 	if (done && k->flags & CKPT_QUICK_CLOSES && fd < CKPT_QUICK_NUMBERS)
 		n->files[fd] = 0;

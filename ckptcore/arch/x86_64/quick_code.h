@@ -47,11 +47,11 @@ enum ckpt_quick_flag {
 	CKPT_QUICK_KEEPS = 2048, /* argument 3 doesn't say where memory goes to */
 	CKPT_QUICK_ONLY = 4096,	 /* only if argument `only' is `value' */
 	CKPT_QUICK_WAITS = 8192, /* it may, unless argument `only' is 0, an int, if that isn't 0 */
-	CKPT_QUICK_CONTROL = 16384, /* as fcntl: what doesn't change the file, nor waits */
-	CKPT_QUICK_ALL = 32768,	 /* all that there is room for is output */
-	CKPT_QUICK_HALF = 1 << 16,  /* it is only noted that it was; then a trap */
+	CKPT_QUICK_CONTROL = 16384,  /* as fcntl: what doesn't change the file, nor waits */
+	CKPT_QUICK_ALL = 32768,	     /* all that there is room for is output */
+	CKPT_QUICK_HALF = 1 << 16,   /* it is only noted that it was; then a trap */
 	CKPT_QUICK_COPIES = 1 << 17, /* its result is as good a descriptor as argument 0 */
-	CKPT_QUICK_MASKS = 1 << 18, /* as rt_sigprocmask; not a mask with SIGSYS or SIGTRAP */
+	CKPT_QUICK_MASKS = 1 << 18,  /* as rt_sigprocmask; not a mask with SIGSYS or SIGTRAP */
 };
 
 struct ckpt_quick_kind {
@@ -82,9 +82,9 @@ enum ckpt_quick_file {
 struct ckpt_quick_call {
 	uint64_t nr, site, args[6];
 	int64_t result;
-	uint64_t clock;	 /* so many values of the ring came before, see clock.h */
-	uint64_t offset; /* where the file stands, if it MOVES; or CKPT_QUICK_UNREAD */
-	uint64_t len;	 /* of the output, in bytes; or CKPT_QUICK_UNREAD */
+	uint64_t clock;	  /* so many values of the ring came before, see clock.h */
+	uint64_t offset;  /* where the file stands, if it MOVES; or CKPT_QUICK_UNREAD */
+	uint64_t len;	  /* of the output, in bytes; or CKPT_QUICK_UNREAD */
 	uint8_t output[]; /* if it OPENS: struct ckpt_quick_opened */
 };
 
@@ -98,21 +98,21 @@ struct ckpt_quick_opened {
 
 /* Memory that the live process shares with us. The assembly knows where these are: */
 struct ckpt_quick_notes {
-	uint64_t open;			       /* calls may be quick */
-	uint64_t nr, flags, site, rcx, r11;    /* before the call; r11: behind it */
+	uint64_t open;			    /* calls may be quick */
+	uint64_t nr, flags, site, rcx, r11; /* before the call; r11: behind it */
 	int64_t result;
 	uint64_t rsp, args[6];
 	uint64_t back[CKPT_QUICK_SITES]; /* where the sites go on */
 	uint64_t ask;			 /* address of the code for clock.h's read */
 	uint64_t stack[160];
 	/* ... not these: */
-	uint64_t room; /* so many bytes of notes have room */
-	uint64_t at;   /* where the next call is noted, in data */
-	uint64_t half; /* that call is */
-	uint64_t amid; /* not 0: of the call that is made now there is no note yet */
-	uint64_t alone; /* there is one thread */
-	uint64_t unseen; /* how a file was opened can't be asked */
-	uint64_t pid;	 /* the program's */
+	uint64_t room;	  /* so many bytes of notes have room */
+	uint64_t at;	  /* where the next call is noted, in data */
+	uint64_t half;	  /* that call is */
+	uint64_t amid;	  /* not 0: of the call that is made now there is no note yet */
+	uint64_t alone;	  /* there is one thread */
+	uint64_t unseen;  /* how a file was opened can't be asked */
+	uint64_t pid;	  /* the program's */
 	uint64_t code[2]; /* from there to there it isn't the program's own: nothing to be written */
 	char link[32];	  /* a folder's path, to which the code adds a number: link[link_len] */
 	uint64_t link_len;
@@ -169,8 +169,8 @@ static inline bool ckpt_quick_fits(const struct ckpt_quick_notes *n, uint64_t nr
 		return false;
 	if (f & CKPT_QUICK_MASKS && a[1] && (a[0] > SIG_SETMASK || a[3] != 8))
 		return false;
-	if (f & CKPT_QUICK_MAPS &&
-	    (a[0] || (a[3] & ~(uint64_t)(MAP_NORESERVE | MAP_STACK)) != (MAP_PRIVATE | MAP_ANONYMOUS)))
+	if (f & CKPT_QUICK_MAPS && (a[0] || (a[3] & ~(uint64_t)(MAP_NORESERVE | MAP_STACK)) !=
+						    (MAP_PRIVATE | MAP_ANONYMOUS)))
 		return false;
 	if (f & CKPT_QUICK_DATA && a[2] & ~(uint64_t)(PROT_READ | PROT_WRITE))
 		return false;
