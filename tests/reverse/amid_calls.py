@@ -98,6 +98,23 @@ def test_step_to_the_end_of_a_call_that_is_over_by_now():
         rest(b)
 
 
+def test_led_elsewhere():
+    """a thread amid its call in the past; else it makes the call once more, though another register is the user's"""
+    for change, end in (("p $pc = done", r"exited with code 01"), ("p $rbx = 5", r"sum %d$" % sum(range(N + 1)))):
+        with Backward("asks", str(N)) as b:
+            b.only_fred("threads")
+            b.expect("break give", "Breakpoint")
+            b.expect("run", r"give \(i=1\)")
+            giving(b, 2)
+            giving(b, 3)
+            b.expect("reverse-continue", r"give \(i=2\)")
+            b.cmd("thread 1")
+            amid(b, "in the past")
+            b.cmd(change)
+            b.cmd("disable")
+            b.expect("continue", r"This is branch", end)
+
+
 def test_stepi_from_a_breakpoint_at_a_call():
     """first into the call, as the others have to go on, then to its end; in the past at once to the end"""
     with Backward("asks", str(N)) as b:
