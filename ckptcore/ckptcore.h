@@ -104,12 +104,13 @@ struct ckpt_task {
 	struct ckpt_thread *thread;	/* of the live target: see turns.h */
 	bool in_call;			/* targets: between a call's entry and its end */
 	bool trap_blocked;		/* puppets: the program blocks SIGTRAP */
-	bool waits_at_call; /* puppets: its turn ended at the call before which it stands */
-	bool shown;	    /* puppets: its call was reported, not answered yet */
-	uint64_t called;    /* puppets: the stack behind the return of a function that the
+	/* Puppets: behind the call at which its turn has ended, amid which it stands; 0: none. */
+	uint64_t waits_behind;
+	bool shown;	 /* puppets: its call was reported, not answered yet */
+	uint64_t called; /* puppets: the stack behind the return of a function that the
 			     * debugger has called in this thread, or 0 */
-	bool ours;	    /* a copy: a child of fred, without descriptors */
-	int mem_fd;	    /* /proc/TID/mem or -1 */
+	bool ours;	 /* a copy: a child of fred, without descriptors */
+	int mem_fd;	 /* /proc/TID/mem or -1 */
 	uint64_t exec_pages[CKPT_EXEC_PAGES]; /* known to be executable, by their low bits */
 	void *plugin_state[CKPT_MAX_PLUGINS]; /* parked debuggers: see plugin.h */
 	bool regs_valid, regs_dirty;
@@ -309,6 +310,8 @@ int ckpt_fork(struct ckpt_task *t, bool keep, const struct ckpt_task_ops *ops,
 
 /* ------------------------------------------------------------- the overlay */
 
+#define CKPT_TAKEN_OUT 64
+
 /* The debugger's breakpoint bytes in a target's memory: never part of the
  * target's own state. */
 struct ckpt_overlay {
@@ -317,6 +320,8 @@ struct ckpt_overlay {
 		uint8_t original;
 	} * pokes;
 	size_t n, room;
+	uint64_t out[CKPT_TAKEN_OUT]; /* where such were until lately; out_next: the oldest */
+	size_t out_next;
 };
 
 /* Remembers / forgets a byte of the debugger's. */
@@ -324,6 +329,9 @@ int ckpt_overlay_add(struct ckpt_overlay *o, uint64_t addr, uint8_t original) __
 void ckpt_overlay_delete(struct ckpt_overlay *o, uint64_t addr);
 /* The byte below the debugger's; true if there is one of its at addr. */
 bool ckpt_overlay_at(const struct ckpt_overlay *o, uint64_t addr, uint8_t *ret);
+/* Whether the debugger has taken out the one at addr, and hasn't put it back. That it has
+ * only where it steps over it, once a thread is resumed. */
+bool ckpt_overlay_lacks(const struct ckpt_overlay *o, uint64_t addr);
 /* Takes all of them out of a copy / puts them into it. */
 void ckpt_overlay_remove(const struct ckpt_overlay *o, struct ckpt_task *t);
 void ckpt_overlay_apply(struct ckpt_overlay *o, struct ckpt_task *t);

@@ -496,7 +496,7 @@ static int let_live(struct ckpt_task *p, struct user_regs_struct regs)
 	free(p->play);
 	p->play = NULL;
 	p->ours = false;
-	p->waits_at_call = false; /* it makes it */
+	p->waits_behind = 0; /* it makes it */
 	if (!ckpt_interrupted((int64_t)regs.rax))
 		regs.orig_rax = (unsigned long long)-1;
 	else if ((int64_t)regs.rax == -516)

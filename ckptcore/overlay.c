@@ -22,8 +22,19 @@ bool ckpt_overlay_at(const struct ckpt_overlay *o, uint64_t addr, uint8_t *ret)
 	return p;
 }
 
+bool ckpt_overlay_lacks(const struct ckpt_overlay *o, uint64_t addr)
+{
+	for (size_t i = 0; i < CKPT_TAKEN_OUT; i++)
+		if (o->out[i] == addr)
+			return true;
+	return false;
+}
+
 int ckpt_overlay_add(struct ckpt_overlay *o, uint64_t addr, uint8_t original)
 {
+	for (size_t i = 0; i < CKPT_TAKEN_OUT; i++)
+		if (o->out[i] == addr)
+			o->out[i] = 0;
 	if (o->n == o->room) {
 		size_t room = o->room ? o->room * 2 : 16;
 		struct ckpt_poke *more = realloc(o->pokes, room * sizeof(*more));
@@ -41,8 +52,10 @@ void ckpt_overlay_delete(struct ckpt_overlay *o, uint64_t addr)
 {
 	struct ckpt_poke *p = find(o, addr);
 
-	if (p)
-		*p = o->pokes[--o->n];
+	if (!p)
+		return;
+	*p = o->pokes[--o->n];
+	o->out[o->out_next++ % CKPT_TAKEN_OUT] = addr;
 }
 
 void ckpt_overlay_remove(const struct ckpt_overlay *o, struct ckpt_task *t)

@@ -54,9 +54,14 @@ static int add_others(struct ckpt_task *p, const struct ckpt_threads *s)
 	struct ckpt_task **tasks = calloc(n, sizeof(*tasks));
 	int err = tasks ? ckpt_threads_add(s, p, tasks) : -ENOMEM;
 
-	for (size_t i = 0; tasks && i < n; i++)
+	for (size_t i = 0; tasks && i < n; i++) {
 		if (tasks[i] && ckpt_play_add(p->play, tasks[i]))
 			err = -ENOMEM; /* dies with the process, unknown */
+		if (tasks[i] && tasks[i]->waits_behind) {
+			ckpt_call_amid(ckpt_regs(tasks[i]));
+			ckpt_regs_dirty(tasks[i]);
+		}
+	}
 	free(tasks);
 	return err;
 }

@@ -353,6 +353,8 @@ static enum ckpt_verdict at_exit(struct ckpt_timeline *tl, struct ckpt_task *t)
 {
 	struct ckpt_thread *th = t->thread;
 
+	if (ckpt_turns_step_ends(t))
+		return CKPT_REPORT_TRACE;
 	end_call(tl, t, t->stop.rval);
 	if (th->step_call) {
 		th->step_call = false;
@@ -647,10 +649,13 @@ void ckpt_record_resume(struct ckpt_task *t, int request, int sig)
 	th->refused = th->stops_behind = false; /* somebody has seen it there */
 	if (t->in_call) {			/* at an event or entry stop amid a call */
 		th->step_call = request == PTRACE_SINGLESTEP;
-		enter(t, sig);
+		if (th->interrupted) /* that step's end was told amid it */
+			ckpt_turns_again(t);
+		else
+			enter(t, sig);
 		return;
 	}
-	th->step_call = false; /* a signal may have come before that call */
+	th->step_call = th->step_over = false; /* a signal may have come before that call */
 	if (th->held && !sig)
 		sig = th->sig;
 	effect = sig ? ckpt_signal_effect(t, sig) : CKPT_EFFECT_NONE;
@@ -697,6 +702,8 @@ void ckpt_record_resume(struct ckpt_task *t, int request, int sig)
 	th->step_call = !sig && ((insn[0] == 0x0f && (insn[1] == 0x05 || insn[1] == 0x34)) ||
 				 ckpt_calls_again(ckpt_regs(t)));
 	if (th->step_call) {
+		th->step_over = ckpt_overlay_lacks(&tl->overlay, ckpt_regs(t)->rip) &&
+				!ckpt_overlay_at(&tl->overlay, ckpt_regs(t)->rip + 2, NULL);
 		run_on(t, PTRACE_SYSCALL, 0);
 		return;
 	}

@@ -26,6 +26,9 @@ int ckpt_record_signal(const struct ckpt_timeline *tl, siginfo_t *ret);
 /* The debugger has resumed whom it wants to, and waits: if the thread whose
  * turn it is isn't among them, another one's comes. */
 void ckpt_record_idle(struct ckpt_timeline *tl);
+/* t, just resumed for a step, was amid its call in the past: the step ends with the call, though t may be
+ * behind it. */
+void ckpt_record_step_call(struct ckpt_task *t);
 /* Whether that will give the live target a signal that kills it. */
 bool ckpt_record_kills(const struct ckpt_timeline *tl);
 /* The debugger stops a thread t whose turn it isn't, wherever it is. -EBUSY: it

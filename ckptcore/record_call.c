@@ -154,7 +154,7 @@ void ckpt_record_write(struct ckpt_task *t)
 		return;
 	/* What the thread that runs has done so far came before; it may have come of the very call
 	 * that this one makes now. */
-	if (t != tl->live && (ckpt_quick_drain(tl) || tl->live->in_call))
+	if (t == tl->live || ckpt_quick_drain(tl) || tl->live->in_call)
 		ev.turn = CKPT_TURN_AT_CALL;
 	err = ckpt_log_add(tl, &ev);
 	if (!err) {

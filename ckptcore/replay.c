@@ -165,7 +165,6 @@ static int take_turn(struct ckpt_task *p, struct ckpt_run *run)
 {
 	struct ckpt_play *play = p->play;
 	const struct ckpt_event event = ckpt_log_event(p->timeline, play->event), *ev = &event;
-	struct user_regs_struct *r;
 	size_t i = 0;
 
 	while (i < play->nothers && play->others[i]->vtid != ev->result)
@@ -175,22 +174,22 @@ static int take_turn(struct ckpt_task *p, struct ckpt_run *run)
 		return -EPROTO;
 	}
 	if (ev->turn == CKPT_TURN_AT_CALL) {
-		/* It makes that call when its turn comes again. */
-		r = ckpt_regs(p);
-		r->rip -= 2;
-		r->rax = (uint64_t)ev->nr;
-		r->orig_rax = (uint64_t)-1;
-		ckpt_regs_dirty(p);
+		/* It makes that call once more when its turn comes again. */
+		ckpt_hide_trap_in_r11(p);
 		p->state = CKPT_EVENT;
 		memset(&p->stop, 0, sizeof(p->stop));
-		p->waits_at_call = true;
+		p->waits_behind = ckpt_regs(p)->rip;
 	}
 	play->at_site = play->step_over = 0;
 	ckpt_task_swap(p, play->others[i]);
+	if (p->waits_behind) {
+		ckpt_call_not_made(ckpt_regs(p), p->waits_behind);
+		ckpt_regs_dirty(p);
+	}
 	/* It has come to that call already: no probe there counts it again. */
-	if (p->waits_at_call && ckpt_probe_is_site(p, ckpt_regs(p)->rip))
+	if (p->waits_behind && ckpt_probe_is_site(p, ckpt_regs(p)->rip))
 		play->step_over = ckpt_regs(p)->rip;
-	p->waits_at_call = false;
+	p->waits_behind = 0;
 	if (play->ended) {
 		play->ended = false;
 		if (ckpt_play_retire(play, i))
@@ -589,12 +588,15 @@ static void block_trap(struct ckpt_task *p)
 /* Resumes once and waits. */
 static int run_once(struct ckpt_task *p, int request, int sig)
 {
-	uint64_t over = p->play->sig ? 0 : p->play->step_over;
+	uint64_t over;
 	bool asked = false,
 	     dies = sig && p->tid == p->tgid && ckpt_signal_effect(p, sig) == CKPT_EFFECT_DEATH;
 
 	if (p->play->sig)
 		ckpt_signal_queue(p);
+	else if (!ckpt_probe_is_site(p, p->play->step_over))
+		p->play->step_over = 0; /* it was one for another run */
+	over = p->play->sig ? 0 : p->play->step_over;
 	if (over) {
 		if (ckpt_probe_original(p, over, false))
 			return -EIO;

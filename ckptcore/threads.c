@@ -56,6 +56,23 @@ struct room {
 	uint8_t saved[64];
 };
 
+void ckpt_call_amid(struct user_regs_struct *r)
+{
+	r->rip += 2;
+	r->orig_rax = r->rax;
+	r->rax = (uint64_t)-ENOSYS;
+}
+
+bool ckpt_call_not_made(struct user_regs_struct *r, uint64_t behind)
+{
+	if (r->rip != behind || (int64_t)r->orig_rax < 0 || r->rax != (uint64_t)-ENOSYS)
+		return false;
+	r->rip -= 2;
+	r->rax = r->orig_rax;
+	r->orig_rax = (uint64_t)-1;
+	return true;
+}
+
 /* ------------------------------------------------------------------ saving */
 
 static bool can_inject(const struct ckpt_task *t)
@@ -145,12 +162,14 @@ static int save_thread(struct ckpt_task *t, struct thread *s, const struct room 
 	int err;
 
 	s->vtid = ckpt_vtid(t);
-	s->waits_at_call = ckpt_is_in_call(t) || t->waits_at_call;
+	s->waits_at_call = ckpt_is_in_call(t);
 	s->regs = *ckpt_regs(t);
 	if (ckpt_is_in_call(t))
 		ckpt_before_call(t, &s->regs);
 	else if (t->timeline)
 		s->regs.rip = ckpt_canonical(t).rip;
+	if (t->waits_behind)
+		s->waits_at_call = ckpt_call_not_made(&s->regs, t->waits_behind);
 	s->regs.eflags &= ~0x10100ull; /* trap and resume flag: the tracer's */
 	s->xlen = sizeof(xstate);
 	err = ckpt_get_xstate(t, xstate, &s->xlen);
@@ -256,7 +275,7 @@ static int become(struct ckpt_task *t, const struct thread *s, const char *name)
 		err = ckpt_guest_leave(&g);
 	}
 	t->vtid = s->vtid;
-	t->waits_at_call = s->waits_at_call;
+	t->waits_behind = s->waits_at_call ? s->regs.rip + 2 : 0;
 	t->state = CKPT_EVENT;
 	memset(&t->stop, 0, sizeof(t->stop));
 	return err;

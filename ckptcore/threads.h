@@ -66,6 +66,14 @@ int ckpt_thread_add(struct ckpt_task *t, const struct user_regs_struct *regs,
  * far as can be told from the C library's data; 0: unknown. */
 uint64_t ckpt_thread_clear_tid(struct ckpt_task *t, uint64_t fs_base, pid_t vtid);
 
+/*
+ * The registers of a puppet's thread whose turn has ended at its call: as the kernel has those
+ * of a thread amid one, behind the instruction and with no result yet, instead of before it;
+ * and the other way round, from that address. False: the user has led it elsewhere.
+ */
+void ckpt_call_amid(struct user_regs_struct *r);
+bool ckpt_call_not_made(struct user_regs_struct *r, uint64_t behind);
+
 /* Kills a process, waits until it is gone and frees its n tasks, all it has. */
 void ckpt_threads_kill(struct ckpt_task **tasks, size_t n);
 

@@ -9,6 +9,7 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 
+#include "ckptcore/arch/x86_64/vdso.h"
 #include "ckptcore/quick.h"
 #include "ckptcore/record.h"
 #include "ckptcore/replay.h"
@@ -256,6 +257,31 @@ struct ckpt_task *ckpt_turns_next(const struct ckpt_timeline *tl)
 	return NULL;
 }
 
+/* t, which stands before its call once more, has come by the debugger's int3 there already: it makes
+ * the call from elsewhere. */
+static bool go_around_int3(struct ckpt_task *t)
+{
+	if (!ckpt_overlay_at(&t->timeline->overlay, ckpt_regs(t)->rip, NULL) ||
+	    (!t->syscall_ip && ckpt_vdso_find(t)))
+		return false;
+	ckpt_regs(t)->rip = t->syscall_ip;
+	ckpt_regs_dirty(t);
+	return true;
+}
+
+static void come_around_int3(struct ckpt_task *t)
+{
+	struct user_regs_struct *r = ckpt_regs(t);
+	uint64_t by = r->rip - t->syscall_ip;
+
+	if (!t->syscall_ip || (by != 0 && by != 2))
+		return;
+	r->rip = t->thread->ip - 2 + by;
+	if (by)
+		t->stop.ip = r->rcx = r->rip;
+	ckpt_regs_dirty(t);
+}
+
 void ckpt_turns_again(struct ckpt_task *t)
 {
 	struct ckpt_thread *th = t->thread;
@@ -270,14 +296,16 @@ void ckpt_turns_again(struct ckpt_task *t)
 		ckpt_regs_dirty(t);
 	}
 	th->again = t->in_call = true;
-	th->detour = ckpt_quick_detour(t);
+	th->detour = ckpt_quick_detour(t) || go_around_int3(t);
 	ckpt_resume(t, PTRACE_SYSCALL, 0);
 }
 
 void ckpt_turns_settle(struct ckpt_task *t)
 {
-	if (t->thread->detour && t->state != CKPT_DEAD)
+	if (t->thread->detour && t->state != CKPT_DEAD) {
 		ckpt_quick_back(t);
+		come_around_int3(t);
+	}
 	t->thread->detour = false;
 }
 
@@ -359,6 +387,29 @@ void ckpt_turns_clock(long ns)
 	timer_settime(timer, 0, &it, NULL);
 }
 
+bool ckpt_turns_signal(const struct ckpt_task *t)
+{
+	char text[CKPT_PROC_SIZE];
+
+	ckpt_proc_read(t->tid, "status", text, sizeof(text));
+	return (ckpt_proc_field(text, "SigPnd", 16) | ckpt_proc_field(text, "ShdPnd", 16)) &
+	       ~ckpt_proc_field(text, "SigBlk", 16);
+}
+
+/* Whether it was us who have ended t's call. */
+static bool was_interrupted(const struct ckpt_task *t)
+{
+	return t->state == CKPT_EXIT &&
+	       (ckpt_interrupted(t->stop.rval) || t->stop.rval == -EINTR) && !ckpt_turns_signal(t);
+}
+
+static void note_interrupted(struct ckpt_task *t)
+{
+	t->thread->interrupted = true;
+	ckpt_record_write(t); /* how much time is left, for instance */
+	t->thread->wrote = false;
+}
+
 /* Whether t, in the kernel, comes back soon; then it is at its stop. */
 static bool comes_back(struct ckpt_task *t)
 {
@@ -383,12 +434,40 @@ static bool comes_back(struct ckpt_task *t)
 	return !err;
 }
 
+/*
+ * The debugger steps t, in the kernel, over a breakpoint, and all other threads stand meanwhile:
+ * if they are to wake t, nobody ever does. So, when t sleeps, the step is said to be over,
+ * though t is amid its call, as threads are seen that the debugger stops there. It resumes all
+ * then, with that breakpoint in its place.
+ */
+static bool end_step_amid(struct ckpt_task *t)
+{
+	if (!t->thread->step_over || !ckpt_turns_others_live(t))
+		return false;
+	if (comes_back(t))
+		ckpt_dispatch(t);
+	else if (!ckpt_interrupt(t))
+		ckpt_expect(t, false);
+	return true;
+}
+
+bool ckpt_turns_step_ends(struct ckpt_task *t)
+{
+	struct ckpt_thread *th = t->thread;
+
+	if (!th->step_call || !th->step_over || !was_interrupted(t))
+		return false;
+	th->step_call = th->step_over = false;
+	note_interrupted(t);
+	return true;
+}
+
 void ckpt_turns_called(struct ckpt_task *t)
 {
 	struct ckpt_timeline *tl = t->timeline;
 	struct ckpt_task *to = ckpt_turns_next(tl);
 
-	if (t->state != CKPT_RUNNING)
+	if (t->state != CKPT_RUNNING || (!to && end_step_amid(t)))
 		return;
 	/* What shapes the process happens in one's own turn. */
 	if (!to ||
@@ -494,22 +573,21 @@ void ckpt_turns_let(struct ckpt_task *t, int request, int sig)
 	t->thread->let = true;
 	t->thread->request = request;
 	t->thread->sig = sig;
+	/* If the call is over already, the step is the instruction behind it. */
+	t->thread->step_call = request == PTRACE_SINGLESTEP && t->in_call && !t->thread->pending;
 	if (t->thread->interrupted)
 		ckpt_turns_again(t);
 	else if (t->in_call && !t->thread->pending && is_stopped(t))
 		ckpt_resume(t, PTRACE_SYSCALL, sig); /* into the kernel, or on in it */
 }
 
-/* ----------------------------------------------------------- all of them */
-
-bool ckpt_turns_signal(const struct ckpt_task *t)
+void ckpt_record_step_call(struct ckpt_task *t)
 {
-	char text[CKPT_PROC_SIZE];
-
-	ckpt_proc_read(t->tid, "status", text, sizeof(text));
-	return (ckpt_proc_field(text, "SigPnd", 16) | ckpt_proc_field(text, "ShdPnd", 16)) &
-	       ~ckpt_proc_field(text, "SigBlk", 16);
+	if (ckpt_target_recorded(t))
+		t->thread->step_call = t->in_call;
 }
+
+/* ----------------------------------------------------------- all of them */
 
 /* Stops t, whose turn it isn't, wherever it is. -EBUSY, -ESRCH as below. */
 static int hold(struct ckpt_task *t)
@@ -542,12 +620,8 @@ static int hold(struct ckpt_task *t)
 		return err;
 	if (t->state == CKPT_EVENT && t->thread->again) {
 		t->thread->interrupted = true; /* just before its call */
-	} else if (t->state == CKPT_EXIT &&
-		   (ckpt_interrupted(t->stop.rval) || t->stop.rval == -EINTR) &&
-		   !ckpt_turns_signal(t)) {
-		t->thread->interrupted = true;
-		ckpt_record_write(t); /* how much time is left, for instance */
-		t->thread->wrote = false;
+	} else if (was_interrupted(t)) {
+		note_interrupted(t);
 	} else {
 		set_pending(t);
 	}

@@ -22,13 +22,14 @@ struct ckpt_thread {
 	bool interrupted; /* a call of its was ended by us and is to go on */
 	bool again;	  /* ... and is about to be made again; code: what it had ended with */
 	int64_t code;
-	bool detour;	    /* ... from elsewhere, see quick.h */
+	bool detour;	    /* ... from elsewhere: see quick.h, or around an int3 */
 	bool met;	    /* its first stop was seen */
 	bool joined;	    /* stands in a call that was interrupted before it was recorded */
 	bool unborn;	    /* the call that makes it isn't over */
 	bool gone;	    /* a leader that has ended before its threads */
 	bool wrote;	    /* what its call wrote is in the log already */
-	bool step_call;	    /* the debugger single-steps over its call */
+	bool step_call;	    /* the debugger single-steps over its call ... */
+	bool step_over;	    /* ... from a breakpoint of its own, which is taken out for that */
 	bool barrier;	    /* nothing but a snapshot describes its call */
 	bool births;	    /* its call starts a thread */
 	bool held;	    /* the debugger gave it `sig', which it gets once that sleeps */
@@ -85,6 +86,9 @@ void ckpt_turns_clock(long ns);
 /* t has just been let into the kernel: when that takes long another's turn
  * comes; its stop, if it comes soon, is dealt with. */
 void ckpt_turns_called(struct ckpt_task *t);
+/* t's call, whose turn it is, has ended since the debugger's step over a breakpoint is told to end
+ * amid it (see there): the call will be made again. */
+bool ckpt_turns_step_ends(struct ckpt_task *t);
 /* t, whose turn it is, is at the entry of its exit, and others live on. */
 void ckpt_turns_exit(struct ckpt_task *t);
 

@@ -94,8 +94,9 @@ static bool is_own_int3(enum ckpt_halt halt)
 	return halt == CKPT_HALT_TRAP && F.now->play->stopped_by.si_code == SI_KERNEL;
 }
 
-/* One leg to the interval's end, stopping at the debugger's breakpoints. */
-static enum ckpt_halt forward_leg(const struct ckpt_goal *goal, bool calls, pid_t turn,
+/* One leg to the interval's end, stopping at the debugger's breakpoints, and (all) at those
+ * of threads that it hasn't resumed. */
+static enum ckpt_halt forward_leg(const struct ckpt_goal *goal, bool calls, pid_t turn, bool all,
 				  struct ckpt_run *ret)
 {
 	const struct ckpt_overlay *o = &F.tl->overlay;
@@ -115,7 +116,7 @@ static enum ckpt_halt forward_leg(const struct ckpt_goal *goal, bool calls, pid_
 		do {
 			ckpt_cell_set(F.now, CKPT_CELL_FREE, 1);
 			halt = ckpt_leg_run(&leg);
-		} while ((halt == CKPT_HALT_PROBE || is_own_int3(halt)) &&
+		} while (((halt == CKPT_HALT_PROBE && !all) || is_own_int3(halt)) &&
 			 !fred_forward_stops_here());
 		ckpt_leg_end(&leg);
 		*ret = leg.run;
@@ -124,18 +125,23 @@ static enum ckpt_halt forward_leg(const struct ckpt_goal *goal, bool calls, pid_
 	return halt;
 }
 
-/* Those that the debugger has resumed by now, vt with its request. */
-void fred_forward_live(int request)
+void fred_forward_live(void)
 {
+	const struct vpt_thread *now = fred_threads_current();
+
 	F.live_follows = F.told_to_stop = false;
 	for (size_t i = 0; i < F.tl->nthreads; i++) {
 		struct vpt_thread *vt = vpt_of(F.tl->threads[i]);
 
-		if (vt && vt->state == VPT_RUNNING && vt->task != F.tl->live)
-			ckpt_target_resume(vt->task, vt->request, 0);
+		if (!vt || vt->state != VPT_RUNNING || vt->task == F.tl->live)
+			continue;
+		ckpt_target_resume(vt->task, vt->request, 0);
+		if (vt->request == PTRACE_SINGLESTEP)
+			ckpt_record_step_call(vt->task);
 	}
 	if (fred_forward_stops_here())
-		ckpt_target_resume(F.tl->live, request, 0); /* a signal was the puppet's */
+		ckpt_target_resume(F.tl->live, now ? now->request : PTRACE_CONT,
+				   0); /* a signal was the puppet's */
 }
 
 void fred_forward_live_others(void)
@@ -161,6 +167,40 @@ static bool is_at_breakpoint(int request)
 	       ckpt_overlay_at(&F.tl->overlay, ckpt_regs(F.now)->rip, NULL);
 }
 
+/*
+ * The debugger's step over a breakpoint leads into a call, and before that ends another thread, which
+ * it hasn't resumed, comes to a breakpoint or to a signal, or the past ends: the step is said to
+ * be over amid the call, as it would be in the live process (turns.c), so that it resumes all.
+ */
+static void tell_amid(struct vpt_thread *vt)
+{
+	siginfo_t si = vpt_trap_info(TRAP_TRACE);
+
+	if (F.now->play)
+		F.now->play->at_site = 0; /* it comes there once more */
+	ckpt_overlay_apply(&F.tl->overlay, F.now);
+	fred_timeline_tell(vt, vt->tid, W_STOPCODE(SIGTRAP), &si);
+}
+
+static bool ends_amid(const struct vpt_thread *vt, enum ckpt_halt halt)
+{
+	return (halt == CKPT_HALT_PROBE || halt == CKPT_HALT_DELIVERY) && F.now->vtid != vt->tid &&
+	       !fred_forward_stops_here();
+}
+
+/* The same where the live process goes on: its thread stands amid that call. */
+static bool ends_amid_live(const struct vpt_thread *vt)
+{
+	const struct ckpt_overlay *o = &F.tl->overlay;
+	uint64_t behind = vt->task ? ckpt_regs(vt->task)->rip : 0;
+	bool others_stand = false;
+
+	for (const struct vpt_thread *other = vpt_first(); other; other = other->next)
+		others_stand |= other->tgid == vt->tgid && other->state == VPT_STOPPED;
+	return others_stand && vt->task && ckpt_is_in_call(vt->task) &&
+	       ckpt_overlay_lacks(o, behind - 2) && !ckpt_overlay_at(o, behind, NULL);
+}
+
 /* The live process goes on where the past has ended. moved: it wasn't there before. */
 static void go_live(struct vpt_thread *vt, int request, bool moved)
 {
@@ -174,6 +214,10 @@ static void go_live(struct vpt_thread *vt, int request, bool moved)
 	sig = fred_timeline_live_signal(&si);
 	if (sig) {
 		fred_timeline_tell(vt, ckpt_vtid(F.now), W_STOPCODE(sig), &si);
+		return;
+	}
+	if (request == PTRACE_SINGLESTEP && ends_amid_live(vt)) {
+		tell_amid(vt);
 		return;
 	}
 	/* A signal that has come there since would be before it. */
@@ -194,7 +238,7 @@ static void go_live(struct vpt_thread *vt, int request, bool moved)
 	F.live_follows = true;
 	if (fred_threads_appear(vt))
 		return;
-	fred_forward_live(request);
+	fred_forward_live();
 }
 
 /*
@@ -293,29 +337,40 @@ static bool signal_comes(void)
 	return F.now->play ? F.now->play->sig : fred_timeline_live_signal(&si);
 }
 
-/* One instruction of vt's thread, and what others did meanwhile. *stepped: where the
- * interval ends by a call, that was this instruction. */
+/* How a step has gone on its way to the interval's end. */
+enum stepped {
+	STEP_BEGUN,
+	STEP_MADE, /* the interval ends by a call, which was this instruction */
+	STEP_OVER, /* from a breakpoint into a call that sleeps: see tell_amid() */
+};
+
+/* One instruction of vt's thread, and what others did meanwhile. */
 static enum ckpt_halt step_thread(const struct vpt_thread *vt, const struct ckpt_goal *goal,
-				  struct ckpt_run *ret, bool *stepped)
+				  struct ckpt_run *ret, enum stepped *stepped)
 {
+	const struct ckpt_overlay *o = &F.tl->overlay;
 	enum ckpt_halt halt;
+	bool over = *stepped == STEP_OVER;
 	uint64_t pc;
 
 	*ret = (struct ckpt_run){ .goal = goal, .signals = true, .traps = true };
-	*stepped = false;
 	if (F.now->vtid == vt->tid) {
 		pc = ckpt_regs(F.now)->rip;
 		halt = ckpt_puppet_step(F.now, ret);
-		*stepped = halt == CKPT_HALT_GOAL && F.now->vtid == vt->tid &&
-			   ckpt_regs(F.now)->rip != pc;
-		if (*stepped && signal_follows())
-			*stepped = false; /* the debugger hears of that first */
-		if (*stepped && goal->how == CKPT_END_EVENT)
+		*stepped = STEP_BEGUN;
+		/* (The debugger hears of a signal first.) */
+		if (halt == CKPT_HALT_GOAL && F.now->vtid == vt->tid &&
+		    ckpt_regs(F.now)->rip != pc && !signal_follows())
+			*stepped = STEP_MADE;
+		if (*stepped == STEP_MADE && goal->how == CKPT_END_EVENT)
 			return CKPT_HALT_STEP;
 		if (halt != CKPT_HALT_STEP || F.now->vtid == vt->tid)
 			return halt;
+		/* What lies behind the call would be taken for one that it has come to. */
+		over = ckpt_overlay_lacks(o, pc) && !ckpt_overlay_at(o, pc + 2, NULL);
 	}
-	halt = forward_leg(goal, false, vt->tid, ret);
+	*stepped = over ? STEP_OVER : STEP_BEGUN;
+	halt = forward_leg(goal, false, vt->tid, over, ret);
 	/* Its turn has come: behind its call, if it was at one. */
 	return halt == CKPT_HALT_TURN ? step_thread(vt, goal, ret, stepped) : halt;
 }
@@ -359,7 +414,8 @@ static void forward(struct vpt_thread *vt, int request)
 	struct ckpt_event call;
 	struct ckpt_goal goal;
 	enum ckpt_halt halt;
-	bool stepped = false, moved = false, here, ended;
+	enum stepped stepped = STEP_BEGUN;
+	bool moved = false, here, ended;
 
 	ckpt_overlay_remove(&F.tl->overlay, F.now);
 	for (;;) {
@@ -379,7 +435,11 @@ static void forward(struct vpt_thread *vt, int request)
 		else if (request == PTRACE_SINGLESTEP)
 			halt = step_thread(vt, &goal, &run, &stepped);
 		else
-			halt = forward_leg(&goal, request == PTRACE_SYSCALL, 0, &run);
+			halt = forward_leg(&goal, request == PTRACE_SYSCALL, 0, false, &run);
+		if (stepped == STEP_OVER && ends_amid(vt, halt)) {
+			tell_amid(vt);
+			return;
+		}
 		if (halt == CKPT_HALT_DELIVERY) {
 			if (tell_signal(vt))
 				return;
@@ -417,7 +477,7 @@ static void forward(struct vpt_thread *vt, int request)
 			return;
 		}
 		/* A call that isn't replayed: the next interval begins behind it. */
-		if (stepped && F.now->vtid == vt->tid) {
+		if (stepped == STEP_MADE && F.now->vtid == vt->tid) {
 			halt = CKPT_HALT_STEP;
 			break;
 		}

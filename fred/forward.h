@@ -9,8 +9,8 @@
  * the stop. */
 void fred_forward(struct vpt_thread *vt, int request);
 /* The live process goes on: those of its threads that the debugger has resumed
- * by now, the current one with that request. */
-void fred_forward_live(int request);
+ * by now, as it has asked for each. */
+void fred_forward_live(void);
 /* Those that stand (others_stand): the debugger means to leave them running, as it does with
  * `set non-stop on'. */
 void fred_forward_live_others(void);

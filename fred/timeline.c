@@ -481,7 +481,7 @@ bool fred_timeline_resuming(struct vpt_thread *vt, int request, int sig)
 		F.told_to_stop = false;
 		if (F.live_follows) {
 			if (!is_pending() && !fred_threads_appear(vt))
-				fred_forward_live(request);
+				fred_forward_live();
 			return true;
 		}
 		return !vt->task || fred_threads_appear(vt);
