@@ -53,7 +53,6 @@ static const struct {
 	CALL(fsync, FILE_ | WAITS),
 	CALL(fdatasync, FILE_ | WAITS),
 	CALL(fcntl, PLAIN | CKPT_QUICK_CONTROL),
-	CALL(open, HALF),
 	CALL(openat, CKPT_QUICK_OPENS),
 	CALL(close, CKPT_QUICK_CLOSES),
 	CALL(dup, PLAIN | CKPT_QUICK_COPIES),
@@ -197,14 +196,16 @@ bool ckpt_quick_is_fit(const struct ckpt_quick_notes *notes, long nr, const uint
 
 uint64_t ckpt_quick_output(const struct ckpt_quick_call *c)
 {
-	return c->args[kind_of((long)c->nr)->at];
+	const struct ckpt_quick_kind *k = kind_of((long)c->nr);
+
+	return k->size || k->unit ? c->args[k->at] : 0;
 }
 
 bool ckpt_quick_file(const struct ckpt_quick_call *c, struct ckpt_file *ret)
 {
 	const struct ckpt_quick_opened *o = (const void *)c->output;
 
-	if (c->nr != SYS_openat || c->len == CKPT_QUICK_UNREAD)
+	if (!(kind_of((long)c->nr)->flags & CKPT_QUICK_OPENS) || c->len == CKPT_QUICK_UNREAD)
 		return false;
 	*ret = (struct ckpt_file){ .fd = (int)c->result,
 				   .mode = o->mode,

@@ -28,7 +28,7 @@ void ckpt_quick_know_files(struct ckpt_timeline *tl, struct ckpt_quick_files *q,
 			   struct ckpt_quick_notes *notes);
 /* Whether the code would let call nr with these arguments be quick. */
 bool ckpt_quick_is_fit(const struct ckpt_quick_notes *notes, long nr, const uint64_t args[6]);
-/* Where in the program's memory c's output is, if it has one. */
+/* Where in the program's memory c's output is; 0: it has none, its note is of something else. */
 uint64_t ckpt_quick_output(const struct ckpt_quick_call *c);
 /* What c's note tells of the descriptor that it has opened. False: nothing. */
 bool ckpt_quick_file(const struct ckpt_quick_call *c, struct ckpt_file *ret);

@@ -103,6 +103,7 @@ static int log_call(struct ckpt_task *t, int64_t result, int file)
 	struct ckpt_timeline *tl = t->timeline;
 	const struct ckpt_thread *th = t->thread;
 	const struct ckpt_quick_call *quick = th->quick;
+	const uint64_t output = quick ? ckpt_quick_output(quick) : 0;
 	struct ckpt_event ev = { .kind = CKPT_EV_CALL,
 				 .nr = (int16_t)th->nr,
 				 .result = result,
@@ -116,10 +117,8 @@ static int log_call(struct ckpt_task *t, int64_t result, int file)
 		return err;
 	ckpt_clock_called(tl);
 	if (quick && quick->len != CKPT_QUICK_UNREAD)
-		err = quick->len && th->nr != SYS_openat ?
-			      ckpt_log_bytes(tl, ckpt_quick_output(quick), quick->output,
-					     quick->len) :
-			      0;
+		err = quick->len && output ? ckpt_log_bytes(tl, output, quick->output, quick->len) :
+					     0;
 	else if (!th->wrote)
 		err = add_outputs(tl, t, result);
 	if (!err)

@@ -263,9 +263,31 @@ static void asked(void)
 	close(log);
 }					/* MARK told */
 
+/* A file that is mapped privately is cut, and written anew. */
+static void cut(void)
+{
+	char name[] = "/tmp/quickXXXXXX", bytes[8192];
+	int f = mkstemp(name);
+	volatile char *m;
+
+	memset(bytes, 1, sizeof(bytes));
+	check(write(f, bytes, sizeof(bytes)) == sizeof(bytes));
+	m = mmap(NULL, sizeof(bytes), PROT_READ, MAP_PRIVATE, f, 0);
+	close(f);
+	check(m != MAP_FAILED && m[5000] == 1);
+	for (int i = 2; i < 60; i++) {
+		some(3);
+		sum = sum * 31 + (unsigned long)m[5000];
+		f = i % 2 ? open(name, O_WRONLY | O_TRUNC) : (int)syscall(SYS_open, name, O_WRONLY | O_TRUNC);
+		memset(bytes, i, sizeof(bytes));
+		check(f > 2 && write(f, bytes, sizeof(bytes)) == sizeof(bytes) && close(f) == 0 && m[5000] == i);
+	}
+	unlink(name);
+}
+
 int main(int argc, char **argv)
 {
-	static void (*const phases[])(void) = { named, memory, asked };
+	static void (*const phases[])(void) = { named, memory, asked, cut };
 
 	(void)argc;
 	if (!prepare(argv[1]))
