@@ -109,6 +109,7 @@ struct ckpt_task {
 	bool shown;	 /* puppets: its call was reported, not answered yet */
 	uint64_t called; /* puppets: the stack behind the return of a function that the
 			     * debugger has called in this thread, or 0 */
+	bool stepped_aside; /* puppets: it was stepped while one ran in another thread */
 	bool ours;	 /* a copy: a child of fred, without descriptors */
 	int mem_fd;	 /* /proc/TID/mem or -1 */
 	uint64_t exec_pages[CKPT_EXEC_PAGES]; /* known to be executable, by their low bits */

@@ -26,6 +26,7 @@
 #include "ckptcore/replay.h"
 #include "ckptcore/shared.h"
 #include "ckptcore/signals.h"
+#include "ckptcore/threads.h"
 #include "ckptcore/turns.h"
 #include "ckptcore/written.h"
 
@@ -157,11 +158,14 @@ void ckpt_record_entered(struct ckpt_task *t)
 	th->ip = stop->ip;
 	th->wrote = th->again = th->joined = th->struck = th->restarts = th->refused = false;
 	rec->aligned = false;
-	if (stop->nr == SYS_restart_syscall) /* that goes on with the former */
-		return;
-	th->nr = stop->nr;
-	memcpy(th->args, stop->args, sizeof(th->args));
-	ckpt_identity_enter(t);
+	if (stop->nr == SYS_restart_syscall) {
+		th->nr = th->timed_nr;
+		memcpy(th->args, th->timed_args, sizeof(th->args));
+	} else {
+		th->nr = stop->nr;
+		memcpy(th->args, stop->args, sizeof(th->args));
+		ckpt_identity_enter(t);
+	}
 	th->call = ckpt_call_find(th->nr);
 	th->class = ckpt_call_class(th->call, th->args);
 	ckpt_record_classify(t);
@@ -594,14 +598,18 @@ static size_t snap_index(const struct ckpt_timeline *tl, unsigned int id)
 }
 
 /* The snapshot behind a change by the user. A function that the user called is
- * no part of the program's past: history goes on from before it to behind it. */
+ * no part of the program's past: history goes on from before it to behind it, unless
+ * other threads have gone on meanwhile. */
 static void after_change(struct ckpt_timeline *tl, int sig)
 {
 	struct ckpt_record *rec = tl->record;
-	struct ckpt_general now = ckpt_general_of(ckpt_regs(tl->live));
+	struct user_regs_struct regs = *ckpt_regs(tl->live);
+	struct ckpt_general now;
 	unsigned int id = tl->snaps[tl->nsnaps - 1]->id, next = tl->next_id;
 	size_t newest, before;
 
+	ckpt_call_anew(tl->live, &regs);
+	now = ckpt_general_of(&regs);
 	rec->changed = false;
 	tl->snaps[tl->nsnaps - 1]->pins++; /* or it might be dropped for the new one */
 	ckpt_snapshot(tl, CKPT_END_NOW, true, sig, &tl->live->thread->siginfo);
@@ -613,7 +621,7 @@ static void after_change(struct ckpt_timeline *tl, int sig)
 		return; /* it failed */
 	if (rec->call_snap && !memcmp(&now, &rec->before_call, sizeof(now))) {
 		before = snap_index(tl, rec->call_snap - 1);
-		if (before < newest)
+		if (before < newest && !ckpt_turns_since(tl, tl->snaps[before]->event))
 			ckpt_snapshots_skip(tl, before + 1, newest + 1);
 		rec->call_snap = 0;
 		return;

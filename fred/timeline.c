@@ -486,11 +486,12 @@ bool fred_timeline_resuming(struct vpt_thread *vt, int request, int sig)
 		}
 		return !vt->task || fred_threads_appear(vt);
 	}
-	/* The debugger resumes the other threads, too, some of them before that one. They
-	 * only seem to run: nothing of theirs would stay. */
+	/* The debugger resumes the other threads, too, some of them before that one. */
 	if (fred_timeline_calling()) {
 		if (fred_timeline_calls(vt))
 			fred_timeline_run_call(vt, request);
+		else
+			fred_timeline_run_aside(vt, request);
 		return true;
 	}
 	forget_last();

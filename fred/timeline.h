@@ -139,6 +139,8 @@ bool fred_timeline_calls(const struct vpt_thread *vt);
 bool fred_timeline_calling(void);
 /* Such a one runs on up to a stop, which is told. */
 void fred_timeline_run_call(struct vpt_thread *vt, int request);
+/* Meanwhile the debugger resumes vt, another thread. */
+void fred_timeline_run_aside(struct vpt_thread *vt, int request);
 /* Where functions have been called, and have returned: what they did goes, what the user has
  * changed himself stays. True: another puppet plays, with the same registers. */
 bool fred_timeline_end_calls(void);
