@@ -106,12 +106,12 @@ struct ckpt_task {
 	bool trap_blocked;		/* puppets: the program blocks SIGTRAP */
 	/* Puppets: behind the call at which its turn has ended, amid which it stands; 0: none. */
 	uint64_t waits_behind;
-	bool shown;	 /* puppets: its call was reported, not answered yet */
-	uint64_t called; /* puppets: the stack behind the return of a function that the
+	bool shown;	    /* puppets: its call was reported, not answered yet */
+	uint64_t called;    /* puppets: the stack behind the return of a function that the
 			     * debugger has called in this thread, or 0 */
 	bool stepped_aside; /* puppets: it was stepped while one ran in another thread */
-	bool ours;	 /* a copy: a child of fred, without descriptors */
-	int mem_fd;	 /* /proc/TID/mem or -1 */
+	bool ours;	    /* a copy: a child of fred, without descriptors */
+	int mem_fd;	    /* /proc/TID/mem or -1 */
 	uint64_t exec_pages[CKPT_EXEC_PAGES]; /* known to be executable, by their low bits */
 	void *plugin_state[CKPT_MAX_PLUGINS]; /* parked debuggers: see plugin.h */
 	bool regs_valid, regs_dirty;
