@@ -453,8 +453,9 @@ static int at_call(struct ckpt_task *p, struct ckpt_run *run)
 	if (give_call(p, run))
 		return p->state == CKPT_DEAD ? CKPT_HALT_DEAD : CKPT_HALT_DIVERGED;
 	halt = after_event(p, run);
-	/* The end of one that was interrupted isn't told. */
-	return halt < 0 && run->calls && !ckpt_interrupted(ckpt_log_event(tl, at).result) ?
+	/* The end of one that was interrupted isn't told; nor is there one of a thread's exit. */
+	return halt < 0 && run->calls && !p->play->ended &&
+			       !ckpt_interrupted(ckpt_log_event(tl, at).result) ?
 		       CKPT_HALT_CALL :
 		       halt;
 }

@@ -19,7 +19,8 @@ static struct {
 	bool calls[CALLS], signals[65];
 } caught;
 
-static struct ckpt_event vfork_call; /* behind which the point that was found stands; nr -1: it isn't that */
+static struct ckpt_event
+	vfork_call; /* behind which the point that was found stands; nr -1: it isn't that */
 
 /* ---------------------------------------------------------------- the request */
 
@@ -194,9 +195,8 @@ static int at_event(const struct fred_moment *m, size_t i, uint64_t e, struct ck
 	if (ev.kind != CKPT_EV_CALL && ev.kind != CKPT_EV_END && ev.kind != CKPT_EV_EXIT &&
 	    (ev.kind != CKPT_EV_TURN || ev.turn != CKPT_TURN_AT_CALL))
 		return 0;
-	return catches_call(ev.nr) && !is_again(i, e) ?
-		       stop_at(i, e, FRED_ARRIVE_CALL, ret, how) :
-		       0;
+	return catches_call(ev.nr) && !is_again(i, e) ? stop_at(i, e, FRED_ARRIVE_CALL, ret, how) :
+							0;
 }
 
 static int begin_of(size_t i, enum fred_arrival arrival, struct ckpt_task **ret,
@@ -224,8 +224,7 @@ static int at_barrier(size_t i, bool here, struct ckpt_task **ret, enum fred_arr
 		return err;
 	call = fred_forks_at_call(p);
 	behind = ckpt_regs(p)->rip;
-	if (s->copy && ckpt_regs(s->copy)->rip == behind &&
-	    !ckpt_calls_again(ckpt_regs(s->copy))) {
+	if (s->copy && ckpt_regs(s->copy)->rip == behind && !ckpt_calls_again(ckpt_regs(s->copy))) {
 		call.result = (int64_t)ckpt_regs(s->copy)->rax;
 		if (catches_call(call.nr) && !here) {
 			err = begin_of(i, FRED_ARRIVE_RETURN, ret, how);
@@ -329,7 +328,7 @@ bool fred_catches_tell(struct vpt_thread *vt, enum fred_arrival arrival)
 	switch (arrival) {
 	case FRED_ARRIVE_FORK:
 		return vfork_call.nr >= 0 ? fred_forks_tell_call(vt, &vfork_call) :
-					  fred_forks_tell(vt);
+					    fred_forks_tell(vt);
 	case FRED_ARRIVE_CALL:
 		F.now->shown = true;
 		return tell_call(vt);

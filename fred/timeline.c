@@ -571,6 +571,7 @@ static bool stop_live(struct vpt_thread *vt)
 		return false;
 	if (ckpt_record_hold(t))
 		return t->state == CKPT_DEAD;
+	vt->amid_call = ckpt_target_amid(t);
 	return stop_virtually(vt);
 }
 
@@ -610,8 +611,10 @@ bool fred_timeline_signalled(struct vpt_thread *vt, int sig)
 		return false;
 	if (!is_puppet(F.now))
 		return false;
-	if (sig == SIGSTOP && vt->state == VPT_RUNNING && fred_threads_several())
+	if (sig == SIGSTOP && vt->state == VPT_RUNNING && fred_threads_several()) {
+		vt->task->shown = false; /* it comes to its call once more, for the debugger */
 		return stop_virtually(vt);
+	}
 	if (sig == SIGKILL) {
 		struct ckpt_task *live = F.tl->live;
 

@@ -19,12 +19,12 @@ enum fred_arrival {
 	FRED_ARRIVE_STEP,	/* the end of a step */
 	FRED_ARRIVE_BREAKPOINT, /* an int3 of its own, if it has one there */
 	/* see catches.h: */
-	FRED_ARRIVE_FORK,	/* the event of a fork, behind which that is */
-	FRED_ARRIVE_CALL,	/* the entry of a system call */
-	FRED_ARRIVE_RETURN,	/* its end */
-	FRED_ARRIVE_SIGNAL,	/* a signal that comes there */
-	FRED_ARRIVE_EXEC,	/* the event of an exec */
-	FRED_ARRIVE_WATCH,	/* its debug register for watch_addr struck */
+	FRED_ARRIVE_FORK,   /* the event of a fork, behind which that is */
+	FRED_ARRIVE_CALL,   /* the entry of a system call */
+	FRED_ARRIVE_RETURN, /* its end */
+	FRED_ARRIVE_SIGNAL, /* a signal that comes there */
+	FRED_ARRIVE_EXEC,   /* the event of an exec */
+	FRED_ARRIVE_WATCH,  /* its debug register for watch_addr struck */
 };
 
 /* What the user does to the puppet that plays. */

@@ -48,6 +48,7 @@ struct vpt_thread {
 	bool past_child;  /* its process is a child of the past, played by the controller */
 	bool stop_wanted; /* attach or first stop: report as SIGSTOP */
 	bool past_event;  /* at the event of a call whose end was not told */
+	bool amid_call;	  /* stopped amid one, as far as the debugger knows: it comes again */
 	bool lost;	  /* a leader that the debugger takes for ended before the others */
 	struct vpt_thread *next;
 };
