@@ -268,6 +268,9 @@ int ckpt_proc_descriptor(pid_t pid, int fd, uint64_t *offset, uint32_t *flags) _
 /* The letter that says what a process or thread does: 'S' sleeps, 't' stopped, 'Z'
  * has ended ...; 'X': there is none. */
 char ckpt_proc_state(pid_t tid);
+/* Whether children of pid, and so copies of it, come to be in another process namespace than ours:
+ * they would take numbers that the program sees, or lead that namespace, and all end with its first process. */
+bool ckpt_has_namespace(pid_t pid);
 /* Whether the process, or its main thread, has that signal still to get. */
 bool ckpt_signal_waits(pid_t pid, int sig);
 

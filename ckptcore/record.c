@@ -278,6 +278,8 @@ static void note_effects(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t 
 		return;
 	if (th->nr == SYS_sched_setaffinity)
 		tl->record->own_cores = true;
+	if ((th->nr == SYS_unshare || th->nr == SYS_setns) && ckpt_has_namespace(t->tgid))
+		ckpt_record_stop(tl, "the program has made a namespace of processes");
 	if (th->nr == SYS_munmap)
 		ckpt_overlay_forget(&tl->overlay, th->args[0], th->args[1]);
 }

@@ -192,6 +192,8 @@ static void begin(struct vpt_thread *vt, bool forked)
 	}
 	if (fred_no_record)
 		return;
+	if (forked && ckpt_has_namespace(vt->tgid))
+		return;
 	if (fred_threads_count(vt->tgid) == 1)
 		record(vt);
 	else if (vt->attached)
