@@ -100,5 +100,6 @@ bool ckpt_has_namespace(pid_t pid)
 	snprintf(path, sizeof(path), "/proc/%d/ns/pid_for_children", pid);
 	/* Before it has a first process it can't be seen. */
 	return !stat("/proc/self/ns/pid", &ours) &&
-	       (stat(path, &theirs) || ours.st_ino != theirs.st_ino || ours.st_dev != theirs.st_dev);
+	       (stat(path, &theirs) || ours.st_ino != theirs.st_ino ||
+		ours.st_dev != theirs.st_dev);
 }
