@@ -57,9 +57,10 @@ void fred_process_show(pid_t tgid, bool ended)
 {
 	struct fred_timeline *f = list;
 
-	if (fred_process_select(tgid) || (ended && fred_process != &none && !fred_process->vt))
+	if (fred_process_select(tgid) ||
+	    (!tgid && ended && fred_process != &none && !fred_process->vt))
 		return;
-	while (f && (!ended || f->vt))
+	while (f && (tgid || !ended || f->vt)) /* a number that isn't known was never recorded, or let go */
 		f = f->next;
 	fred_process = f ? f : &none;
 }

@@ -22,6 +22,10 @@ class Channel:
         self.call.restype = ctypes.c_long
         self.reply = ctypes.create_string_buffer(self.ROOM)
         self.last = {}      # inferior's number: its process, or the last that it had
+        gdb.events.new_objfile.connect(lambda event: self.note())
+
+    def note(self):
+        self.last.update((i.num, i.pid) for i in gdb.inferiors() if i.pid)
 
     def process(self):
         """which process the user looks at, by its number, and whether that has ended"""
