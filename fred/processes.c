@@ -60,7 +60,8 @@ void fred_process_show(pid_t tgid, bool ended)
 	if (fred_process_select(tgid) ||
 	    (!tgid && ended && fred_process != &none && !fred_process->vt))
 		return;
-	while (f && (tgid || !ended || f->vt)) /* a number that isn't known was never recorded, or let go */
+	while (f && (tgid || !ended ||
+		     f->vt)) /* a number that isn't known was never recorded, or let go */
 		f = f->next;
 	fred_process = f ? f : &none;
 }
