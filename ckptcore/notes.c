@@ -28,9 +28,26 @@ static int file_of(struct ckpt_task *t, int fd, struct ckpt_file *ret)
 {
 	const struct ckpt_quick_call *quick = t->thread->quick;
 
-	if (quick && ckpt_quick_file(quick, ret))
+	if (quick && ckpt_quick_file(quick, fd, ret))
 		return 0;
 	return ckpt_outside_file(t->tgid, fd, ret);
+}
+
+/* Memory as it was behind t's call. */
+static int read_behind(struct ckpt_task *t, uint64_t addr, void *buf, size_t len)
+{
+	const struct ckpt_quick_call *c = t->thread->quick;
+	const struct ckpt_quick_piece *p;
+
+	if (!c || c->len == CKPT_QUICK_UNREAD)
+		return ckpt_read(t, addr, buf, len);
+	for (p = ckpt_quick_pieces(c, c->saved, c->len, NULL); p;
+	     p = ckpt_quick_pieces(c, c->saved, c->len, p))
+		if (p->addr == addr && p->len == len) {
+			memcpy(buf, p->bytes, len);
+			return 0;
+		}
+	return -EFAULT;
 }
 
 static int note_files(struct ckpt_timeline *tl, struct ckpt_task *t, const int *fds, size_t n)
@@ -56,7 +73,7 @@ int ckpt_note_pair(struct ckpt_timeline *tl, struct ckpt_task *t, const struct c
 {
 	int fds[2];
 
-	if (ckpt_read(t, ev->args[ev->nr == SYS_socketpair ? 3 : 0], fds, sizeof(fds)))
+	if (read_behind(t, ev->args[ev->nr == SYS_socketpair ? 3 : 0], fds, sizeof(fds)))
 		return 0;
 	return note_files(tl, t, fds, 2);
 }
@@ -111,7 +128,7 @@ static int add_message(struct ckpt_timeline *tl, struct ckpt_task *t, struct cam
 	uint8_t *buf;
 	int err = 0;
 
-	if (ckpt_read(t, addr, &msg, sizeof(msg)) || !msg.msg_controllen)
+	if (read_behind(t, addr, &msg, sizeof(msg)) || !msg.msg_controllen)
 		return 0;
 	if (msg.msg_controllen > MAX_CONTROL)
 		return 1;

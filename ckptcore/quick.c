@@ -565,6 +565,17 @@ static void be_behind(struct ckpt_task *t, const struct ckpt_quick_notes *notes,
 	ckpt_regs_dirty(t);
 }
 
+/* The bytes of c, of which there are `left' at most; 0: it isn't the code's. */
+static uint64_t length_of(const struct ckpt_quick_call *c, uint64_t left)
+{
+	uint64_t len;
+
+	if (left < sizeof(*c) || c->saved > left - sizeof(*c))
+		return 0;
+	len = c->len == CKPT_QUICK_UNREAD ? 0 : c->len;
+	return len > left - sizeof(*c) - c->saved ? 0 : sizeof(*c) + c->saved + len;
+}
+
 /* The notes become events. -EFAULT: they aren't the code's. */
 static int drain(struct ckpt_task *t, struct ckpt_quick_notes *notes)
 {
@@ -578,16 +589,15 @@ static int drain(struct ckpt_task *t, struct ckpt_quick_notes *notes)
 		return -EFAULT;
 	while (!err && at < end) {
 		const struct ckpt_quick_call *c = (const void *)(notes->data + at);
-		uint64_t len = c->len == CKPT_QUICK_UNREAD ? 0 : c->len;
+		uint64_t len = length_of(c, end - at);
 
-		if (end - at < sizeof(*c) || len > end - at - sizeof(*c) ||
-		    c->site >= CKPT_QUICK_SITES || !ckpt_quick_possible((long)c->nr))
+		if (!len || c->site >= CKPT_QUICK_SITES || !ckpt_quick_possible((long)c->nr))
 			return -EFAULT;
 		err = ckpt_clock_log(tl, c->clock);
 		if (!err)
 			err = ckpt_record_quick(t, c, notes->back[c->site]);
 		ckpt_sites_used(&q->sites, c->site);
-		at += sizeof(*c) + ((len + 7) & ~7ull);
+		at += len;
 		if (!ckpt_quick_keeps_files((long)c->nr))
 			q->files.known = false;
 		q->done++;
@@ -705,7 +715,7 @@ bool ckpt_quick_goes_on(struct ckpt_task *t, bool due)
 	}
 	if (t->state != CKPT_SECCOMP || t->stop.ip != address_of(ckpt_quick_code_call) + 2) {
 		if (due || !notes || !notes->open || !q->on || tl->sharers.n || !has_trapped(t) ||
-		    ckpt_quick_drain(tl) || q->failed)
+		    ckpt_quick_drain(tl) || q->failed || t->thread->unlogged)
 			return false;
 		reset(q, notes);
 		ckpt_quick_know_files(tl, &q->files, notes);

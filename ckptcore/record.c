@@ -378,6 +378,16 @@ static enum ckpt_verdict at_exit(struct ckpt_timeline *tl, struct ckpt_task *t)
 	return CKPT_HANDLED;
 }
 
+/* t stands behind a call that was to be recorded without its entry's stop, and couldn't be. */
+static void behind_unlogged(struct ckpt_task *t)
+{
+	t->thread->unlogged = false;
+	t->thread->barrier = true;
+	at_barrier(t->timeline, t);
+	t->timeline->record->aligned = true;
+	snapshot_if_due(t, CKPT_END_CALL, true);
+}
+
 /* t stands behind a call that was recorded without its entry's stop. */
 static void behind_call(struct ckpt_task *t)
 {
@@ -555,6 +565,8 @@ enum ckpt_verdict ckpt_record_stopped(struct ckpt_task *t)
 			return CKPT_HANDLED;
 		if (ckpt_quick_stopped(t, &quick) || ckpt_clock_stopped(t))
 			return CKPT_HANDLED; /* it died: told soon */
+		if (t->thread->unlogged)
+			behind_unlogged(t);
 		if (quick == CKPT_QUICK_AGAIN)
 			go_on_to_call(t);
 		if (quick == CKPT_QUICK_BEHIND)
