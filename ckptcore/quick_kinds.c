@@ -8,6 +8,7 @@
 #include <linux/prctl.h>
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -59,12 +60,17 @@ static const struct {
 	CALL(pwritev, FILE_ | CKPT_QUICK_GATHERS),
 	CALL(sendfile, FILE_ | WAITS | FAILS, OUT(BYTES(2, 8))),
 	CALL(lseek, FILE_),
-	CALL(ioctl, CKPT_QUICK_ONLY, OUT(BYTES(2, 36)), .only = 1, .value = TCGETS, .also = FIONREAD),
+	CALL(ioctl, CKPT_QUICK_ONLY, OUT(BYTES(2, 36)), .only = 1, .value = TCGETS),
+	CALL(ioctl, CKPT_QUICK_ONLY, OUT(BYTES(2, 4)), .only = 1, .value = FIONREAD),
+	CALL(ioctl, CKPT_QUICK_ONLY, OUT(BYTES(2, 8)), .only = 1, .value = TIOCGWINSZ),
+	CALL(getdents, FILE_ | CKPT_QUICK_MOVES, OUT(RESULT(1, 2))),
 	CALL(getdents64, FILE_ | CKPT_QUICK_MOVES, OUT(RESULT(1, 2))),
 	CALL(ftruncate, FILE_),
 	CALL(fallocate, FILE_ | WAITS),
 	CALL(fchmod, FILE_),
 	CALL(fchown, FILE_),
+	CALL(sync, WAITS),
+	CALL(syncfs, WAITS),
 	CALL(fsync, FILE_ | WAITS),
 	CALL(fdatasync, FILE_ | WAITS),
 	CALL(sync_file_range, FILE_ | WAITS),
@@ -72,7 +78,8 @@ static const struct {
 	CALL(fadvise64, PLAIN),
 	CALL(flock, WAITS),
 	CALL(fcntl, PLAIN | CKPT_QUICK_CONTROL),
-	CALL(openat, CKPT_QUICK_OPENS | MAKES),
+	CALL(open, CKPT_QUICK_OPENS | MAKES),
+	CALL(openat, CKPT_QUICK_OPENS | MAKES, .path = 1),
 	CALL(close, CKPT_QUICK_CLOSES),
 	CALL(close_range, HALF),
 	CALL(dup, PLAIN | CKPT_QUICK_COPIES),
@@ -81,18 +88,22 @@ static const struct {
 	CALL(pipe, CKPT_QUICK_PAIR, OUT(BYTES(0, 8))),
 	CALL(pipe2, CKPT_QUICK_PAIR, OUT(BYTES(0, 8))),
 	CALL(memfd_create, MAKES),
+	CALL(eventfd, MAKES),
 	CALL(eventfd2, MAKES),
 	CALL(timerfd_create, MAKES),
 	CALL(timerfd_settime, PLAIN, OUT(BYTES(3, 32))),
 	CALL(timerfd_gettime, PLAIN, OUT(BYTES(1, 32))),
 	CALL(signalfd4, HALF),
+	CALL(inotify_init, MAKES),
 	CALL(inotify_init1, MAKES),
 	CALL(inotify_add_watch, PLAIN),
 	CALL(inotify_rm_watch, PLAIN),
+	CALL(epoll_create, MAKES),
 	CALL(epoll_create1, MAKES),
 	CALL(epoll_ctl, PLAIN),
 	CALL(epoll_wait, WAITS, OUT(UNITS(1, 2, 12)), .timeout = 3),
 	CALL(epoll_pwait, WAITS | CKPT_QUICK_ONLY, OUT(UNITS(1, 2, 12)), .timeout = 3, .only = 4),
+	CALL(epoll_pwait2, WAITS | CKPT_QUICK_ONLY, OUT(UNITS(1, 2, 12)), .only = 4),
 	CALL(poll, WAITS, OUT(ROOM(0, 1, 8)), .timeout = 2),
 	CALL(ppoll, WAITS | FAILS | CKPT_QUICK_ONLY, OUT(ROOM(0, 1, 8), BYTES(2, 16)), .only = 3),
 	CALL(select, WAITS | FAILS, OUT(BITS(1), BITS(2), BITS(3), BYTES(4, 16))),
@@ -125,8 +136,8 @@ static const struct {
 	CALL(readlink, PLAIN, OUT(RESULT(1, 2))),
 	CALL(readlinkat, PLAIN, OUT(RESULT(2, 3))),
 	CALL(getcwd, PLAIN, OUT(RESULT(0, 1))),
-	CALL(chdir, HALF),
-	CALL(fchdir, HALF),
+	CALL(chdir, CKPT_QUICK_ENTERS),
+	CALL(fchdir, CKPT_QUICK_ENTERS),
 	CALL(access, PLAIN),
 	CALL(faccessat, PLAIN),
 	CALL(faccessat2, PLAIN),
@@ -145,11 +156,16 @@ static const struct {
 	CALL(chmod, PLAIN),
 	CALL(fchmodat, PLAIN),
 	CALL(chown, PLAIN),
+	CALL(lchown, PLAIN),
 	CALL(fchownat, PLAIN),
 	CALL(utimensat, PLAIN),
+	CALL(utimes, PLAIN),
+	CALL(mknodat, PLAIN),
 	CALL(setxattr, PLAIN),
 	CALL(lsetxattr, PLAIN),
 	CALL(fsetxattr, PLAIN),
+	CALL(removexattr, PLAIN),
+	CALL(fremovexattr, PLAIN),
 	CALL(getxattr, PLAIN, OUT(RESULT(2, 3))),
 	CALL(lgetxattr, PLAIN, OUT(RESULT(2, 3))),
 	CALL(fgetxattr, PLAIN, OUT(RESULT(2, 3))),
@@ -165,17 +181,26 @@ static const struct {
 	CALL(mincore, FAILS, OUT(COUNT(2, CKPT_QUICK_PAGES, 1, 1))),
 	CALL(mlock, PLAIN),
 	CALL(munlock, PLAIN),
+	CALL(membarrier, PLAIN),
 	CALL(msync, WAITS),
-	CALL(madvise, RANGE | CKPT_QUICK_ONLY, .only = 2, .value = 4 /* MADV_DONTNEED */),
+	CALL(madvise, RANGE | CKPT_QUICK_ONLY, .only = 2, .value = MADV_DONTNEED),
+	CALL(madvise, CKPT_QUICK_ONLY, .only = 2, .value = MADV_WILLNEED),
+	CALL(madvise, RANGE | CKPT_QUICK_ONLY, .only = 2, .value = MADV_HUGEPAGE),
+	CALL(madvise, RANGE | CKPT_QUICK_ONLY, .only = 2, .value = MADV_NOHUGEPAGE),
 	/* Signals, processes, time. */
 	CALL(rt_sigaction, CKPT_QUICK_ACTS, OUT(BYTES(2, 32))),
 	CALL(rt_sigprocmask, CKPT_QUICK_MASKS, OUT(BYTES(2, 8))),
 	CALL(rt_sigpending, PLAIN, OUT(ROOM(0, 1, 1))),
 	CALL(rt_sigtimedwait, WAITS, OUT(BYTES(1, 128))),
 	CALL(sigaltstack, PLAIN, OUT(BYTES(1, 24))),
-	CALL(wait4, WAITS | HALF),
+	CALL(kill, CKPT_QUICK_ALONE),
+	CALL(tkill, CKPT_QUICK_ALONE),
+	CALL(tgkill, CKPT_QUICK_ALONE),
+	CALL(pause, WAITS),
+	CALL(wait4, WAITS | CKPT_QUICK_REAPS),
 	CALL(waitid, WAITS | HALF),
-	CALL(sched_yield, HALF),
+	CALL(sched_yield, CKPT_QUICK_ALONE),
+	CALL(sched_getparam, PLAIN, OUT(BYTES(1, 4))),
 	CALL(sched_getscheduler, PLAIN),
 	CALL(sched_get_priority_max, PLAIN),
 	CALL(sched_get_priority_min, PLAIN),
@@ -183,6 +208,7 @@ static const struct {
 	CALL(prlimit64, CKPT_QUICK_ONLY, OUT(BYTES(3, 16)), .only = 2), /* asks */
 	CALL(getrlimit, PLAIN, OUT(BYTES(1, 16))),
 	CALL(prctl, CKPT_QUICK_ONLY, OUT(BYTES(1, 16)), .value = PR_GET_NAME),
+	CALL(prctl, CKPT_QUICK_ONLY, .value = PR_SET_NAME),
 	CALL(nanosleep, WAITS),
 	CALL(clock_nanosleep, WAITS),
 	CALL(clock_gettime, PLAIN, OUT(BYTES(1, 16))),
@@ -191,7 +217,7 @@ static const struct {
 	CALL(time, PLAIN, OUT(BYTES(0, 8))),
 	CALL(times, PLAIN, OUT(BYTES(0, 32))),
 	CALL(getitimer, PLAIN, OUT(BYTES(1, 32))),
-	CALL(setitimer, HALF),
+	CALL(setitimer, CKPT_QUICK_TIMES, OUT(BYTES(2, 32))),
 	CALL(alarm, HALF),
 	CALL(timer_create, HALF),
 	CALL(timer_settime, PLAIN, OUT(BYTES(3, 32))),
@@ -225,6 +251,8 @@ static const struct {
 	CALL(getegid, PLAIN),
 	CALL(getresuid, PLAIN, OUT(BYTES(0, 4), BYTES(1, 4), BYTES(2, 4))),
 	CALL(getresgid, PLAIN, OUT(BYTES(0, 4), BYTES(1, 4), BYTES(2, 4))),
+	CALL(getcpu, PLAIN, OUT(BYTES(0, 4), BYTES(1, 4))),
+	CALL(setpgid, PLAIN),
 	CALL(getgroups, PLAIN, OUT(UNITS(1, 0, 4))),
 };
 
@@ -259,10 +287,15 @@ bool ckpt_quick_keeps_view(long nr)
 
 void ckpt_quick_fill_kinds(struct ckpt_quick_notes *notes)
 {
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
-		const struct ckpt_quick_kind *k = &kinds[i].kind;
+	_Static_assert(sizeof(kinds) / sizeof(*kinds) < CKPT_QUICK_KINDS, "room for all");
+	memset(notes->kind, 0, sizeof(notes->kind));
+	/* The later ones of a call are `other' ones of the one before. */
+	for (size_t i = sizeof(kinds) / sizeof(*kinds); i > 0; i--) {
+		uint8_t *first = &notes->kind[kinds[i - 1].nr];
 
-		notes->kinds[kinds[i].nr] = *k;
+		notes->kinds[i] = kinds[i - 1].kind;
+		notes->kinds[i].other = *first;
+		*first = (uint8_t)i;
 	}
 }
 
@@ -271,7 +304,7 @@ bool ckpt_quick_is_fit(const struct ckpt_quick_notes *notes, long nr, const uint
 	bool half;
 
 	return nr >= 0 && nr < CKPT_QUICK_NUMBERS &&
-	       ckpt_quick_fits(notes, (uint64_t)nr, args, &half);
+	       ckpt_quick_fits(notes, ckpt_quick_kind(notes, (uint64_t)nr, args), args, &half);
 }
 
 bool ckpt_quick_file(const struct ckpt_quick_call *c, int fd, struct ckpt_file *ret)

@@ -103,7 +103,7 @@ static int add_noted(struct ckpt_timeline *tl, const struct ckpt_quick_call *c)
 	int err = 0;
 
 	for (; p && !err; p = ckpt_quick_pieces(c, c->saved, c->len, p))
-		if (p->addr != CKPT_QUICK_OPENED)
+		if (p->addr >= CKPT_QUICK_MEMORY)
 			err = ckpt_log_bytes(tl, p->addr, p->bytes, p->len);
 	return err;
 }

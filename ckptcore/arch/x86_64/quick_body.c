@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ckptcore/arch/x86_64/quick_code.h"
@@ -33,14 +35,15 @@ OURS static bool is_mapped(const struct ckpt_quick_notes *n, uint64_t ino)
 }
 
 /* Whether to open a file so would cut one that is mapped, or may be. */
-OURS static bool cuts_mapped(const struct ckpt_quick_notes *n, const uint64_t a[6])
+OURS static bool cuts_mapped(const struct ckpt_quick_notes *n, const struct ckpt_quick_kind *k)
 {
+	const uint64_t dir = k->path ? n->args[0] : (uint64_t)AT_FDCWD;
 	struct stat st;
 	long err;
 
-	if (!(a[2] & O_TRUNC))
+	if (!(k->flags & CKPT_QUICK_OPENS) || !(n->args[k->path + 1] & O_TRUNC))
 		return false;
-	err = ckpt_quick_ask(SYS_newfstatat, a[0], a[1], (uint64_t)&st, 0, 0);
+	err = ckpt_quick_ask(SYS_newfstatat, dir, n->args[k->path], (uint64_t)&st, 0, 0);
 	return err ? err != -ENOENT : is_mapped(n, st.st_ino);
 }
 
@@ -128,6 +131,8 @@ OURS static bool saves(struct ckpt_quick_notes *n, struct ckpt_quick_call *c,
 	const struct msghdr *m;
 
 	c->saved = 0;
+	if (k->flags & CKPT_QUICK_TIMES && a[1] && !save(n, c, a[1], sizeof(struct itimerval)))
+		return false;
 	if (has_length(n, k) && !save(n, c, a[k->length], sizeof(uint32_t)))
 		return false;
 	if (k->flags & CKPT_QUICK_MESSAGE) {
@@ -150,17 +155,17 @@ OURS bool ckpt_quick_before(void)
 {
 	struct ckpt_quick_notes *n = NOTES;
 	struct ckpt_quick_call *c = (struct ckpt_quick_call *)(n->data + n->at);
-	uint32_t flags;
+	const struct ckpt_quick_kind *k;
 	bool half;
 
-	if (!n->open || n->room < CKPT_QUICK_LEAST || n->nr >= CKPT_QUICK_NUMBERS ||
-	    !ckpt_quick_fits(n, n->nr, n->args, &half))
+	if (!n->open || n->room < CKPT_QUICK_LEAST || n->nr >= CKPT_QUICK_NUMBERS)
+		return false;
+	k = ckpt_quick_kind(n, n->nr, n->args);
+	if (!ckpt_quick_fits(n, k, n->args, &half))
 		return false;
 	n->half = half;
-	flags = n->kinds[n->nr].flags;
-	if ((flags & CKPT_QUICK_OPENS && cuts_mapped(n, n->args)) ||
-	    (flags & CKPT_QUICK_MASKS && masks_ours(n, n->args)) ||
-	    !saves(n, c, &n->kinds[n->nr]))
+	if (cuts_mapped(n, k) || (k->flags & CKPT_QUICK_MASKS && masks_ours(n, n->args)) ||
+	    !saves(n, c, k))
 		return false;
 	__atomic_store_n(&n->amid, 1, __ATOMIC_RELEASE);
 	return true;
@@ -287,6 +292,37 @@ OURS static const struct ckpt_quick_opened *put_opened(struct ckpt_quick_notes *
 	return o;
 }
 
+/* Notes in which folder the program is now. */
+OURS static bool put_folder(const struct ckpt_quick_notes *n, struct ckpt_quick_call *c)
+{
+	struct ckpt_quick_piece *p = piece_at(c, c->saved + c->len);
+	long len = n->unseen ? -1 : ckpt_quick_ask(SYS_getcwd, (uint64_t)p->bytes, 256, 0, 0, 0);
+
+	if (len < 2 || p->bytes[0] != '/')
+		return false;
+	p->addr = CKPT_QUICK_FOLDER;
+	p->len = (uint64_t)len; /* with its 0 */
+	c->len += sizeof(*p) + in_words(p->len);
+	return true;
+}
+
+/* Notes what the clock of the timer says that was set. */
+OURS static bool put_clock(const struct ckpt_quick_notes *n, struct ckpt_quick_call *c)
+{
+	struct ckpt_quick_piece *p = piece_at(c, c->saved + c->len);
+	/* Of the process: what it has used, in its own code only or in all. */
+	const clockid_t clock = n->args[0] == ITIMER_REAL    ? CLOCK_MONOTONIC :
+				n->args[0] == ITIMER_VIRTUAL ? ~7 | 1 :
+							       ~7;
+
+	if (ckpt_quick_ask(SYS_clock_gettime, (uint64_t)clock, (uint64_t)p->bytes, 0, 0, 0))
+		return false;
+	p->addr = CKPT_QUICK_CLOCK;
+	p->len = sizeof(struct timespec);
+	c->len += sizeof(*p) + p->len;
+	return true;
+}
+
 /* What is known of such a descriptor without further questions, as ckpt_quick_know_files() has it;
  * 0: perhaps nothing. */
 OURS static uint8_t file_of(const struct ckpt_quick_notes *n, const struct ckpt_quick_opened *f)
@@ -336,7 +372,7 @@ OURS bool ckpt_quick_behind(void)
 {
 	struct ckpt_quick_notes *n = NOTES;
 	struct ckpt_quick_call *c = (struct ckpt_quick_call *)(n->data + n->at);
-	const struct ckpt_quick_kind *k = &n->kinds[n->nr];
+	const struct ckpt_quick_kind *k = ckpt_quick_kind(n, n->nr, n->args);
 	const uint64_t fd = n->args[0];
 	const bool done = n->result >= 0;
 	uint64_t size;
@@ -356,6 +392,11 @@ OURS bool ckpt_quick_behind(void)
 		look = !put_outputs(n, c, k);
 	if (done && !look && k->flags & (CKPT_QUICK_MAKES | CKPT_QUICK_PAIR))
 		look = !put_made(n, c, k);
+	if (done && !look && k->flags & CKPT_QUICK_ENTERS)
+		look = !put_folder(n, c);
+	if (done && !look && k->flags & CKPT_QUICK_TIMES)
+		look = !put_clock(n, c);
+	look |= k->flags & CKPT_QUICK_REAPS && n->result > 0;
 	if (done && !look &&
 	    (k->flags & CKPT_QUICK_MOVES ||
 	     (k->flags & (CKPT_QUICK_WRITES | CKPT_QUICK_GATHERS) && fd < CKPT_QUICK_NUMBERS &&

@@ -38,7 +38,7 @@ enum ckpt_quick_flag {
 	CKPT_QUICK_WRITES = 4,	 /* it takes as many bytes from argument 1 as argument 2 says */
 	CKPT_QUICK_TALK = 8,	 /* argument 3: no flags that change the output's meaning */
 	CKPT_QUICK_WAKE = 16,	 /* argument 1 is FUTEX_WAKE */
-	CKPT_QUICK_OPENS = 32,	 /* as openat: not with O_DIRECT, nor cutting what is mapped */
+	CKPT_QUICK_OPENS = 32,	 /* argument `path' and flags: not O_DIRECT, nor cutting what is mapped */
 	CKPT_QUICK_CLOSES = 64,	 /* argument 0, a descriptor */
 	CKPT_QUICK_MOVES = 128,	 /* where the file stands behind it isn't clear from its result */
 	CKPT_QUICK_MAPS = 256,	 /* as mmap: memory of its own, anywhere, without code; of a file: as
@@ -46,7 +46,7 @@ enum ckpt_quick_flag {
 	CKPT_QUICK_RANGE = 512,	 /* arguments 0 and 1 are a range of memory, not of our jumps */
 	CKPT_QUICK_DATA = 1024,	 /* argument 2 makes it no code */
 	CKPT_QUICK_KEEPS = 2048, /* argument 3 doesn't say where memory goes to */
-	CKPT_QUICK_ONLY = 4096,	 /* only if argument `only' is `value', or, as a half one, `also' */
+	CKPT_QUICK_ONLY = 4096,	 /* only if argument `only' is `value'; if it isn't, see `other' */
 	CKPT_QUICK_WAITS = 8192, /* it may, unless `timeout' is an argument's number, and that 0: only
 				    where there are no other threads */
 	CKPT_QUICK_CONTROL = 16384,   /* as fcntl: what doesn't change the file, nor waits */
@@ -62,6 +62,9 @@ enum ckpt_quick_flag {
 	CKPT_QUICK_ALONE = 1 << 24,    /* where there are threads, as a half one */
 	CKPT_QUICK_FAILS = 1 << 25,    /* there may be output, too, when it has failed */
 	CKPT_QUICK_PAIR = 1 << 26,     /* its first output is two new descriptors */
+	CKPT_QUICK_ENTERS = 1 << 27,   /* as chdir */
+	CKPT_QUICK_REAPS = 1 << 28,    /* as wait4: a result above 0 is to be looked at */
+	CKPT_QUICK_TIMES = 1 << 29,    /* as setitimer */
 };
 
 /* Of how many units an output is. */
@@ -83,11 +86,12 @@ struct ckpt_quick_output {
 #define CKPT_QUICK_OUTPUTS 4
 struct ckpt_quick_kind {
 	uint32_t flags; /* 0: never quick */
-	uint8_t only, timeout;
+	uint8_t only, timeout, path;
+	uint8_t other; /* not 0: the call with another value is of this kind of all */
 	/* Not 0: this argument is where a length is, which it reads and changes, unless the argument
 	 * before is 0. */
 	uint8_t length;
-	uint16_t value, also;
+	uint16_t value;
 	struct ckpt_quick_output outputs[CKPT_QUICK_OUTPUTS];
 };
 
@@ -102,6 +106,7 @@ enum ckpt_quick_file {
 
 #define CKPT_QUICK_SITES 32
 #define CKPT_QUICK_NUMBERS 512 /* calls, and descriptors, below that */
+#define CKPT_QUICK_KINDS 256   /* of which the first one is none */
 #define CKPT_QUICK_THREADS 64
 #define CKPT_QUICK_DEVS 8
 #define CKPT_QUICK_MAPPED 256
@@ -127,8 +132,12 @@ struct ckpt_quick_call {
 
 #define CKPT_QUICK_UNREAD (~0ull) /* it is in the program's memory */
 
-/* The pieces at address CKPT_QUICK_OPENED: new descriptors. */
+/* Pieces that are no memory: a new descriptor, the folder in which the program is, what an interval
+ * timer's clock says, by their addresses. */
 #define CKPT_QUICK_OPENED 0
+#define CKPT_QUICK_FOLDER 1
+#define CKPT_QUICK_CLOCK 2 /* struct timespec */
+#define CKPT_QUICK_MEMORY 4096 /* from there on it is memory */
 struct ckpt_quick_opened {
 	uint64_t dev, ino, fd;
 	uint32_t mode, flags;
@@ -162,7 +171,8 @@ struct ckpt_quick_notes {
 	uint64_t mapped[CKPT_QUICK_MAPPED]; /* inodes of files that are mapped */
 	uint64_t nmapped;		    /* more than that: all may be */
 	uint8_t files[CKPT_QUICK_NUMBERS];  /* enum ckpt_quick_file */
-	struct ckpt_quick_kind kinds[CKPT_QUICK_NUMBERS];
+	uint8_t kind[CKPT_QUICK_NUMBERS]; /* of each call */
+	struct ckpt_quick_kind kinds[CKPT_QUICK_KINDS];
 	uint8_t selectors[CKPT_QUICK_THREADS]; /* a byte for each thread, see prctl(2) */
 	uint8_t data[];
 };
@@ -174,12 +184,23 @@ static inline bool ckpt_quick_dups(uint32_t flags, const uint64_t a[6])
 	       (flags & CKPT_QUICK_CONTROL && (a[1] == F_DUPFD || a[1] == F_DUPFD_CLOEXEC));
 }
 
-/* Whether call nr may be quick with these arguments, as far as they tell; *half: as a half one
- * only. */
-static inline bool ckpt_quick_fits(const struct ckpt_quick_notes *n, uint64_t nr,
-				   const uint64_t a[6], bool *half)
+/* Of what kind call nr is. */
+static inline const struct ckpt_quick_kind *ckpt_quick_kind(const struct ckpt_quick_notes *n,
+							   uint64_t nr, const uint64_t a[6])
 {
-	const struct ckpt_quick_kind *k = &n->kinds[nr];
+	const struct ckpt_quick_kind *k = &n->kinds[n->kind[nr]];
+
+	while (k->flags & CKPT_QUICK_ONLY && a[k->only] != k->value)
+		k = &n->kinds[k->other];
+	return k;
+}
+
+/* Whether a call of that kind may be quick with these arguments, as far as they tell; *half: as a half
+ * one only. */
+static inline bool ckpt_quick_fits(const struct ckpt_quick_notes *n,
+				   const struct ckpt_quick_kind *k, const uint64_t a[6],
+				   bool *half)
+{
 	const uint32_t f = k->flags;
 	const uint8_t file = a[0] < CKPT_QUICK_NUMBERS ? n->files[a[0]] : 0;
 
@@ -208,7 +229,7 @@ static inline bool ckpt_quick_fits(const struct ckpt_quick_notes *n, uint64_t nr
 	    (uint32_t)a[f & CKPT_QUICK_TALK ? 3 : 2] &
 		    ~(uint32_t)(MSG_DONTWAIT | MSG_NOSIGNAL | MSG_CMSG_CLOEXEC))
 		return false;
-	if (f & CKPT_QUICK_OPENS && a[2] & O_DIRECT)
+	if (f & CKPT_QUICK_OPENS && a[k->path + 1] & O_DIRECT)
 		return false;
 	if (f & CKPT_QUICK_MASKS && a[1] && (a[0] > SIG_SETMASK || a[3] != 8))
 		return false;
@@ -225,11 +246,6 @@ static inline bool ckpt_quick_fits(const struct ckpt_quick_notes *n, uint64_t nr
 		return false;
 	if (f & CKPT_QUICK_KEEPS && a[3] & ~(uint64_t)MREMAP_MAYMOVE)
 		return false;
-	if (f & CKPT_QUICK_ONLY && a[k->only] != k->value) {
-		if (!k->also || a[k->only] != k->also)
-			return false;
-		*half = true;
-	}
 	if (f & CKPT_QUICK_CONTROL && !ckpt_quick_dups(f, a) && a[1] != F_GETFD &&
 	    a[1] != F_SETFD && a[1] != F_GETFL && a[1] != F_SETLK &&
 	    (a[1] != F_SETLKW || !n->alone))
