@@ -37,7 +37,7 @@ enum ckpt_quick_flag {
 	CKPT_QUICK_FILE = 2,	 /* the first argument is a descriptor, see enum ckpt_quick_file */
 	CKPT_QUICK_WRITES = 4,	 /* it takes as many bytes from argument 1 as argument 2 says */
 	CKPT_QUICK_TALK = 8,	 /* argument 3: no flags that change the output's meaning */
-	CKPT_QUICK_WAKE = 16,	 /* argument 1 is FUTEX_WAKE */
+	CKPT_QUICK_WAKE = 16,	 /* argument 1 is FUTEX_WAKE; where there are no threads, or FUTEX_WAIT */
 	CKPT_QUICK_OPENS = 32,	 /* argument `path' and flags: not O_DIRECT, nor cutting what is mapped */
 	CKPT_QUICK_CLOSES = 64,	 /* argument 0, a descriptor */
 	CKPT_QUICK_MOVES = 128,	 /* where the file stands behind it isn't clear from its result */
@@ -218,8 +218,12 @@ static inline bool ckpt_quick_fits(const struct ckpt_quick_notes *n,
 	if ((f & CKPT_QUICK_WRITES && a[1] + a[2] > n->code[0] && a[1] < n->code[1]) ||
 	    (f & CKPT_QUICK_RANGE && a[0] + a[1] > n->code[0] && a[0] < n->code[1]))
 		return false;
-	if (f & CKPT_QUICK_WAKE && ((uint32_t)a[1] & ~(uint32_t)FUTEX_PRIVATE_FLAG) != FUTEX_WAKE)
-		return false;
+	if (f & CKPT_QUICK_WAKE) {
+		const uint32_t op = (uint32_t)a[1] & ~(uint32_t)FUTEX_PRIVATE_FLAG;
+
+		if (op != FUTEX_WAKE && (op != FUTEX_WAIT || !n->alone))
+			return false;
+	}
 	if (f & CKPT_QUICK_ALONE && !n->alone)
 		*half = true;
 	if (f & CKPT_QUICK_OPTION &&
