@@ -565,17 +565,6 @@ static void be_behind(struct ckpt_task *t, const struct ckpt_quick_notes *notes,
 	ckpt_regs_dirty(t);
 }
 
-/* The bytes of c, of which there are `left' at most; 0: it isn't the code's. */
-static uint64_t length_of(const struct ckpt_quick_call *c, uint64_t left)
-{
-	uint64_t len;
-
-	if (left < sizeof(*c) || c->saved > left - sizeof(*c))
-		return 0;
-	len = c->len == CKPT_QUICK_UNREAD ? 0 : c->len;
-	return len > left - sizeof(*c) - c->saved ? 0 : sizeof(*c) + c->saved + len;
-}
-
 /* The notes become events. -EFAULT: they aren't the code's. */
 static int drain(struct ckpt_task *t, struct ckpt_quick_notes *notes)
 {
@@ -589,7 +578,7 @@ static int drain(struct ckpt_task *t, struct ckpt_quick_notes *notes)
 		return -EFAULT;
 	while (!err && at < end) {
 		const struct ckpt_quick_call *c = (const void *)(notes->data + at);
-		uint64_t len = length_of(c, end - at);
+		uint64_t len = ckpt_quick_length(c, end - at);
 
 		if (!len || c->site >= CKPT_QUICK_SITES || !ckpt_quick_possible((long)c->nr))
 			return -EFAULT;
