@@ -31,11 +31,6 @@ bool ckpt_target_resumed(const struct ckpt_task *t)
 	return t->thread->let;
 }
 
-bool ckpt_target_amid(const struct ckpt_task *t)
-{
-	return t->thread->interrupted;
-}
-
 bool ckpt_do_outer_insn(struct ckpt_task *t)
 {
 	struct ckpt_outer_insn i;

@@ -22,8 +22,6 @@ enum ckpt_verdict ckpt_target_stopped(struct ckpt_task *t);
 bool ckpt_target_recorded(const struct ckpt_task *t);
 /* Whether t, recorded, was resumed since it was last stopped. */
 bool ckpt_target_resumed(const struct ckpt_task *t);
-/* Whether t, recorded and stopped, was interrupted in a call that it is to make again. */
-bool ckpt_target_amid(const struct ckpt_task *t);
 /* t, recorded, is at the event of a clone: has that call end. -ESRCH: it died. */
 int ckpt_target_cloned(struct ckpt_task *t) __must_check;
 /* t is at its exec event: the old program ends. */

@@ -36,6 +36,7 @@ static int cross(void)
 		return err ? err : -ESRCH;
 	F.now = next;
 	fred_threads_play(next);
+	fred_threads_know_calls(former, next);
 	if (next->play)
 		fred_threads_watch(former, next);
 	ckpt_puppet_destroy(former);
@@ -135,6 +136,8 @@ void fred_forward_live(void)
 
 		if (!vt || vt->state != VPT_RUNNING || vt->task == F.tl->live)
 			continue;
+		if (vpt_tell_call_again(vt))
+			continue;
 		ckpt_target_resume(vt->task, vt->request, 0);
 		if (vt->request == PTRACE_SINGLESTEP)
 			ckpt_record_step_call(vt->task);
@@ -153,7 +156,8 @@ void fred_forward_live_others(void)
 		struct ckpt_task *t = F.tl->threads[i++];
 		struct vpt_thread *vt = vpt_of(t);
 
-		if (!vt || vt->state != VPT_RUNNING || ckpt_target_resumed(t))
+		if (!vt || vt->state != VPT_RUNNING || ckpt_target_resumed(t) ||
+		    vpt_tell_call_again(vt))
 			continue;
 		ckpt_target_resume(t, vt->request, 0);
 		i = 0; /* there may be others now */
@@ -472,6 +476,10 @@ static void forward(struct vpt_thread *vt, int request)
 		call = fred_forks_at_call(F.now);
 		ended = !here && F.now->state == CKPT_EXIT;
 		event = F.now->play->event;
+		if (fred_seek_may_die(F.now->play->interval) && WIFSIGNALED(F.tl->end_status)) {
+			report_end(); /* no event tells of it, nor when it was */
+			return;
+		}
 		if (cross()) {
 			lost(vt, &run, "can't go on (no process)");
 			return;

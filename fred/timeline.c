@@ -571,7 +571,7 @@ static bool stop_live(struct vpt_thread *vt)
 		return false;
 	if (ckpt_record_hold(t))
 		return t->state == CKPT_DEAD;
-	vt->amid_call = ckpt_target_amid(t);
+	vt->amid_call = t->in_call;
 	return stop_virtually(vt);
 }
 

@@ -337,13 +337,8 @@ static long resume(const struct request *q)
 		return 0;
 	}
 	vt->past_event = false;
-	/* The kernel would stop it at the entry of its call once more. */
-	if (vt->amid_call && q->nr == PTRACE_SYSCALL && !sig) {
-		vt->amid_call = false;
-		vpt_report_trap(vt, PTRACE_SYSCALL);
+	if (!sig && vpt_tell_call_again(vt))
 		return 0;
-	}
-	vt->amid_call = false;
 	if (!vt->task)
 		return -ESRCH;
 	if (vt->siginfo_ours && sig) /* the kernel's own info is another stop's */

@@ -146,6 +146,11 @@ def test_threads():
 
         first = all("continue", r"Breakpoint \d+, \w*printf")
         b.check(sum(s[0] == "call to syscall write" for s in first), 1, "writes")
+        amid = None
+        for s in first:     # (of the main thread, which has each stack pointer once)
+            if s[0].endswith("write"):
+                b.check(s[0].startswith("returned"), amid == s[1].split()[-1], "an end behind its entry")
+                amid = s[1].split()[-1]
         for again in 1, 2:
             back = all("reverse-continue", END)
             forward = all("continue", r"Breakpoint \d+, \w*printf")
