@@ -47,7 +47,7 @@ def test_child():
                 continue
             out = ""
             for _ in range(6):      # from one process's end to another's
-                out += b.cmd("continue")
+                out += b.cmd("continue") + b.cmd("inferior 1")
             b.check(re.findall(r"^code (\d+)$", out, re.M), ["4"], "the end")
 
 
