@@ -38,6 +38,7 @@ int ckpt_turns_add(struct ckpt_timeline *tl, struct ckpt_task *t)
 	if (!t->thread)
 		return -ENOMEM;
 	t->thread->request = PTRACE_CONT;
+	t->thread->left = ckpt_now();
 	t->timeline = tl;
 	tl->threads[tl->nthreads++] = t;
 	return 0;
@@ -239,21 +240,21 @@ static bool can_run(const struct ckpt_task *t)
 
 struct ckpt_task *ckpt_turns_next(const struct ckpt_timeline *tl)
 {
-	size_t at = 0;
+	struct ckpt_task *next = NULL;
 
 	if (tl->nthreads < 2)
 		return NULL;
 	if (tl->woken && can_run(tl->woken))
 		return tl->woken;
-	while (tl->threads[at] != tl->live)
-		at++;
-	for (size_t i = 1; i < tl->nthreads; i++) {
-		struct ckpt_task *t = tl->threads[(at + i) % tl->nthreads];
+	/* Who has waited longest: in a fixed order one that wakes up all the time would always hand its
+	 * turn to the same one. */
+	for (size_t i = 0; i < tl->nthreads; i++) {
+		struct ckpt_task *t = tl->threads[i];
 
-		if (can_run(t))
-			return t;
+		if (t != tl->live && can_run(t) && (!next || t->thread->left < next->thread->left))
+			next = t;
 	}
-	return NULL;
+	return next;
 }
 
 /* t, which stands before its call once more, has come by the debugger's int3 there already: it makes
