@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include "fred/endless.h"
+#include "fred/lasting.h"
 #include "fred/progress.h"
 #include "fred/seek.h"
 
@@ -274,18 +275,34 @@ static bool is_idle_from(struct ckpt_task *t, uint64_t pc, const struct ckpt_rul
 	return true;
 }
 
-/* Whether all of the way is such code. */
+/* Whether a goal's ref stands there. */
+static bool stands_at(const struct span *at)
+{
+	const size_t next = at->interval + 1;
+
+	if (!at->goal.ref || (at->goal.how != CKPT_END_MATCH && at->goal.how != CKPT_END_EVENT))
+		return false;
+	return next >= F.tl->nsnaps || at->goal.ref != F.tl->snaps[next]->copy ||
+	       !F.tl->snaps[next]->before_dead;
+}
+
+/* Whether it is known without a run that no rule has held on the way. */
 static bool is_idle(const struct span *at, struct ckpt_task *from, const struct ckpt_rule *rules,
 		    size_t n)
 {
 	const struct ckpt_snap *s = F.tl->snaps[at->interval];
 	struct ckpt_task *begin = from ? from : s->copy;
 	struct fred_endless e;
+	bool quiet;
 
-	if (at->goal.how != CKPT_END_MATCH || !begin || (from ? from->play->sig : s->sig) ||
-	    (from ? from->play->event : s->event) != at->goal.event)
+	if (!begin || !stands_at(at))
 		return false;
-	return is_idle_from(begin, ckpt_canonical(begin).rip, rules, n, &e);
+	quiet = !(from ? from->play->sig : s->sig) &&
+		(from ? from->play->event : s->event) == at->goal.event;
+	if (quiet && at->goal.how == CKPT_END_MATCH &&
+	    is_idle_from(begin, ckpt_canonical(begin).rip, rules, n, &e))
+		return true;
+	return fred_lasting_idle(begin, &at->goal, at->thread, quiet, rules, n);
 }
 
 #define CELL_IDLE (CKPT_CELL_FREE + 1)
