@@ -14,6 +14,9 @@
 #define F fred_tl
 #define MAX_TOLD 12   /* frames in a message */
 #define FIRST_PART 16 /* hits that are judged first */
+#define LARGE_PART 10000
+#define TO_GOAL UINT64_MAX
+#define ASK_EVERY 32 /* hits: it costs more than one */
 
 char fred_seek_error[1024];
 
@@ -461,9 +464,15 @@ static int stop_at(const struct span *at, struct ckpt_task *from, const struct c
 	return err ? err : otherwise();
 }
 
-/* Has the puppet that p is run from one hit to the next, from number lo (0 is the
- * first) up to hi, and sets *last to 1 more than the number of the last one which
- * is good. */
+/* Whether a leg that no rule has stopped came to its goal. */
+static bool came_to_goal(enum ckpt_halt halt, const struct span *at)
+{
+	return halt == CKPT_HALT_GOAL || halt == CKPT_HALT_EXIT ||
+	       (halt == CKPT_HALT_DEAD && fred_seek_may_die(at->interval));
+}
+
+/* Has a puppet run from one hit to the next, from number lo (0 is the first) up to hi, or, at
+ * most, to the goal, and sets *last to 1 more than the number of the last one which is good. */
 static int scan(const struct span *at, struct ckpt_task *from, const struct ckpt_rule *rules,
 		size_t n, uint64_t lo, uint64_t hi, fred_seek_judge good, uint64_t *last)
 {
@@ -481,39 +490,50 @@ static int scan(const struct span *at, struct ckpt_task *from, const struct ckpt
 			err = -ESRCH;
 		else
 			halt = ckpt_leg_run(&leg);
+		if (!err && hi == TO_GOAL && came_to_goal(halt, at))
+			break;
 		if (!err && halt != CKPT_HALT_PROBE) {
 			err = fred_seek_failure(halt, &leg);
 			err = err ? err : otherwise();
 		}
 		if (!err && good(p, rule_at(rules, n, leg.run.site)))
 			*last = i + 1;
-		if (!err && ckpt_cancelled && ckpt_cancelled())
-			err = -EINTR;
-		if (i % 64 == 0)
+		if (i % ASK_EVERY == 0) {
 			tell_progress(at->interval);
+			if (!err && ckpt_cancelled && ckpt_cancelled())
+				err = -EINTR;
+		}
 	}
 	ckpt_puppet_destroy(p);
 	ckpt_stats.probes++;
 	return err;
 }
 
-/* The last of the hits in an interval that is good: the search goes back by parts,
- * each larger than the one before. */
+/*
+ * The last of the hits in an interval that is good: the search goes back by parts, each
+ * larger than the one before. *part: the first one's size; where there have been many hits in
+ * vain, so large that all of the interval is one part, which needn't be counted before.
+ */
 static int last_good(const struct span *at, struct ckpt_task *from, const struct ckpt_rule *rules,
-		     size_t n, uint64_t hits, fred_seek_judge good, struct ckpt_task **ret,
+		     size_t n, fred_seek_judge good, uint64_t *part, struct ckpt_task **ret,
 		     size_t *which)
 {
-	uint64_t part = FIRST_PART, last = 0;
+	uint64_t last = 0, hits = 0;
+	bool all = good && *part > LARGE_PART;
 	int err = 0;
 
-	if (!good)
-		return hits ? stop_at(at, from, rules, n, hits, ret, which) : 0;
-	while (hits && !last && !err) {
-		uint64_t lo = hits > part ? hits - part : 0;
+	if (!all)
+		err = count(at, from, rules, n, &hits);
+	else if (!is_idle(at, from, rules, n))
+		err = scan(at, from, rules, n, 0, TO_GOAL, good, &last);
+	if (!good && !err && hits)
+		return stop_at(at, from, rules, n, hits, ret, which);
+	while (good && hits && !last && !err) {
+		uint64_t lo = hits > *part ? hits - *part : 0;
 
 		err = scan(at, from, rules, n, lo, hits, good, &last);
 		hits = lo;
-		part *= 8;
+		*part *= 8;
 	}
 	return err || !last ? err : stop_at(at, from, rules, n, last, ret, which);
 }
@@ -530,8 +550,8 @@ int fred_seek_last_good(const struct fred_moment *m, struct ckpt_task *from,
 {
 	struct span at = { m->interval, m->goal, m->thread };
 	size_t lowest = from ? from->play->interval : 0;
+	uint64_t part = FIRST_PART;
 	struct ckpt_rule *r;
-	uint64_t hits = 0;
 	int err;
 
 	if (!n)
@@ -542,9 +562,7 @@ int fred_seek_last_good(const struct fred_moment *m, struct ckpt_task *from,
 	for (;; at.interval--) {
 		struct ckpt_task *begin = from && at.interval == lowest ? from : NULL;
 
-		err = count(&at, begin, r, n, &hits);
-		if (!err)
-			err = last_good(&at, begin, r, n, hits, good, ret, which);
+		err = last_good(&at, begin, r, n, good, &part, ret, which);
 		if (err || at.interval == lowest)
 			break;
 		ckpt_goal_of(F.tl, at.interval - 1, &at.goal);
