@@ -571,6 +571,74 @@ int fred_seek_last_good(const struct fred_moment *m, struct ckpt_task *from,
 	return err;
 }
 
+/* The rules at a site first, the others behind; how many those are. */
+static size_t part_rules(struct ckpt_rule *r, size_t n, uint64_t site)
+{
+	size_t k = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct ckpt_rule rule = r[i];
+
+		if (rule.site != site)
+			continue;
+		r[i] = r[k];
+		r[k++] = rule;
+	}
+	return k;
+}
+
+/* In one interval: the last hit of the others, of which there are n - k, or, if more of the k
+ * lie behind than may be skipped, of those. */
+static int last_but(const struct span *at, struct ckpt_task *from, const struct ckpt_rule *r,
+		    size_t n, size_t k, uint64_t *most, struct ckpt_task **ret, size_t *which)
+{
+	struct ckpt_task *other = NULL;
+	uint64_t hits = 0;
+	int err = n > k ? count(at, from, r + k, n - k, &hits) : 0;
+
+	if (!err && hits)
+		err = stop_at(at, from, r + k, n - k, hits, &other, which);
+	if (err >= 0)
+		err = count(at, other ? other : from, r, k, &hits);
+	if (!err && hits > *most) {
+		err = stop_at(at, other ? other : from, r, k, hits - *most, ret, which);
+		*most = 0;
+	} else if (!err) {
+		*most -= hits;
+		*ret = other;
+		err = other != NULL;
+		other = NULL;
+	}
+	ckpt_puppet_destroy(other);
+	return err;
+}
+
+int fred_seek_last_but(const struct fred_moment *m, struct ckpt_task *from,
+		       const struct ckpt_rule *rules, size_t n, struct fred_skip *skip,
+		       struct ckpt_task **ret, size_t *which)
+{
+	struct span at = { m->interval, m->goal, m->thread };
+	size_t lowest = from ? from->play->interval : 0, k;
+	struct ckpt_rule *r = with_cell(rules, n);
+	int err;
+
+	if (!r)
+		return -ENOMEM;
+	k = part_rules(r, n, skip->site);
+	for (;; at.interval--) {
+		struct ckpt_task *begin = from && at.interval == lowest ? from : NULL;
+
+		err = last_but(&at, begin, r, n, k, &skip->most, ret, which);
+		if (err || at.interval == lowest)
+			break;
+		ckpt_goal_of(F.tl, at.interval - 1, &at.goal);
+	}
+	free(r);
+	if (err > 0)
+		*which = rule_at(rules, n, ckpt_canonical(*ret).rip);
+	return err;
+}
+
 /* The i-th interval on the way to m. */
 static struct span span_to(const struct fred_moment *m, size_t i)
 {
