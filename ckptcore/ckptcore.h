@@ -235,7 +235,7 @@ int ckpt_read_string(struct ckpt_task *t, uint64_t addr, char *buf, size_t size)
 
 /* Where we have memory of our own in the target and its copies. */
 #define CKPT_OURS_LO 0x7e9000000000ull
-#define CKPT_OURS_HI (CKPT_OURS_LO + 0x5a000)
+#define CKPT_OURS_HI (CKPT_OURS_LO + 0x5b000)
 
 /* One line of /proc/PID/maps. */
 struct ckpt_map {

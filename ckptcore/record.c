@@ -291,24 +291,6 @@ static void at_barrier(struct ckpt_timeline *tl, struct ckpt_task *t)
 		ckpt_record_stop(tl, "out of memory");
 }
 
-/* One more byte of the newest event's, t's call. */
-static int note_byte(struct ckpt_task *t, uint64_t addr)
-{
-	return t->thread->barrier ? 0 : ckpt_log_data(t->timeline, t, addr, 1);
-}
-
-/* t has mapped code: it is part of the call that what gives random numbers there
- * doesn't do so by itself. */
-static void trap_random(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t result)
-{
-	const struct ckpt_thread *th = t->thread;
-
-	if (th->nr == SYS_mmap && result > 0 && t->tsc_trapped && th->args[2] & PROT_EXEC &&
-	    !(th->args[3] & MAP_ANONYMOUS) &&
-	    ckpt_outer_insn_trap(t, (uint64_t)result, th->args[1], note_byte))
-		ckpt_record_stop(tl, "no memory for the log");
-}
-
 /* The end of t's call, which is recorded if it wasn't interrupted. */
 static void end_call(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t result)
 {
@@ -334,7 +316,8 @@ static void end_call(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t resu
 	if (!th->barrier)
 		ckpt_record_call(t, result);
 	ckpt_quick_left(t);
-	trap_random(tl, t, result);
+	if (ckpt_record_random(t, result))
+		ckpt_record_stop(tl, "no memory for the log");
 	th->struck = th->class == CKPT_CALL_SIGRETURN && ckpt_signal_comes(t);
 	if (th->barrier)
 		at_barrier(tl, t);
@@ -376,6 +359,16 @@ static enum ckpt_verdict at_exit(struct ckpt_timeline *tl, struct ckpt_task *t)
 	}
 	go_on(t, yields(t));
 	return CKPT_HANDLED;
+}
+
+/* t stands behind a call that was to be recorded without its entry's stop, and couldn't be. */
+static void behind_unlogged(struct ckpt_task *t)
+{
+	t->thread->unlogged = false;
+	t->thread->barrier = true;
+	at_barrier(t->timeline, t);
+	t->timeline->record->aligned = true;
+	snapshot_if_due(t, CKPT_END_CALL, true);
 }
 
 /* t stands behind a call that was recorded without its entry's stop. */
@@ -555,6 +548,8 @@ enum ckpt_verdict ckpt_record_stopped(struct ckpt_task *t)
 			return CKPT_HANDLED;
 		if (ckpt_quick_stopped(t, &quick) || ckpt_clock_stopped(t))
 			return CKPT_HANDLED; /* it died: told soon */
+		if (t->thread->unlogged)
+			behind_unlogged(t);
 		if (quick == CKPT_QUICK_AGAIN)
 			go_on_to_call(t);
 		if (quick == CKPT_QUICK_BEHIND)

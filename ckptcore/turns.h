@@ -31,6 +31,7 @@ struct ckpt_thread {
 	bool step_call;	    /* the debugger single-steps over its call ... */
 	bool step_over;	    /* ... from a breakpoint of its own, which is taken out for that */
 	bool barrier;	    /* nothing but a snapshot describes its call */
+	bool unlogged;	    /* ... its last one, which made no stop at its entry */
 	bool births;	    /* its call starts a thread */
 	bool held;	    /* the debugger gave it `sig', which it gets once that sleeps */
 	double left;	    /* when it lost its turn */
