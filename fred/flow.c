@@ -46,9 +46,8 @@ static uint64_t called_by_word(struct ckpt_task *t, const struct fred_insn *insn
 /* Whether it calls a function that comes back more than once. */
 static bool returns_twice(struct ckpt_task *t, struct fred_sym *sym, const struct fred_insn *insn)
 {
-	static const char *const names[] = { "setjmp",	    "_setjmp",	 "sigsetjmp",
-					     "__sigsetjmp", "__setjmp",	 "getcontext",
-					     "savectx",	    "_setjmp3" };
+	static const char *const names[] = { "setjmp",	 "_setjmp",    "sigsetjmp", "__sigsetjmp",
+					     "__setjmp", "getcontext", "savectx",   "_setjmp3" };
 	uint64_t to = insn->target ? insn->target : called_by_word(t, insn);
 	struct fred_function f;
 

@@ -208,8 +208,8 @@ bool fred_lasting_idle(struct ckpt_task *begin, const struct ckpt_goal *goal, pi
 		       bool quiet, const struct ckpt_rule *rules, size_t n)
 {
 	struct ckpt_general first = ckpt_canonical(begin);
-	struct ckpt_general last = goal->how == CKPT_END_MATCH ? goal->regs :
-								 ckpt_canonical(goal->ref);
+	struct ckpt_general last =
+		goal->how == CKPT_END_MATCH ? goal->regs : ckpt_canonical(goal->ref);
 	struct lasting l = { .alone = thread != 0 };
 	struct stack a = { 0 }, b = { 0 };
 	struct fred_sym *sym;

@@ -135,8 +135,8 @@ static int read_table(struct sym_object *o, uint64_t begin, uint64_t lsda, uint6
 	end = p + len;
 	while (p < end && !err) {
 		if (!take_number(&d, &p, end, enc, &from) ||
-		    !take_number(&d, &p, end, enc, &size) ||
-		    !take_number(&d, &p, end, enc, &pad) || !take_uleb(&p, end, &action))
+		    !take_number(&d, &p, end, enc, &size) || !take_number(&d, &p, end, enc, &pad) ||
+		    !take_uleb(&p, end, &action))
 			return -ENOENT;
 		if (pad)
 			err = add_pad(ps, begin + from + bias, begin + from + size + bias,
