@@ -37,14 +37,20 @@ static void jumps(void)
 	}
 }
 
+static void thrower(void)
+{
+	if (rounds < most)
+		throw 1;
+}
+
 static void throws(void)
 {
 again:
 	try {
 		rounds++;
 		spin(1000000);	/* MARK throw-call */
-		if (rounds < most)
-			throw 1;
+		thrower();
+		return;
 	} catch (int) {
 		goto again;
 	}
