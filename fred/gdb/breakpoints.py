@@ -401,10 +401,17 @@ class Stops:
         """What fred can judge itself of the breakpoint at pc, where the selected frame is: a condition's code, or None."""
         here = self.by_addr[pc]
         b = here[0]
-        if len(here) > 1 or b is None or not b.condition or b.thread is not None or self.ignore.get(b.number) \
-                or hasattr(b, "stop"):
+        if len(here) > 1 or b is None or not b.condition or b.thread is not None or hasattr(b, "stop"):
             return None
         return compile_condition(b.condition, pc)
+
+    def only_ignored(self, r):
+        """How many more arrivals there fred needn't tell: those at a breakpoint that gdb ignores for its count's sake only."""
+        b = self.by_addr[r["pc"]][0]
+        if len(self.by_addr[r["pc"]]) > 1 or b is None or b.condition or b.thread is not None or hasattr(b, "stop") \
+                or len(b.locations) > 1:
+            return 0
+        return self.ignore.get(b.number, 0)
 
     def stops_here(self, r):
         """Whether one of the breakpoints there would stop at the staged point, which plays."""
@@ -527,7 +534,10 @@ def settle(r, stops):
                     learnt.add(r["pc"])
                     more = {"at": r["pc"], "condition": stops.condition_at(r["pc"])}
             if not good:
-                r = fred.ask("again", **more)
+                count = stops.only_ignored(r) if r["kind"] == "breakpoint" else 0
+                r = fred.ask("again", **(dict(at=r["pc"], ignore=count) if count else more))
+                if count:
+                    stops.ignore[here[0].number] -= r["ignored"]
                 continue
         break
     for b in gdb.breakpoints():
