@@ -573,6 +573,8 @@ static uint64_t length_of(const struct ckpt_quick_call *c, uint64_t left)
 	if (left < sizeof(*c) || c->saved > left - sizeof(*c))
 		return 0;
 	len = c->len == CKPT_QUICK_UNREAD ? 0 : c->len;
+	if (c->saved % 8 || len % 8) /* pieces fill words */
+		return 0;
 	return len > left - sizeof(*c) - c->saved ? 0 : sizeof(*c) + c->saved + len;
 }
 

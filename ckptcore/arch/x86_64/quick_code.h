@@ -88,8 +88,8 @@ struct ckpt_quick_kind {
 	uint32_t flags; /* 0: never quick */
 	uint8_t only, timeout, path;
 	uint8_t other; /* not 0: the call with another value is of this kind of all */
-	/* Not 0: this argument is where a length is, which it reads and changes, unless the argument
-	 * before is 0. */
+	/* Not 0: this argument is where a length is, which it reads and changes; some do so even if the
+	 * argument before is 0. */
 	uint8_t length;
 	uint16_t value;
 	struct ckpt_quick_output outputs[CKPT_QUICK_OUTPUTS];
