@@ -251,8 +251,6 @@ static bool applies(enum ckpt_call_when when, int64_t result)
 		return result > 0;
 	case CKPT_CALL_WHEN_INTR:
 		return !failed(result) || interrupted(result);
-	case CKPT_CALL_WHEN_EINTR:
-		return interrupted(result);
 	case CKPT_CALL_WHEN_ANY:
 		return true;
 	}

@@ -336,7 +336,15 @@ static void waited(void)
 		default:
 			n = semop(sem, &down, 1);
 		}
-		check(n == -1 && errno == EINTR && ticks > before && setitimer(ITIMER_REAL, &never, NULL) == 0);
+		check(n == -1 && errno == EINTR && ticks > before);
+		if (i % 6 == 0) { /* signals that nobody hears of: it goes on, but what was left was told */
+			signal(SIGALRM, SIG_IGN);
+			add(&left, sizeof(left));
+			nap.tv_nsec = 8000000;
+			check(nanosleep(&nap, &left) == 0);
+			sigaction(SIGALRM, &act, NULL);
+		}
+		check(setitimer(ITIMER_REAL, &never, NULL) == 0);
 		add(&left, sizeof(left));
 		check(setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){ 0, 1000 }, sizeof(tv)) == 0);
 		check(recv(pair[0], line, 9, 0) == -1 && errno == EAGAIN && setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){ 0, 0 }, sizeof(tv)) == 0);
