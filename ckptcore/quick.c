@@ -344,7 +344,7 @@ void ckpt_quick_entered(struct ckpt_task *t)
 		q->impossible = true;
 		return;
 	}
-	if (th->nr == SYS_rt_sigaction && (th->args[0] == SIGSYS || th->args[0] == SIGTRAP))
+	if (th->nr == SYS_rt_sigaction && ((int)th->args[0] == SIGSYS || (int)th->args[0] == SIGTRAP))
 		q->ignored_known = false;
 	fit = ckpt_quick_is_fit(notes, th->nr, th->args) &&
 	      ckpt_sites_met(&q->sites, t, t->stop.ip - 2);
