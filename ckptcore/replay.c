@@ -418,6 +418,9 @@ static int at_call(struct ckpt_task *p, struct ckpt_run *run)
 	at = p->play->event;
 	if (at < tl->nevents && ckpt_log_event(tl, at).kind == CKPT_EV_EXIT)
 		return CKPT_HALT_EXIT;
+	/* The signal of its snapshot, which came amid a timed call, was nothing to it. */
+	if (p->stop.nr == SYS_restart_syscall && at < tl->nevents)
+		p->stop.nr = ckpt_log_event(tl, at).nr;
 	if (goal && at >= goal->event) {
 		if (goal->how == CKPT_END_CALL && run->calls && !p->shown) {
 			p->shown = true;
