@@ -388,8 +388,7 @@ static int add_headers(struct collector *c, const struct ckpt_call_entry *entry,
 static bool is_late(const struct ckpt_call_form *form, const struct ckpt_call_entry *entry)
 {
 	for (size_t i = 0; i < form->n_outs; i++)
-		if (form->outs[i].kind == CKPT_CALL_OUT_SOCKADDR &&
-		    (int32_t)entry->word[2 * i] < 0)
+		if (form->outs[i].kind == CKPT_CALL_OUT_SOCKADDR && (int32_t)entry->word[2 * i] < 0)
 			return true;
 	return false;
 }

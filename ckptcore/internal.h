@@ -185,6 +185,9 @@ void ckpt_record_call(struct ckpt_task *t, int64_t result);
 /* The same for one that made no stop, or one only; ip: behind it. */
 int ckpt_record_quick(struct ckpt_task *t, const struct ckpt_quick_call *c,
 		      uint64_t ip) __must_check;
+/* If t's call has mapped code: it is part of it that what gives random numbers there doesn't do so by
+ * itself. -ENOMEM. */
+int ckpt_record_random(struct ckpt_task *t, int64_t result) __must_check;
 /* t enters the kernel for the call of its stop. */
 void ckpt_record_entered(struct ckpt_task *t);
 /* A snapshot is to be taken at the next occasion. */

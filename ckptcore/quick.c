@@ -344,7 +344,8 @@ void ckpt_quick_entered(struct ckpt_task *t)
 		q->impossible = true;
 		return;
 	}
-	if (th->nr == SYS_rt_sigaction && ((int)th->args[0] == SIGSYS || (int)th->args[0] == SIGTRAP))
+	if (th->nr == SYS_rt_sigaction &&
+	    ((int)th->args[0] == SIGSYS || (int)th->args[0] == SIGTRAP))
 		q->ignored_known = false;
 	fit = ckpt_quick_is_fit(notes, th->nr, th->args) &&
 	      ckpt_sites_met(&q->sites, t, t->stop.ip - 2);
@@ -565,19 +566,6 @@ static void be_behind(struct ckpt_task *t, const struct ckpt_quick_notes *notes,
 	ckpt_regs_dirty(t);
 }
 
-/* The bytes of c, of which there are `left' at most; 0: it isn't the code's. */
-static uint64_t length_of(const struct ckpt_quick_call *c, uint64_t left)
-{
-	uint64_t len;
-
-	if (left < sizeof(*c) || c->saved > left - sizeof(*c))
-		return 0;
-	len = c->len == CKPT_QUICK_UNREAD ? 0 : c->len;
-	if (c->saved % 8 || len % 8) /* pieces fill words */
-		return 0;
-	return len > left - sizeof(*c) - c->saved ? 0 : sizeof(*c) + c->saved + len;
-}
-
 /* The notes become events. -EFAULT: they aren't the code's. */
 static int drain(struct ckpt_task *t, struct ckpt_quick_notes *notes)
 {
@@ -591,7 +579,7 @@ static int drain(struct ckpt_task *t, struct ckpt_quick_notes *notes)
 		return -EFAULT;
 	while (!err && at < end) {
 		const struct ckpt_quick_call *c = (const void *)(notes->data + at);
-		uint64_t len = length_of(c, end - at);
+		uint64_t len = ckpt_quick_length(c, end - at);
 
 		if (!len || c->site >= CKPT_QUICK_SITES || !ckpt_quick_possible((long)c->nr))
 			return -EFAULT;

@@ -27,8 +27,14 @@
 
 /* Outputs in argument a: so many bytes / as many units of n bytes as the result says, or argument
  * m, if that is less / as argument m says, and so on, see enum ckpt_quick_count. */
-#define BYTES(a, n) { .used = 1, .at = (a), .size = (n) }
-#define COUNT(a, c, m, n) { .used = 1, .at = (a), .count = (c), .most = (m), .unit = (n) }
+#define BYTES(a, n)                               \
+	{                                         \
+		.used = 1, .at = (a), .size = (n) \
+	}
+#define COUNT(a, c, m, n)                                                    \
+	{                                                                    \
+		.used = 1, .at = (a), .count = (c), .most = (m), .unit = (n) \
+	}
 #define UNITS(a, m, n) COUNT(a, CKPT_QUICK_RESULT, m, n)
 #define RESULT(a, m) UNITS(a, m, 1)
 #define ROOM(a, m, n) COUNT(a, CKPT_QUICK_ROOM, m, n)
@@ -107,7 +113,8 @@ static const struct {
 	CALL(poll, WAITS, OUT(ROOM(0, 1, 8)), .timeout = 2),
 	CALL(ppoll, WAITS | FAILS | CKPT_QUICK_ONLY, OUT(ROOM(0, 1, 8), BYTES(2, 16)), .only = 3),
 	CALL(select, WAITS | FAILS, OUT(BITS(1), BITS(2), BITS(3), BYTES(4, 16))),
-	CALL(pselect6, WAITS | FAILS | CKPT_QUICK_ONLY, OUT(BITS(1), BITS(2), BITS(3), BYTES(4, 16)), .only = 5),
+	CALL(pselect6, WAITS | FAILS | CKPT_QUICK_ONLY,
+	     OUT(BITS(1), BITS(2), BITS(3), BYTES(4, 16)), .only = 5),
 	/* Sockets. */
 	CALL(socket, MAKES),
 	CALL(socketpair, CKPT_QUICK_PAIR | FAILS, OUT(BYTES(3, 8))),
@@ -215,7 +222,7 @@ static const struct {
 	CALL(clock_getres, PLAIN, OUT(BYTES(1, 16))),
 	CALL(gettimeofday, PLAIN, OUT(BYTES(0, 16), BYTES(1, 8))),
 	CALL(time, PLAIN, OUT(BYTES(0, 8))),
-	CALL(times, PLAIN, OUT(BYTES(0, 32))),
+	CALL(times, FAILS, OUT(BYTES(0, 32))),
 	CALL(getitimer, PLAIN, OUT(BYTES(1, 32))),
 	CALL(setitimer, CKPT_QUICK_TIMES, OUT(BYTES(2, 32))),
 	CALL(alarm, HALF),
@@ -276,8 +283,8 @@ bool ckpt_quick_keeps_files(long nr)
 	const struct ckpt_quick_kind *k = kind_of(nr);
 
 	return k->flags && nr != SYS_ioctl &&
-	       !(k->flags & (HALF | MAKES | CKPT_QUICK_PAIR | CKPT_QUICK_CLOSES | CKPT_QUICK_COPIES |
-			     CKPT_QUICK_CONTROL | CKPT_QUICK_MAPS));
+	       !(k->flags & (HALF | MAKES | CKPT_QUICK_PAIR | CKPT_QUICK_CLOSES |
+			     CKPT_QUICK_COPIES | CKPT_QUICK_CONTROL | CKPT_QUICK_MAPS));
 }
 
 bool ckpt_quick_keeps_view(long nr)
@@ -335,11 +342,23 @@ bool ckpt_quick_file(const struct ckpt_quick_call *c, int fd, struct ckpt_file *
 	return true;
 }
 
+uint64_t ckpt_quick_length(const struct ckpt_quick_call *c, uint64_t left)
+{
+	uint64_t len;
+
+	if (left < sizeof(*c) || c->saved > left - sizeof(*c))
+		return 0;
+	len = c->len == CKPT_QUICK_UNREAD ? 0 : c->len;
+	if (c->saved % 8 || len % 8) /* pieces fill words */
+		return 0;
+	return len > left - sizeof(*c) - c->saved ? 0 : sizeof(*c) + c->saved + len;
+}
+
 const struct ckpt_quick_piece *ckpt_quick_pieces(const struct ckpt_quick_call *c, uint64_t from,
 						 uint64_t len, const struct ckpt_quick_piece *last)
 {
 	uint64_t at = last ? (uint64_t)((const uint8_t *)last - c->rest) + sizeof(*last) +
-				     ((last->len + 7) & ~7ull) :
+				      ((last->len + 7) & ~7ull) :
 			     from;
 	const struct ckpt_quick_piece *p = (const void *)(c->rest + at);
 

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
+#include "ckptcore/arch/x86_64/outer_insn.h"
 #include "ckptcore/clock.h"
 #include "ckptcore/outside.h"
 #include "ckptcore/quick.h"
@@ -228,4 +229,20 @@ int ckpt_record_quick(struct ckpt_task *t, const struct ckpt_quick_call *c, uint
 	}
 	th->quick = NULL;
 	return err;
+}
+
+/* One more byte of the newest event's, t's call. */
+static int note_byte(struct ckpt_task *t, uint64_t addr)
+{
+	return t->thread->barrier ? 0 : ckpt_log_data(t->timeline, t, addr, 1);
+}
+
+int ckpt_record_random(struct ckpt_task *t, int64_t result)
+{
+	const struct ckpt_thread *th = t->thread;
+
+	if (th->nr != SYS_mmap || result <= 0 || !t->tsc_trapped || !(th->args[2] & PROT_EXEC) ||
+	    th->args[3] & MAP_ANONYMOUS)
+		return 0;
+	return ckpt_outer_insn_trap(t, (uint64_t)result, th->args[1], note_byte);
 }

@@ -543,6 +543,9 @@ void ckpt_signal_queue(struct ckpt_task *p)
 {
 	siginfo_t si = { .si_signo = p->play->sig, .si_code = SI_QUEUE };
 
+	/* (SIGCONT makes a stop of its own as it is sent, and once more if it is sent again.) */
+	if (ckpt_signal_waits(p->tid, p->play->sig))
+		return;
 	syscall(SYS_rt_tgsigqueueinfo, p->tgid, p->tid, p->play->sig, &si);
 }
 

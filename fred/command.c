@@ -17,6 +17,7 @@
 #include "ckptcore/thin.h"
 #include "fred/bisect.h"
 #include "fred/branch.h"
+#include "fred/catches.h"
 #include "fred/checkpoint.h"
 #include "fred/condition.h"
 #include "fred/command.h"
@@ -25,6 +26,7 @@
 #include "fred/reply.h"
 #include "fred/reverse.h"
 #include "fred/session.h"
+#include "fred/stats.h"
 #include "fred/threads.h"
 #include "fred/trail.h"
 #include "fred/undo.h"
@@ -45,7 +47,7 @@ static struct {
 	uint64_t steps;		 /* instructions that were gone back at once */
 	bool begins;		 /* ... which is where its thread begins */
 	size_t scope;		 /* ... 1 more than the watchpoint that ends there, or 0 ... */
-	bool fork;		 /* ... or it is behind a fork that the debugger catches ... */
+	enum fred_arrival catch; /* ... or how the debugger arrives there, at what it catches ... */
 	size_t exec;		 /* ... or the interval that another program's exec began there */
 } search;
 
@@ -106,38 +108,6 @@ static void op_status(json_object *in, json_object *out)
 		put_number(out, "events", F.tl->nevents);
 		put_number(out, "event", puppet ? F.now->play->event : F.tl->nevents);
 	}
-}
-
-static void put_seconds(json_object *out, const char *key, double value)
-{
-	json_object_object_add(out, key, json_object_new_double(value));
-}
-
-static void op_stats(json_object *in, json_object *out)
-{
-	const struct ckpt_stats *s = &ckpt_stats;
-
-	(void)in;
-	put_number(out, "snapshots", s->snapshots);
-	put_seconds(out, "snapshot seconds", s->snapshot_s);
-	put_number(out, "restarts", s->restarts);
-	put_seconds(out, "restart seconds", s->restart_s);
-	put_number(out, "evaluations", s->evaluations);
-	put_seconds(out, "evaluation seconds", s->evaluation_s);
-	put_number(out, "searches", s->searches);
-	put_seconds(out, "search seconds", s->search_s);
-	put_number(out, "search runs", s->probes);
-	put_number(out, "transplants", s->transplants);
-	put_number(out, "events", s->events);
-	put_number(out, "quick calls", s->quick);
-	put_number(out, "log memory", ckpt_store_memory());
-	put_number(out, "log disk", ckpt_store_disk());
-	put_number(out, "snapshots kept", F.tl ? F.tl->nsnaps : 0);
-	put_number(out, "snapshots dropped", s->dropped);
-	put_number(out, "private memory", F.tl ? fred_private_memory() : 0);
-	put_number(out, "budget", ckpt_budget()->bytes);
-	put_number(out, "budget used", ckpt_budget_used());
-	put_bool(out, "truncated", F.tl && F.tl->truncated);
 }
 
 /* ----------------------------------------------------------------- searches */
@@ -275,8 +245,8 @@ static fred_seek_judge judge(void)
 }
 
 /* The last stop between the floor and m; where there is none, the floor, an exec, or
- * history's beginning. */
-static void stage_last_stop(const struct fred_moment *m, json_object *out)
+ * history's beginning. @skip: arrivals that are none, or NULL */
+static void stage_last_stop(const struct fred_moment *m, struct fred_skip *skip, json_object *out)
 {
 	struct ckpt_task *written = NULL, *hit;
 	size_t which = 0, slot = 0;
@@ -285,7 +255,10 @@ static void stage_last_stop(const struct fred_moment *m, json_object *out)
 
 	any.thread = 0;
 	err = fred_seek_write(m, search.floor, search.watches, search.nwatches, &written, &slot);
-	if (err >= 0)
+	if (err >= 0 && skip && !judge())
+		err = fred_seek_last_but(&any, written ? written : search.floor, search.stops,
+					 search.nstops, skip, &hit, &which);
+	else if (err >= 0)
 		err = fred_seek_last_good(&any, written ? written : search.floor, search.stops,
 					  search.nstops, judge(), &hit, &which);
 	if (err > 0) {
@@ -303,8 +276,9 @@ static void stage_last_stop(const struct fred_moment *m, json_object *out)
 		search.floor = NULL;
 		if (search.scope)
 			stage(out, hit, FRED_ARRIVE_STEP, search.scope - 1, "scope");
-		else if (search.fork)
-			stage(out, hit, FRED_ARRIVE_FORK, 0, "fork");
+		else if (search.catch)
+			stage(out, hit, search.catch, 0,
+			      search.catch == FRED_ARRIVE_RETURN ? "return" : "catch");
 		else
 			stage(out, hit, FRED_ARRIVE_STEP, 0, search.begins ? "begin" : "step");
 	} else {
@@ -453,10 +427,8 @@ static int set_floor(json_object *in, const struct fred_moment *m)
 			err = fred_seek_thread_begin(&own, fred_moment_thread(&own), &p);
 	}
 	search.floor = err > 0 ? p : NULL;
-	if (err >= 0 && get_bool(in, "forks")) {
-		err = fred_forks_before(m, other_program_before(m), &search.floor);
-		search.fork = err > 0;
-	}
+	if (err >= 0 && fred_catches_read(in))
+		err = fred_catches_before(m, other_program_before(m), &search.floor, &search.catch);
 	if (err >= 0 && search.nwatches)
 		err = end_at_scopes(in, m);
 	fred_moment_deinit(&own);
@@ -477,7 +449,8 @@ static void op_reverse(json_object *in, json_object *out)
 	drop_floor();
 	read_stops(in);
 	search.scope = search.exec = 0;
-	search.begins = search.fork = false;
+	search.begins = false;
+	search.catch = FRED_ARRIVE_STEP;
 	ckpt_stats.searches++;
 	fred_seek_error[0] = 0;
 	if (!err && !m.owned)
@@ -494,7 +467,7 @@ static void op_reverse(json_object *in, json_object *out)
 		drop_floor();
 		fail(out, err);
 	} else {
-		stage_last_stop(&m, out);
+		stage_last_stop(&m, NULL, out);
 	}
 	put_number(out, "steps", search.steps);
 	ckpt_stats.search_s += ckpt_now() - begin;
@@ -517,6 +490,8 @@ static void learn_condition(json_object *in)
 /* The stop that was staged isn't one (its condition is false): the one before. */
 static void op_again(json_object *in, json_object *out)
 {
+	uint64_t at = get_number(in, "at", 0), most = get_number(in, "ignore", 0);
+	struct fred_skip skip = { .site = at, .most = most };
 	struct fred_moment m;
 	int err;
 
@@ -526,7 +501,8 @@ static void op_again(json_object *in, json_object *out)
 	if (err)
 		fail(out, err);
 	else
-		stage_last_stop(&m, out);
+		stage_last_stop(&m, most ? &skip : NULL, out);
+	put_number(out, "ignored", most - skip.most);
 	fred_moment_deinit(&m);
 }
 
@@ -719,7 +695,7 @@ static const struct {
 	bool looks; /* and changes nothing, or withdraws what the debugger was told itself */
 } ops[] = {
 	{ "status", op_status, true },
-	{ "stats", op_stats, true },
+	{ "stats", fred_op_stats, true },
 	{ "reverse", op_reverse, false },
 	{ "same", op_same, false },
 	{ "again", op_again, false },

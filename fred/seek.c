@@ -7,12 +7,16 @@
 #include <sys/wait.h>
 
 #include "fred/endless.h"
+#include "fred/lasting.h"
 #include "fred/progress.h"
 #include "fred/seek.h"
 
 #define F fred_tl
 #define MAX_TOLD 12   /* frames in a message */
 #define FIRST_PART 16 /* hits that are judged first */
+#define LARGE_PART 10000
+#define TO_GOAL UINT64_MAX
+#define ASK_EVERY 32 /* hits: it costs more than one */
 
 char fred_seek_error[1024];
 
@@ -274,18 +278,34 @@ static bool is_idle_from(struct ckpt_task *t, uint64_t pc, const struct ckpt_rul
 	return true;
 }
 
-/* Whether all of the way is such code. */
+/* Whether a goal's ref stands there. */
+static bool stands_at(const struct span *at)
+{
+	const size_t next = at->interval + 1;
+
+	if (!at->goal.ref || (at->goal.how != CKPT_END_MATCH && at->goal.how != CKPT_END_EVENT))
+		return false;
+	return next >= F.tl->nsnaps || at->goal.ref != F.tl->snaps[next]->copy ||
+	       !F.tl->snaps[next]->before_dead;
+}
+
+/* Whether it is known without a run that no rule has held on the way. */
 static bool is_idle(const struct span *at, struct ckpt_task *from, const struct ckpt_rule *rules,
 		    size_t n)
 {
 	const struct ckpt_snap *s = F.tl->snaps[at->interval];
 	struct ckpt_task *begin = from ? from : s->copy;
 	struct fred_endless e;
+	bool quiet;
 
-	if (at->goal.how != CKPT_END_MATCH || !begin || (from ? from->play->sig : s->sig) ||
-	    (from ? from->play->event : s->event) != at->goal.event)
+	if (!begin || !stands_at(at))
 		return false;
-	return is_idle_from(begin, ckpt_canonical(begin).rip, rules, n, &e);
+	quiet = !(from ? from->play->sig : s->sig) &&
+		(from ? from->play->event : s->event) == at->goal.event;
+	if (quiet && at->goal.how == CKPT_END_MATCH &&
+	    is_idle_from(begin, ckpt_canonical(begin).rip, rules, n, &e))
+		return true;
+	return fred_lasting_idle(begin, &at->goal, at->thread, quiet, rules, n);
 }
 
 #define CELL_IDLE (CKPT_CELL_FREE + 1)
@@ -444,9 +464,15 @@ static int stop_at(const struct span *at, struct ckpt_task *from, const struct c
 	return err ? err : otherwise();
 }
 
-/* Has the puppet that p is run from one hit to the next, from number lo (0 is the
- * first) up to hi, and sets *last to 1 more than the number of the last one which
- * is good. */
+/* Whether a leg that no rule has stopped came to its goal. */
+static bool came_to_goal(enum ckpt_halt halt, const struct span *at)
+{
+	return halt == CKPT_HALT_GOAL || halt == CKPT_HALT_EXIT ||
+	       (halt == CKPT_HALT_DEAD && fred_seek_may_die(at->interval));
+}
+
+/* Has a puppet run from one hit to the next, from number lo (0 is the first) up to hi, or, at
+ * most, to the goal, and sets *last to 1 more than the number of the last one which is good. */
 static int scan(const struct span *at, struct ckpt_task *from, const struct ckpt_rule *rules,
 		size_t n, uint64_t lo, uint64_t hi, fred_seek_judge good, uint64_t *last)
 {
@@ -464,39 +490,50 @@ static int scan(const struct span *at, struct ckpt_task *from, const struct ckpt
 			err = -ESRCH;
 		else
 			halt = ckpt_leg_run(&leg);
+		if (!err && hi == TO_GOAL && came_to_goal(halt, at))
+			break;
 		if (!err && halt != CKPT_HALT_PROBE) {
 			err = fred_seek_failure(halt, &leg);
 			err = err ? err : otherwise();
 		}
 		if (!err && good(p, rule_at(rules, n, leg.run.site)))
 			*last = i + 1;
-		if (!err && ckpt_cancelled && ckpt_cancelled())
-			err = -EINTR;
-		if (i % 64 == 0)
+		if (i % ASK_EVERY == 0) {
 			tell_progress(at->interval);
+			if (!err && ckpt_cancelled && ckpt_cancelled())
+				err = -EINTR;
+		}
 	}
 	ckpt_puppet_destroy(p);
 	ckpt_stats.probes++;
 	return err;
 }
 
-/* The last of the hits in an interval that is good: the search goes back by parts,
- * each larger than the one before. */
+/*
+ * The last of the hits in an interval that is good: the search goes back by parts, each
+ * larger than the one before. *part: the first one's size; where there have been many hits in
+ * vain, so large that all of the interval is one part, which needn't be counted before.
+ */
 static int last_good(const struct span *at, struct ckpt_task *from, const struct ckpt_rule *rules,
-		     size_t n, uint64_t hits, fred_seek_judge good, struct ckpt_task **ret,
+		     size_t n, fred_seek_judge good, uint64_t *part, struct ckpt_task **ret,
 		     size_t *which)
 {
-	uint64_t part = FIRST_PART, last = 0;
+	uint64_t last = 0, hits = 0;
+	bool all = good && *part > LARGE_PART;
 	int err = 0;
 
-	if (!good)
-		return hits ? stop_at(at, from, rules, n, hits, ret, which) : 0;
-	while (hits && !last && !err) {
-		uint64_t lo = hits > part ? hits - part : 0;
+	if (!all)
+		err = count(at, from, rules, n, &hits);
+	else if (!is_idle(at, from, rules, n))
+		err = scan(at, from, rules, n, 0, TO_GOAL, good, &last);
+	if (!good && !err && hits)
+		return stop_at(at, from, rules, n, hits, ret, which);
+	while (good && hits && !last && !err) {
+		uint64_t lo = hits > *part ? hits - *part : 0;
 
 		err = scan(at, from, rules, n, lo, hits, good, &last);
 		hits = lo;
-		part *= 8;
+		*part *= 8;
 	}
 	return err || !last ? err : stop_at(at, from, rules, n, last, ret, which);
 }
@@ -513,8 +550,8 @@ int fred_seek_last_good(const struct fred_moment *m, struct ckpt_task *from,
 {
 	struct span at = { m->interval, m->goal, m->thread };
 	size_t lowest = from ? from->play->interval : 0;
+	uint64_t part = FIRST_PART;
 	struct ckpt_rule *r;
-	uint64_t hits = 0;
 	int err;
 
 	if (!n)
@@ -525,14 +562,80 @@ int fred_seek_last_good(const struct fred_moment *m, struct ckpt_task *from,
 	for (;; at.interval--) {
 		struct ckpt_task *begin = from && at.interval == lowest ? from : NULL;
 
-		err = count(&at, begin, r, n, &hits);
-		if (!err)
-			err = last_good(&at, begin, r, n, hits, good, ret, which);
+		err = last_good(&at, begin, r, n, good, &part, ret, which);
 		if (err || at.interval == lowest)
 			break;
 		ckpt_goal_of(F.tl, at.interval - 1, &at.goal);
 	}
 	free(r);
+	return err;
+}
+
+/* The rules at a site first, the others behind; how many those are. */
+static size_t part_rules(struct ckpt_rule *r, size_t n, uint64_t site)
+{
+	size_t k = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct ckpt_rule rule = r[i];
+
+		if (rule.site != site)
+			continue;
+		r[i] = r[k];
+		r[k++] = rule;
+	}
+	return k;
+}
+
+/* In one interval: the last hit of the others, of which there are n - k, or, if more of the k
+ * lie behind than may be skipped, of those. */
+static int last_but(const struct span *at, struct ckpt_task *from, const struct ckpt_rule *r,
+		    size_t n, size_t k, uint64_t *most, struct ckpt_task **ret, size_t *which)
+{
+	struct ckpt_task *other = NULL;
+	uint64_t hits = 0;
+	int err = n > k ? count(at, from, r + k, n - k, &hits) : 0;
+
+	if (!err && hits)
+		err = stop_at(at, from, r + k, n - k, hits, &other, which);
+	if (err >= 0)
+		err = count(at, other ? other : from, r, k, &hits);
+	if (!err && hits > *most) {
+		err = stop_at(at, other ? other : from, r, k, hits - *most, ret, which);
+		*most = 0;
+	} else if (!err) {
+		*most -= hits;
+		*ret = other;
+		err = other != NULL;
+		other = NULL;
+	}
+	ckpt_puppet_destroy(other);
+	return err;
+}
+
+int fred_seek_last_but(const struct fred_moment *m, struct ckpt_task *from,
+		       const struct ckpt_rule *rules, size_t n, struct fred_skip *skip,
+		       struct ckpt_task **ret, size_t *which)
+{
+	struct span at = { m->interval, m->goal, m->thread };
+	size_t lowest = from ? from->play->interval : 0, k;
+	struct ckpt_rule *r = with_cell(rules, n);
+	int err;
+
+	if (!r)
+		return -ENOMEM;
+	k = part_rules(r, n, skip->site);
+	for (;; at.interval--) {
+		struct ckpt_task *begin = from && at.interval == lowest ? from : NULL;
+
+		err = last_but(&at, begin, r, n, k, &skip->most, ret, which);
+		if (err || at.interval == lowest)
+			break;
+		ckpt_goal_of(F.tl, at.interval - 1, &at.goal);
+	}
+	free(r);
+	if (err > 0)
+		*which = rule_at(rules, n, ckpt_canonical(*ret).rip);
 	return err;
 }
 

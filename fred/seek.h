@@ -63,6 +63,16 @@ int fred_seek_last_good(const struct fred_moment *m, struct ckpt_task *from,
 			const struct ckpt_rule *rules, size_t n, fred_seek_judge good,
 			struct ckpt_task **ret, size_t *which) __must_check;
 
+/* Hits of the rules at a site that don't count, the last ones. */
+struct fred_skip {
+	uint64_t site;
+	uint64_t most; /* so many; those that were passed are taken off */
+};
+/* As fred_seek_last(), but for such hits. */
+int fred_seek_last_but(const struct fred_moment *m, struct ckpt_task *from,
+		       const struct ckpt_rule *rules, size_t n, struct fred_skip *skip,
+		       struct ckpt_task **ret, size_t *which) __must_check;
+
 /* The nth point from where the puppet `from` stands (itself included) at which
  * a rule holds, before m; as fred_seek_last(). */
 int fred_seek_first(struct ckpt_task *from, const struct fred_moment *m,

@@ -21,7 +21,7 @@
  * files of its own), symbols_elf.c (symbols, FDEs),
  * symbols_functions.c, symbols_lines.c, symbols_cfi.c (rules at a pc),
  * symbols_code.c (such rules for code without), symbols_unwind.c,
- * symbols_insn.c; they share symbols_internal.h.
+ * symbols_insn.c, symbols_pads.c (exceptions); they share symbols_internal.h.
  */
 #ifndef FRED_SYMBOLS_H
 #define FRED_SYMBOLS_H
@@ -277,6 +277,22 @@ int fred_sym_unwind(struct fred_sym *sym, const uint64_t regs[FRED_NREGS],
  */
 int fred_sym_instructions(struct fred_sym *sym, const struct fred_sym_reader *reader, uint64_t lo,
 			  uint64_t hi, struct fred_insn **ret, size_t *n) __must_check;
+
+/** struct fred_pad - an exception out of [lo, hi) may go on at @pad, in the same function */
+struct fred_pad {
+	uint64_t lo;
+	uint64_t hi;
+	uint64_t pad;
+};
+
+/**
+ * fred_sym_pads() - where exceptions are caught, or cleaned up after, in a function
+ * @ret: free() it; NULL when there are none
+ * @n:   how many
+ * Return: 0 (also when there are none), -ENOENT (the function's tables can't be read), -ENOMEM
+ */
+int fred_sym_pads(struct fred_sym *sym, const struct fred_function *f, struct fred_pad **ret,
+		  size_t *n) __must_check;
 
 /**
  * fred_sym_call_before() - the call that pushed a return address

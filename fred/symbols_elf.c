@@ -201,14 +201,6 @@ void sym_object_read_symbols(struct sym_object *o)
 
 /* ---- FDEs ---- */
 
-/* The section that the FDEs are read from, and how its pointers are made. */
-struct cfi_data {
-	Elf_Data *data;
-	uint64_t vaddr; /* of the section */
-	bool eh_frame;
-	const unsigned char *ident;
-};
-
 static bool take(const uint8_t **p, const uint8_t *end, void *v, size_t n)
 {
 	if ((size_t)(end - *p) < n)
@@ -218,9 +210,8 @@ static bool take(const uint8_t **p, const uint8_t *end, void *v, size_t n)
 	return true;
 }
 
-/* Decodes a pointer of .eh_frame: LSB 5.0, "DWARF Exception Header Encoding". */
-static bool encoded(const struct cfi_data *d, const uint8_t **p, const uint8_t *end,
-		    unsigned int enc, uint64_t *ret)
+bool sym_encoded(const struct sym_eh *d, const uint8_t **p, const uint8_t *end, unsigned int enc,
+		 uint64_t *ret)
 {
 	uint64_t at = d->vaddr + (*p - (const uint8_t *)d->data->d_buf);
 	int16_t s2;
@@ -266,7 +257,7 @@ static bool encoded(const struct cfi_data *d, const uint8_t **p, const uint8_t *
 }
 
 /* The 'R' encoding of a CIE's augmentation "zPLRS". */
-static unsigned int cie_encoding(const struct cfi_data *d, const Dwarf_CIE *cie)
+static unsigned int cie_encoding(const struct sym_eh *d, const Dwarf_CIE *cie)
 {
 	const uint8_t *p = cie->augmentation_data;
 	const uint8_t *end = p ? p + cie->augmentation_data_size : NULL;
@@ -286,7 +277,7 @@ static unsigned int cie_encoding(const struct cfi_data *d, const Dwarf_CIE *cie)
 			if (p >= end)
 				return DW_EH_PE_omit;
 			p++;
-			if (!encoded(d, &p, end, p[-1] & 15, &ignored))
+			if (!sym_encoded(d, &p, end, p[-1] & 15, &ignored))
 				return DW_EH_PE_omit;
 			break;
 		}
@@ -294,7 +285,7 @@ static unsigned int cie_encoding(const struct cfi_data *d, const Dwarf_CIE *cie)
 	return DW_EH_PE_absptr;
 }
 
-static void read_fdes(struct sym_object *o, const struct cfi_data *d, uint64_t bias)
+static void read_fdes(struct sym_object *o, const struct sym_eh *d, uint64_t bias)
 {
 	Dwarf_Off off = 0, next, cie_off = (Dwarf_Off)-1;
 	unsigned int enc = DW_EH_PE_omit, early = 0;
@@ -331,11 +322,12 @@ static void read_fdes(struct sym_object *o, const struct cfi_data *d, uint64_t b
 			}
 		}
 		p = e.fde.start;
-		if (enc == DW_EH_PE_omit || !encoded(d, &p, e.fde.end, enc, &lo) ||
-		    !encoded(d, &p, e.fde.end, enc & 15, &len))
+		if (enc == DW_EH_PE_omit || !sym_encoded(d, &p, e.fde.end, enc, &lo) ||
+		    !sym_encoded(d, &p, e.fde.end, enc & 15, &len))
 			continue;
 		/* the linker leaves FDEs of dropped functions at 0 */
-		if (lo && sym_spans_add(&o->fdes, lo + bias + early, lo + bias + len, 0) < 0)
+		if (lo && sym_spans_add(&o->fdes, lo + bias + early, lo + bias + len,
+					d->eh_frame ? (uint32_t)off : 0) < 0)
 			return;
 	}
 }
@@ -358,7 +350,7 @@ Elf_Scn *sym_section(Elf *elf, const char *name, GElf_Shdr *ret)
 	return NULL;
 }
 
-static bool find_section(Elf *elf, const char *name, struct cfi_data *ret)
+bool sym_eh_section(Elf *elf, const char *name, struct sym_eh *ret)
 {
 	GElf_Shdr sh;
 	Elf_Scn *scn = sym_section(elf, name, &sh);
@@ -373,14 +365,14 @@ static bool find_section(Elf *elf, const char *name, struct cfi_data *ret)
 }
 
 /* No section headers (a file rebuilt from memory): by way of PT_GNU_EH_FRAME. */
-static bool find_eh_frame_hdr(struct sym_object *o, struct cfi_data *ret)
+static bool find_eh_frame_hdr(struct sym_object *o, struct sym_eh *ret)
 {
 	size_t n, i;
 
 	if (elf_getphdrnum(o->elf, &n) < 0)
 		return false;
 	for (i = 0; i < n; i++) {
-		struct cfi_data hdr = { .eh_frame = true };
+		struct sym_eh hdr = { .eh_frame = true };
 		const uint8_t *p, *end;
 		uint64_t at;
 		GElf_Phdr ph;
@@ -394,7 +386,7 @@ static bool find_eh_frame_hdr(struct sym_object *o, struct cfi_data *ret)
 			return false;
 		p = (const uint8_t *)hdr.data->d_buf + 4;
 		end = p + hdr.data->d_size - 4;
-		if (!encoded(&hdr, &p, end, p[-3], &at))
+		if (!sym_encoded(&hdr, &p, end, p[-3], &at))
 			return false;
 		/* up to the end of the segment: a terminator of 4 zeros ends it */
 		for (k = 0; k < n; k++) {
@@ -414,18 +406,18 @@ static bool find_eh_frame_hdr(struct sym_object *o, struct cfi_data *ret)
 
 void sym_object_read_fdes(struct sym_object *o)
 {
-	struct cfi_data d = { .eh_frame = true };
+	struct sym_eh d = { .eh_frame = true };
 	Dwarf_Addr bias;
 	Dwarf *dw;
 
 	if (o->fdes_read)
 		return;
 	o->fdes_read = true;
-	if (find_section(o->elf, ".eh_frame", &d) || find_eh_frame_hdr(o, &d))
+	if (sym_eh_section(o->elf, ".eh_frame", &d) || find_eh_frame_hdr(o, &d))
 		read_fdes(o, &d, 0);
 	dw = dwfl_module_getdwarf(o->mod, &bias);
-	d = (struct cfi_data){ .eh_frame = false };
-	if (dw && find_section(dwarf_getelf(dw), ".debug_frame", &d))
+	d = (struct sym_eh){ .eh_frame = false };
+	if (dw && sym_eh_section(dwarf_getelf(dw), ".debug_frame", &d))
 		read_fdes(o, &d, bias);
 	sym_spans_sort(&o->fdes);
 }

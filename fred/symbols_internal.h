@@ -143,7 +143,7 @@ struct sym_object {
 	struct sym_spans plt; /* index: size of an entry */
 
 	bool fdes_read;
-	struct sym_spans fdes;
+	struct sym_spans fdes; /* index: offset in .eh_frame; 0: it is of .debug_frame */
 
 	bool cfi_read;
 	Dwarf_CFI *eh_cfi, *debug_cfi;
@@ -231,6 +231,20 @@ const struct sym_span *sym_spans_find(const struct sym_spans *s, uint64_t addr);
 Elf_Scn *sym_section(Elf *elf, const char *name, GElf_Shdr *ret);
 void sym_object_read_symbols(struct sym_object *o);
 void sym_object_read_fdes(struct sym_object *o);
+
+/* A section of call frame information, or of tables for exceptions. */
+struct sym_eh {
+	Elf_Data *data;
+	uint64_t vaddr; /* of the section */
+	bool eh_frame;
+	const unsigned char *ident;
+};
+
+/* False: there is none of that name. eh_frame stays as it is. */
+bool sym_eh_section(Elf *elf, const char *name, struct sym_eh *ret);
+/* Decodes a pointer of .eh_frame: LSB 5.0, "DWARF Exception Header Encoding". */
+bool sym_encoded(const struct sym_eh *d, const uint8_t **p, const uint8_t *end, unsigned int enc,
+		 uint64_t *ret);
 
 /* symbols_functions.c */
 void sym_object_read_cus(struct sym_object *o);

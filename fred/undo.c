@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -17,6 +18,7 @@
 #define MAX_SESSIONS 16 /* copies of the debugger kept */
 #define EVERY_PROMPTS 8
 #define EVERY_SECONDS 1.0
+#define COMMANDS_A_SECOND 100 /* short ones */
 
 struct session {
 	struct ckpt_task *copy; /* of the debugger, parked at its request */
@@ -35,6 +37,7 @@ static struct prompt {
 	char *command; /* that led here; NULL: unknown */
 	struct session *session;
 	bool branched; /* the program changed its past for real on the way here */
+	double work;   /* to come here from the first one, in short commands */
 } * prompts;
 static size_t nprompts, room;
 static double last_taken;
@@ -164,28 +167,69 @@ static int take(struct ckpt_task *t, struct session **ret)
 	return 0;
 }
 
-/* Keeps the newest ones dense, the old ones sparse. */
+/* Whether the session of prompt i may go. */
+static bool dispensable(size_t i)
+{
+	return i && i + MAX_SESSIONS / 2 < nprompts && prompts[i].session &&
+	       !prompts[i].session->checkpoint && !prompts[i].branched;
+}
+
+/* Keeps the newest ones dense, the old ones sparse: the one goes without which an undo has
+ * the least more to do again, in terms of how far back that is. */
 static void thin(void)
 {
-	size_t n = 0, victim = 0;
+	double now = prompts[nprompts - 1].work, before = 0, least = 1e300;
+	size_t n = 0, last = 0, victim = 0;
 
-	for (size_t i = 0; i < nprompts; i++)
-		n += prompts[i].session != NULL;
-	if (n <= MAX_SESSIONS)
-		return;
-	n = 0;
-	for (size_t i = 0; i + MAX_SESSIONS / 2 < nprompts; i++)
-		if (prompts[i].session && !prompts[i].session->checkpoint && !prompts[i].branched &&
-		    n++ % 2)
-			victim = i;
-	if (victim) {
+	for (size_t i = 0; i < nprompts; i++) {
+		if (!prompts[i].session)
+			continue;
+		if (n++ && dispensable(last)) {
+			double hole = prompts[i].work - before;
+			double score = hole / (now - prompts[last].work + 1);
+
+			if (score < least) {
+				least = score;
+				victim = last;
+			}
+		}
+		if (n > 1)
+			before = prompts[last].work;
+		last = i;
+	}
+	if (n > MAX_SESSIONS && victim) {
 		session_free(prompts[victim].session);
 		prompts[victim].session = NULL;
 	}
 }
 
-static struct prompt *add_prompt(const char *command)
+static double cpu_of(pid_t pid)
 {
+	struct timespec ts;
+	clockid_t clock;
+
+	if (clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &ts))
+		return 0;
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* What it takes to come to the next prompt, the debugger of which is t, from the last one. */
+static double work_since_last(struct ckpt_task *t)
+{
+	static double last;
+	double now = cpu_of(getpid()) + cpu_of(t->tgid), done;
+
+	if (F.tl && F.tl->live)
+		now += cpu_of(F.tl->live->tgid);
+	done = now > last ? (now - last) * COMMANDS_A_SECOND : 0;
+	last = now;
+	return 1 + done;
+}
+
+static struct prompt *add_prompt(struct ckpt_task *t, const char *command)
+{
+	double work = work_since_last(t) + (nprompts ? prompts[nprompts - 1].work : 0);
+
 	if (nprompts == room) {
 		size_t more = room ? room * 2 : 64;
 		struct prompt *p = realloc(prompts, more * sizeof(*p));
@@ -195,7 +239,9 @@ static struct prompt *add_prompt(const char *command)
 		prompts = p;
 		room = more;
 	}
-	prompts[nprompts] = (struct prompt){ command ? strdup(command) : NULL, NULL, branched };
+	prompts[nprompts] = (struct prompt){ .command = command ? strdup(command) : NULL,
+					     .branched = branched,
+					     .work = work };
 	branched = false;
 	return &prompts[nprompts++];
 }
@@ -212,7 +258,7 @@ static bool due(void)
 
 void fred_op_prompt(struct ckpt_task *t, json_object *in, json_object *out)
 {
-	struct prompt *p = add_prompt(get(in, "command", NULL));
+	struct prompt *p = add_prompt(t, get(in, "command", NULL));
 
 	put(out, "status", "ok");
 	if (!p || (!pin_next && !p->branched && !due()))

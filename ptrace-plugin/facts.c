@@ -63,6 +63,7 @@ static bool lay_down(struct ckpt_task *t, const struct vpt_thread *vt, int event
 
 	if (!d->facts || t->tgid != d->tgid || !vt->task)
 		return false;
+	facts.copy = vt->task->tid != vt->tid;
 	facts.regs = *ckpt_regs(vt->task);
 	if (vpt_get_dr6(vt, &facts.dr6) || vpt_get_siginfo(vt, &facts.siginfo))
 		return false; /* it is being killed */

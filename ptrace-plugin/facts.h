@@ -22,6 +22,7 @@ struct vpt_facts {
 	uint64_t valid; /* 0: ask */
 	int32_t tid;	/* the thread that the rest is about */
 	int32_t quiet;	/* no other event is there, nor on its way */
+	int32_t copy;	/* a copy of its process plays it */
 	int32_t event;	/* a stop that its wait is yet to return, as a status, or 0;
 			 * who takes it from here sets that to 0 */
 	/* Bytes of breakpoints in the thread's process, which stands as a whole:

@@ -16,6 +16,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/mman.h>
@@ -156,13 +157,48 @@ static int our_open(const char *path, int flags, ...)
 	return open(path, flags, mode);
 }
 
+/* Whether path is /proc/PROCESS/task/TID/stat of the thread. */
+static bool is_its_stat(const char *path)
+{
+	int process, tid, len = 0;
+
+	return sscanf(path, "/proc/%d/task/%d/stat%n", &process, &tid, &len) == 2 && len &&
+	       !path[len] && tid == facts.tid;
+}
+
+/*
+ * gdb wants to know at each stop which core the thread runs on. Where a copy plays that, the
+ * file is made by fred, with many calls, and says nothing new.
+ */
+static FILE *our_fopen(const char *path, const char *mode)
+{
+	static char text[1024];
+	static size_t len;
+	static int32_t tid;
+	FILE *f;
+
+	if (!told(facts.tid) || !facts.copy || *mode != 'r' || !is_its_stat(path))
+		return fopen64(path, mode);
+	if (tid != facts.tid) {
+		f = fopen64(path, mode);
+		if (!f)
+			return NULL;
+		len = fread(text, 1, sizeof(text), f);
+		fclose(f);
+		tid = len && len < sizeof(text) ? facts.tid : 0;
+		if (!tid)
+			return fopen64(path, mode);
+	}
+	return fmemopen(text, len, "r");
+}
+
 static const struct {
 	const char *name;
 	void *function;
 } ours[] = {
 	{ "ptrace", our_ptrace },   { "waitpid", our_waitpid }, { "pread64", our_pread },
 	{ "pwrite64", our_pwrite }, { "pread", our_pread },	{ "pwrite", our_pwrite },
-	{ "open", our_open },
+	{ "open", our_open },	    { "fopen", our_fopen },	{ "fopen64", our_fopen },
 };
 
 /* What the program's dynamic section says. */

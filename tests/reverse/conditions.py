@@ -84,4 +84,42 @@ def test_unreadable():
                 break
 
 
+def test_ignored():
+    """counts of arrivals to ignore: each is one, wherever the search for the next begins"""
+    with Backward("grades") as b:
+        b.only_fred()
+        b.cmd("break grades.c:%d" % b.mark("end"))
+        b.expect("run", r"Breakpoint 1, ")
+        b.expect("checkpoint", r"Checkpoint 1")
+        begin = time.monotonic()
+        b.cmd("break grade")
+        b.cmd("ignore 2 1500")
+        b.expect("reverse-continue", r"Breakpoint 2, grade")
+        b.check(b.value("n"), N - 1 - 1500, "n behind 1500 that are ignored")
+        b.cmd("ignore 2 %d" % N)
+        b.expect("reverse-continue", END)
+        b.expect("info breakpoints", r"ignore next %d hits" % (N - (N - 1 - 1500)))
+        b.cmd("delete")
+        b.cmd("restart 1")
+        b.cmd("break grade if n % 10 == 3")
+        b.cmd("ignore $bpnum 4")
+        b.expect("reverse-continue", r"Breakpoint 3, grade")
+        b.check(b.value("n"), 1953, "n behind 4 where the condition holds")
+        b.cmd("delete")
+        b.cmd("restart 1")
+        b.cmd("break grade if n == 1900")
+        b.cmd("break grade")        # the same place: each is judged
+        b.cmd("ignore $bpnum 150")
+        b.expect("reverse-continue", r"Breakpoint 4, grade")
+        b.check(b.value("n"), 1900, "n where the other one stops")
+        b.cmd("delete")
+        b.cmd("restart 1")
+        b.cmd("break twice")
+        b.cmd("break grade")
+        b.cmd("ignore $bpnum 1200")
+        b.expect("reverse-continue", r"Breakpoint 7, grade")
+        b.check(b.value("n"), N - 1 - 1200, "n with a breakpoint that is never met")
+        print("# looked back in %.2f s" % (time.monotonic() - begin))
+
+
 run(globals())

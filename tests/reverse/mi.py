@@ -1,4 +1,5 @@
 """A front end that talks MI: each command has one answer, and what it is told of threads is what there is."""
+import os
 import re
 
 from tests import *
@@ -49,6 +50,21 @@ def test_threads_come_and_go():
         s.threads_are_known(1)
         s.do("-exec-continue", r'bkptno="1"')
         s.threads_are_known(1)
+    finally:
+        s.kill()
+
+
+def test_core():
+    """where the thread runs is told of each step, in the past as well"""
+    s = FrontEnd("loops")
+    try:
+        s.do("-break-insert -t main")
+        s.do("-exec-run", r'func="main"')
+        cores = set()
+        for command in ["-exec-next"] * 6 + ["-exec-next --reverse"] * 3 + ["-exec-next"] * 3:
+            out = s.do(command, r'func="main"')
+            cores.add(re.search(r"^\*stopped.*core=\"(\d+)\"", out, re.M)[1])
+        s.check(1 <= len(cores) <= os.cpu_count(), True, "cores")
     finally:
         s.kill()
 

@@ -145,4 +145,20 @@ def test_output_elsewhere():
         b.check([now.count(line) for line, _ in expected], [1, 1, 1, 1, 1, 2, 2, 1, 1], "each line once: " + now)
 
 
+def test_many_commands():
+    """however many there were, few have to be done again to undo some"""
+    with Backward("loops") as b:
+        b.only_fred()
+        b.start()
+        done = os.path.join(tmp(), "done")
+        for i in range(400):
+            b.cmd("python _ = open(%r, 'a').write('%d\\n')" % (done, i))
+        again = []
+        for n in (9, 20, 40):
+            before = len(open(done).readlines())
+            b.cmd("undo %d" % n)
+            again.append(len(open(done).readlines()) - before)
+        b.check(max(again) <= 40, True, "commands done again: %s" % again)
+
+
 run(globals())

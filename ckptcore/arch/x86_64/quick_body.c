@@ -292,8 +292,8 @@ OURS static const struct ckpt_quick_opened *put_opened(struct ckpt_quick_notes *
 	*digit = 0;
 	flags = ckpt_quick_ask(SYS_fcntl, fd, F_GETFL, 0, 0, 0);
 	kept = ckpt_quick_ask(SYS_fcntl, fd, F_GETFD, 0, 0, 0);
-	path = ckpt_quick_ask(SYS_readlink, (uint64_t)n->link, (uint64_t)o->path, sizeof(o->path), 0,
-			      0);
+	path = ckpt_quick_ask(SYS_readlink, (uint64_t)n->link, (uint64_t)o->path, sizeof(o->path),
+			      0, 0);
 	if (flags < 0 || kept < 0 || path < 0 || path == sizeof(o->path))
 		return NULL;
 	o->fd = fd;

@@ -37,29 +37,32 @@ extern const uint8_t ckpt_quick_code_again[]; /* another one, for a thread besid
 
 /* What the code has to look at, and to note, of a call. Arguments count from 0. */
 enum ckpt_quick_flag {
-	CKPT_QUICK_PLAIN = 1,	 /* nothing */
-	CKPT_QUICK_FILE = 2,	 /* the first argument is a descriptor, see enum ckpt_quick_file */
-	CKPT_QUICK_WRITES = 4,	 /* it takes as many bytes from argument 1 as argument 2 says */
-	CKPT_QUICK_TALK = 8,	 /* argument 3: no flags that change the output's meaning */
-	CKPT_QUICK_WAKE = 16,	 /* argument 1 is FUTEX_WAKE; where there are no threads, or FUTEX_WAIT */
-	CKPT_QUICK_OPENS = 32,	 /* argument `path' and flags: not O_DIRECT, nor cutting what is mapped */
-	CKPT_QUICK_CLOSES = 64,	 /* argument 0, a descriptor */
-	CKPT_QUICK_MOVES = 128,	 /* where the file stands behind it isn't clear from its result */
-	CKPT_QUICK_MAPS = 256,	 /* as mmap: memory of its own, anywhere, without code; of a file: as
+	CKPT_QUICK_PLAIN = 1,  /* nothing */
+	CKPT_QUICK_FILE = 2,   /* the first argument is a descriptor, see enum ckpt_quick_file */
+	CKPT_QUICK_WRITES = 4, /* it takes as many bytes from argument 1 as argument 2 says */
+	CKPT_QUICK_TALK = 8,   /* argument 3: no flags that change the output's meaning */
+	CKPT_QUICK_WAKE =
+		16, /* argument 1 is FUTEX_WAKE; where there are no threads, or FUTEX_WAIT */
+	CKPT_QUICK_OPENS =
+		32, /* argument `path' and flags: not O_DIRECT, nor cutting what is mapped */
+	CKPT_QUICK_CLOSES = 64, /* argument 0, a descriptor */
+	CKPT_QUICK_MOVES = 128, /* where the file stands behind it isn't clear from its result */
+	CKPT_QUICK_MAPS = 256,	/* as mmap: memory of its own, anywhere, without code; of a file: as
 				    a half one */
-	CKPT_QUICK_RANGE = 512,	 /* arguments 0 and 1 are a range of memory, not of our jumps */
-	CKPT_QUICK_DATA = 1024,	 /* argument 2 makes it no code */
+	CKPT_QUICK_RANGE = 512, /* arguments 0 and 1 are a range of memory, not of our jumps */
+	CKPT_QUICK_DATA = 1024, /* argument 2 makes it no code */
 	CKPT_QUICK_KEEPS = 2048, /* argument 3 doesn't say where memory goes to */
 	CKPT_QUICK_ONLY = 4096,	 /* only if argument `only' is `value'; if it isn't, see `other' */
-	CKPT_QUICK_WAITS = 8192, /* it may, unless `timeout' is an argument's number, and that 0: only
+	CKPT_QUICK_WAITS =
+		8192, /* it may, unless `timeout' is an argument's number, and that 0: only
 				    where there are no other threads */
-	CKPT_QUICK_CONTROL = 16384,   /* as fcntl: what doesn't change the file, nor waits */
-	CKPT_QUICK_OPTION = 1 << 15,  /* as getsockopt: what it gives is as long as it says */
-	CKPT_QUICK_HALF = 1 << 16,    /* it is only noted that it was; then a trap */
-	CKPT_QUICK_COPIES = 1 << 17,  /* its result is as good a descriptor as argument 0 */
-	CKPT_QUICK_MASKS = 1 << 18,   /* as rt_sigprocmask; not a mask with SIGSYS or SIGTRAP */
-	CKPT_QUICK_ACTS = 1 << 19,    /* as rt_sigaction; not of these */
-	CKPT_QUICK_GATHERS = 1 << 20, /* as writev, of few pieces */
+	CKPT_QUICK_CONTROL = 16384,    /* as fcntl: what doesn't change the file, nor waits */
+	CKPT_QUICK_OPTION = 1 << 15,   /* as getsockopt: what it gives is as long as it says */
+	CKPT_QUICK_HALF = 1 << 16,     /* it is only noted that it was; then a trap */
+	CKPT_QUICK_COPIES = 1 << 17,   /* its result is as good a descriptor as argument 0 */
+	CKPT_QUICK_MASKS = 1 << 18,    /* as rt_sigprocmask; not a mask with SIGSYS or SIGTRAP */
+	CKPT_QUICK_ACTS = 1 << 19,     /* as rt_sigaction; not of these */
+	CKPT_QUICK_GATHERS = 1 << 20,  /* as writev, of few pieces */
 	CKPT_QUICK_SCATTERS = 1 << 21, /* as readv, likewise */
 	CKPT_QUICK_MESSAGE = 1 << 22,  /* argument 1 is a struct msghdr, of few pieces */
 	CKPT_QUICK_MAKES = 1 << 23,    /* its result is a new descriptor */
@@ -129,8 +132,8 @@ struct ckpt_quick_call {
 	int64_t result;
 	uint64_t clock;	 /* so many values of the ring came before, see clock.h */
 	uint64_t offset; /* where the file stands, if it MOVES; or CKPT_QUICK_UNREAD */
-	uint64_t saved;	 /* bytes of what follows: pieces that it reads and may change, as they were */
-	uint64_t len;	 /* likewise: what it has written; or CKPT_QUICK_UNREAD */
+	uint64_t saved; /* bytes of what follows: pieces that it reads and may change, as they were */
+	uint64_t len;	/* likewise: what it has written; or CKPT_QUICK_UNREAD */
 	uint8_t rest[];
 };
 
@@ -140,7 +143,7 @@ struct ckpt_quick_call {
  * timer's clock says, by their addresses. */
 #define CKPT_QUICK_OPENED 0
 #define CKPT_QUICK_FOLDER 1
-#define CKPT_QUICK_CLOCK 2 /* struct timespec */
+#define CKPT_QUICK_CLOCK 2     /* struct timespec */
 #define CKPT_QUICK_MEMORY 4096 /* from there on it is memory */
 struct ckpt_quick_opened {
 	uint64_t dev, ino, fd;
@@ -175,7 +178,7 @@ struct ckpt_quick_notes {
 	uint64_t mapped[CKPT_QUICK_MAPPED]; /* inodes of files that are mapped */
 	uint64_t nmapped;		    /* more than that: all may be */
 	uint8_t files[CKPT_QUICK_NUMBERS];  /* enum ckpt_quick_file */
-	uint8_t kind[CKPT_QUICK_NUMBERS]; /* of each call */
+	uint8_t kind[CKPT_QUICK_NUMBERS];   /* of each call */
 	struct ckpt_quick_kind kinds[CKPT_QUICK_KINDS];
 	uint8_t selectors[CKPT_QUICK_THREADS]; /* a byte for each thread, see prctl(2) */
 	uint8_t data[];
@@ -190,7 +193,7 @@ static inline bool ckpt_quick_dups(uint32_t flags, const uint64_t a[6])
 
 /* Of what kind call nr is. */
 static inline const struct ckpt_quick_kind *ckpt_quick_kind(const struct ckpt_quick_notes *n,
-							   uint64_t nr, const uint64_t a[6])
+							    uint64_t nr, const uint64_t a[6])
 {
 	const struct ckpt_quick_kind *k = &n->kinds[n->kind[nr]];
 
@@ -202,8 +205,7 @@ static inline const struct ckpt_quick_kind *ckpt_quick_kind(const struct ckpt_qu
 /* Whether a call of that kind may be quick with these arguments, as far as they tell; *half: as a half
  * one only. */
 static inline bool ckpt_quick_fits(const struct ckpt_quick_notes *n,
-				   const struct ckpt_quick_kind *k, const uint64_t a[6],
-				   bool *half)
+				   const struct ckpt_quick_kind *k, const uint64_t a[6], bool *half)
 {
 	const uint32_t f = k->flags;
 	const uint8_t file = a[0] < CKPT_QUICK_NUMBERS ? n->files[a[0]] : 0;
