@@ -538,6 +538,8 @@ static void be_interrupted(struct ckpt_task *t, const struct ckpt_quick_notes *n
 	}
 	ckpt_regs_dirty(t);
 	ckpt_record_entered(t);
+	if ((int64_t)r->rax == -516)
+		ckpt_turns_timed(t->thread);
 }
 
 /* t is in the kernel by our code's real call: as if by its site's. */
