@@ -251,8 +251,6 @@ static bool applies(enum ckpt_call_when when, int64_t result)
 		return result > 0;
 	case CKPT_CALL_WHEN_INTR:
 		return !failed(result) || interrupted(result);
-	case CKPT_CALL_WHEN_EINTR:
-		return interrupted(result);
 	case CKPT_CALL_WHEN_ANY:
 		return true;
 	}
@@ -349,8 +347,8 @@ static int add_sockaddr(struct collector *c, uint64_t addr, uint64_t lenp,
 	uint32_t actual;
 	int err;
 
-	if (!addr) /* then the length isn't touched either */
-		return 0;
+	if (!addr) /* some tell the length all the same */
+		return entry->have & 1u << slot ? add(c, lenp, 4) : 0;
 	if (!(entry->have & 1u << slot) || read_mem(c->reader, lenp, &actual, 4))
 		return -EOPNOTSUPP;
 	err = add(c, addr, min64(min64(entry->word[slot], actual), SOCKADDR_MAX));
@@ -384,6 +382,15 @@ static int add_headers(struct collector *c, const struct ckpt_call_entry *entry,
 		k += 3 + v[2].len;
 	}
 	return 0;
+}
+
+/* A length of an address that is below 0 fails only after the data came. */
+static bool is_late(const struct ckpt_call_form *form, const struct ckpt_call_entry *entry)
+{
+	for (size_t i = 0; i < form->n_outs; i++)
+		if (form->outs[i].kind == CKPT_CALL_OUT_SOCKADDR && (int32_t)entry->word[2 * i] < 0)
+			return true;
+	return false;
 }
 
 static bool is_data(const struct ckpt_call_out *o)
@@ -448,7 +455,7 @@ int ckpt_call_outputs(const struct ckpt_call *call, const uint64_t args[6], int6
 	if (!form || form->class == CKPT_CALL_BARRIER || form->class == CKPT_CALL_RESTART)
 		return -EOPNOTSUPP;
 	/* A bad address may have struck in the middle of what is declared for success. */
-	if (result == -EFAULT && form->n_outs)
+	if ((result == -EFAULT && form->n_outs) || (result == -EINVAL && is_late(form, entry)))
 		return -EOPNOTSUPP;
 	for (size_t i = 0; i < form->n_outs; i++) {
 		int err = add_output(&c, form, i, args, result, entry);

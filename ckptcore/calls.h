@@ -190,10 +190,9 @@ enum ckpt_call_out_kind {
 };
 
 enum ckpt_call_when {
-	CKPT_CALL_WHEN_OK,    /* result >= 0 */
-	CKPT_CALL_WHEN_POS,   /* result > 0 */
-	CKPT_CALL_WHEN_INTR,  /* ok, or a signal ended it */
-	CKPT_CALL_WHEN_EINTR, /* a signal ended it */
+	CKPT_CALL_WHEN_OK,   /* result >= 0 */
+	CKPT_CALL_WHEN_POS,  /* result > 0 */
+	CKPT_CALL_WHEN_INTR, /* ok, or a signal ended it */
 	CKPT_CALL_WHEN_ANY,
 };
 

@@ -14,7 +14,7 @@ import sys
 
 UNISTD = ("/usr/include/x86_64-linux-gnu/asm/unistd_64.h", "/usr/include/asm/unistd_64.h")
 CLASSES = "barrier answer redo mmap refuse fork exec exit sigreturn restart".split()
-WHEN = "ok pos intr eintr any".split()
+WHEN = "ok pos intr any".split()
 FLAGS = "newfd blocks sigmask early".split()
 MAX_OUTS = 6
 OWN_NAMES = ("mmap", "syslog", "modify_ldt")	# the names of their cases are ours

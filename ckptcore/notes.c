@@ -34,7 +34,7 @@ static int file_of(struct ckpt_task *t, int fd, struct ckpt_file *ret)
 }
 
 /* What the note of t's quick call, if it is one, has at addr: of what was there before it (saved), or of
- * what it wrote. NULL: nothing. */
+ * what it wrote; len bytes of it, or 0: a string. NULL: nothing. */
 static const void *noted(const struct ckpt_task *t, bool saved, uint64_t addr, size_t len)
 {
 	const struct ckpt_quick_call *c = t->thread->quick;
@@ -48,6 +48,9 @@ static const void *noted(const struct ckpt_task *t, bool saved, uint64_t addr, s
 	do
 		p = ckpt_quick_pieces(c, from, all, p);
 	while (p && (p->addr != addr || (len && p->len != len)));
+	/* The program may have overwritten it. */
+	if (p && !len && (!p->len || p->bytes[p->len - 1]))
+		return NULL;
 	return p ? p->bytes : NULL;
 }
 

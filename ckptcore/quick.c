@@ -344,7 +344,8 @@ void ckpt_quick_entered(struct ckpt_task *t)
 		q->impossible = true;
 		return;
 	}
-	if (th->nr == SYS_rt_sigaction && (th->args[0] == SIGSYS || th->args[0] == SIGTRAP))
+	if (th->nr == SYS_rt_sigaction &&
+	    ((int)th->args[0] == SIGSYS || (int)th->args[0] == SIGTRAP))
 		q->ignored_known = false;
 	fit = ckpt_quick_is_fit(notes, th->nr, th->args) &&
 	      ckpt_sites_met(&q->sites, t, t->stop.ip - 2);
@@ -537,6 +538,8 @@ static void be_interrupted(struct ckpt_task *t, const struct ckpt_quick_notes *n
 	}
 	ckpt_regs_dirty(t);
 	ckpt_record_entered(t);
+	if ((int64_t)r->rax == -516)
+		ckpt_turns_timed(t->thread);
 }
 
 /* t is in the kernel by our code's real call: as if by its site's. */

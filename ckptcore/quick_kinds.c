@@ -306,12 +306,19 @@ void ckpt_quick_fill_kinds(struct ckpt_quick_notes *notes)
 	}
 }
 
+/* By our own table: that in the notes the program may have overwritten. */
 bool ckpt_quick_is_fit(const struct ckpt_quick_notes *notes, long nr, const uint64_t args[6])
 {
 	bool half;
 
-	return nr >= 0 && nr < CKPT_QUICK_NUMBERS &&
-	       ckpt_quick_fits(notes, ckpt_quick_kind(notes, (uint64_t)nr, args), args, &half);
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		const struct ckpt_quick_kind *k = &kinds[i].kind;
+
+		if (kinds[i].nr == nr &&
+		    (!(k->flags & CKPT_QUICK_ONLY) || args[k->only] == k->value))
+			return ckpt_quick_fits(notes, k, args, &half);
+	}
+	return false;
 }
 
 bool ckpt_quick_file(const struct ckpt_quick_call *c, int fd, struct ckpt_file *ret)
@@ -342,6 +349,8 @@ uint64_t ckpt_quick_length(const struct ckpt_quick_call *c, uint64_t left)
 	if (left < sizeof(*c) || c->saved > left - sizeof(*c))
 		return 0;
 	len = c->len == CKPT_QUICK_UNREAD ? 0 : c->len;
+	if (c->saved % 8 || len % 8) /* pieces fill words */
+		return 0;
 	return len > left - sizeof(*c) - c->saved ? 0 : sizeof(*c) + c->saved + len;
 }
 
@@ -371,6 +380,8 @@ static bool is_calm(struct ckpt_quick_notes *notes, pid_t pid, const struct ckpt
 	char path[48];
 	size_t i = 0;
 
+	if (notes->ndevs > CKPT_QUICK_DEVS) /* the program has overwritten it */
+		notes->ndevs = 0;
 	while (i < notes->ndevs && notes->devs[i].dev != f->dev)
 		i++;
 	if (i < notes->ndevs)

@@ -74,7 +74,7 @@ static int add_outputs(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t re
 	/* A puppet's own mask and handlers need not be those of then: a trap of the debugger's has
 	 * unblocked SIGTRAP, if it was blocked or ignored, and set its handler. */
 	if (th->class != CKPT_CALL_ANSWER && th->class != CKPT_CALL_RESTART && !th->births &&
-	    th->nr != SYS_rt_sigprocmask && th->nr != SYS_rt_sigaction)
+	    th->nr != SYS_rt_sigprocmask && th->nr != SYS_rt_sigaction && result != -EFAULT)
 		return 0;
 	err = ckpt_call_outputs(th->call, th->args, result, &reader, &th->entry, out,
 				CKPT_CALL_MAX_RANGES, &n);

@@ -422,6 +422,9 @@ static int at_call(struct ckpt_task *p, struct ckpt_run *run)
 		p->shown = true;
 		return CKPT_HALT_CALL;
 	}
+	/* The signal of its snapshot, which came amid a timed call, was nothing to it. */
+	if (p->stop.nr == SYS_restart_syscall && at < tl->nevents)
+		p->stop.nr = ckpt_log_event(tl, at).nr;
 	if (goal && at >= goal->event) {
 		if (goal->how == CKPT_END_CALL && run->calls && !p->shown) {
 			p->shown = true;

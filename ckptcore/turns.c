@@ -300,6 +300,12 @@ void ckpt_turns_again(struct ckpt_task *t)
 	ckpt_resume(t, PTRACE_SYSCALL, 0);
 }
 
+void ckpt_turns_timed(struct ckpt_thread *th)
+{
+	th->timed_nr = th->nr;
+	memcpy(th->timed_args, th->args, sizeof(th->args));
+}
+
 void ckpt_turns_settle(struct ckpt_task *t)
 {
 	if (t->thread->detour && t->state != CKPT_DEAD) {
@@ -307,10 +313,8 @@ void ckpt_turns_settle(struct ckpt_task *t)
 		come_around_int3(t);
 	}
 	t->thread->detour = false;
-	if (t->state == CKPT_EXIT && t->stop.rval == -516) {
-		t->thread->timed_nr = t->thread->nr;
-		memcpy(t->thread->timed_args, t->thread->args, sizeof(t->thread->args));
-	}
+	if (t->state == CKPT_EXIT && t->stop.rval == -516)
+		ckpt_turns_timed(t->thread);
 }
 
 int64_t ckpt_turns_ended(struct ckpt_task *t)

@@ -111,6 +111,8 @@ bool ckpt_sharer_any(struct ckpt_task *t);
 void ckpt_turns_again(struct ckpt_task *t);
 /* t has stopped: first of all. */
 void ckpt_turns_settle(struct ckpt_task *t);
+/* th's call, a timed one, was interrupted: the kernel goes on with that by restart_syscall. */
+void ckpt_turns_timed(struct ckpt_thread *th);
 /* A signal came to t before it made its call again: that ended as it had, which
  * is returned; t's registers are those of the call's end. */
 int64_t ckpt_turns_ended(struct ckpt_task *t);

@@ -150,4 +150,18 @@ def test_steps_with_all_signals_blocked():
             b.at(asked, "the masks again")
 
 
+def test_stopped_naps():
+    """a timed call goes on where a signal of which the program knows nothing came amid it"""
+    with Backward("napstop") as b:
+        b.only_fred()
+        b.cmd("handle SIGSTOP SIGCONT nostop noprint pass")
+        end = b.mark("end")
+        b.cmd("tbreak %d" % end)
+        b.expect("run", r"rested, in pieces", r"MARK end")
+        b.expect("fred-verify", r"snapshots verified")
+        b.expect("reverse-continue", r"start of the recording|No more reverse-execution history")
+        b.cmd("tbreak %d" % end)
+        b.expect("continue", r"MARK end")
+
+
 run(globals())

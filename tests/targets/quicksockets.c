@@ -18,6 +18,7 @@
 #include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 
@@ -41,6 +42,45 @@ static long again(long n, int *more)
 {
 	*more = n == -1 && errno == EINTR;
 	return n;
+}
+
+/* Outputs where there is no memory, or not for all of them; lengths that are told without an address, or come too
+ * late; sets of more bits than there are descriptors. */
+static void cut(void)
+{
+	int a = socket(AF_INET, SOCK_DGRAM, 0);
+	struct sockaddr_in at = bound(a);
+	char *page = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *end = page + 4096;
+
+	check(munmap(end, 4096) == 0 && fcntl(a, F_DUPFD, 250) == 250);
+	for (int i = 0; i < 40; i++) {
+		struct timeval now = { 0, 0 };
+		socklen_t none = 0, minus_one = -1u, room = 16;
+		struct iovec piece = { page, 100 };
+		struct msghdr m = { .msg_name = end, .msg_namelen = 16, .msg_iov = &piece, .msg_iovlen = 1 };
+
+		memset(page, i, 4096);
+		check(syscall(SYS_stat, "/", end - 56) == -1 && errno == EFAULT);
+		check(syscall(SYS_getresuid, page, end, page + 8) == -1 && errno == EFAULT);
+		check(uname((struct utsname *)(end - 100)) == -1 && errno == EFAULT);
+		check(getsockname(a, NULL, &none) == 0 && none == sizeof(at));
+		check(getsockopt(a, SOL_SOCKET, SO_BINDTODEVICE, NULL, &room) == 0 && room == 0);
+		for (int k = 0; k < 3; k++) {
+			page[200] = (char)(i + k);
+			check(sendto(a, page + 200, 9, 0, (struct sockaddr *)&at, sizeof(at)) == 9);
+			check((k == 0   ? syscall(SYS_recvfrom, a, page, 100, 0, page + 300, NULL)
+			       : k == 1 ? recvfrom(a, page, 100, 0, (struct sockaddr *)(page + 300), &minus_one)
+					: recvmsg(a, &m, 0)) == -1 && errno == (k == 1 ? EINVAL : EFAULT) && page[0] == (char)(i + k));
+		}
+		memset(end - 40, 0, 40);
+		end[-40] = 1;
+		check(select(1024, NULL, NULL, (fd_set *)(end - 40), &now) == 0 && end[-40] == 0);
+		add(page, 4096);
+		add(&none, sizeof(none));
+		add(&room, sizeof(room));
+		some(2);
+	}
+	check(munmap(page, 4096) == 0 && close(a) == 0 && close(250) == 0);
 }
 
 /* Datagrams from here to there: where they come from, of which only as much is told as there is room for. */
@@ -72,6 +112,7 @@ static void addressed(void)
 		add(&from, sizeof(from));
 	}
 	check(fcntl(b, F_GETFD) == FD_CLOEXEC && close(a) == 0 && close(b) == 0);
+	cut();
 }					/* MARK addressed */
 
 /* Messages in pieces, with descriptors or without, through sockets and files. */
@@ -295,7 +336,15 @@ static void waited(void)
 		default:
 			n = semop(sem, &down, 1);
 		}
-		check(n == -1 && errno == EINTR && ticks > before && setitimer(ITIMER_REAL, &never, NULL) == 0);
+		check(n == -1 && errno == EINTR && ticks > before);
+		if (i % 6 == 0) { /* signals that nobody hears of: it goes on, but what was left was told */
+			signal(SIGALRM, SIG_IGN);
+			add(&left, sizeof(left));
+			nap.tv_nsec = 8000000;
+			check(nanosleep(&nap, &left) == 0);
+			sigaction(SIGALRM, &act, NULL);
+		}
+		check(setitimer(ITIMER_REAL, &never, NULL) == 0);
 		add(&left, sizeof(left));
 		check(setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){ 0, 1000 }, sizeof(tv)) == 0);
 		check(recv(pair[0], line, 9, 0) == -1 && errno == EAGAIN && setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){ 0, 0 }, sizeof(tv)) == 0);

@@ -233,6 +233,9 @@ static void try(long nr, const struct ckpt_quick_kind *k, int64_t result, const 
 
 	if (nr == SYS_rt_sigtimedwait && !result) /* which it never has */
 		return;
+	/* They write if they were interrupted: then they go on with stops. */
+	if ((nr == SYS_nanosleep || nr == SYS_clock_nanosleep) && result >= 0)
+		return;
 	set_args(k, a);
 	form = form_of(call, a);
 	if (!form) {

@@ -99,7 +99,7 @@ OURS static void *save(const struct ckpt_quick_notes *n, struct ckpt_quick_call 
 
 OURS static bool has_length(const struct ckpt_quick_notes *n, const struct ckpt_quick_kind *k)
 {
-	return k->length && n->args[k->length] && n->args[k->length - 1];
+	return k->length && n->args[k->length];
 }
 
 /* Whether what it takes from so many pieces isn't of where the jumps are. More than a pipe may take at
@@ -171,9 +171,10 @@ OURS bool ckpt_quick_before(void)
 	return true;
 }
 
-/* Adds memory to what is noted behind the call. False: there is no room. */
-OURS static bool put(struct ckpt_quick_notes *n, struct ckpt_quick_call *c, uint64_t addr,
-		     uint64_t len)
+/* Adds memory to what is noted behind the call. False: there is no room, or it isn't there, unless that
+ * is sure. */
+OURS static bool put_if(struct ckpt_quick_notes *n, struct ckpt_quick_call *c, uint64_t addr,
+			uint64_t len, bool sure)
 {
 	struct ckpt_quick_piece *p = piece_at(c, c->saved + c->len);
 	const uint64_t used = sizeof(*c) + c->saved + c->len + CKPT_QUICK_LEAST;
@@ -182,11 +183,20 @@ OURS static bool put(struct ckpt_quick_notes *n, struct ckpt_quick_call *c, uint
 		return true;
 	if (used > n->room || len > n->room - used)
 		return false;
+	if (!sure && !peek(n, addr, p->bytes, len))
+		return false;
+	if (sure)
+		ckpt_quick_copy(p->bytes, (const void *)addr, len);
 	p->addr = addr;
 	p->len = len;
-	ckpt_quick_copy(p->bytes, (const void *)addr, len);
 	c->len += sizeof(*p) + in_words(len);
 	return true;
+}
+
+OURS static bool put(struct ckpt_quick_notes *n, struct ckpt_quick_call *c, uint64_t addr,
+		     uint64_t len)
+{
+	return put_if(n, c, addr, len, true);
 }
 
 /* The first bytes of what readv or recvmsg was given. */
@@ -241,12 +251,17 @@ OURS static bool put_outputs(struct ckpt_quick_notes *n, struct ckpt_quick_call 
 			     const struct ckpt_quick_kind *k)
 {
 	const struct ckpt_quick_output *o = k->outputs;
+	uint64_t count;
 
 	for (; o < k->outputs + CKPT_QUICK_OUTPUTS && o->used; o++) {
 		if (k->length && o->at >= k->length - 1 && !has_length(n, k))
 			continue;
-		if (n->args[o->at] &&
-		    !put(n, c, n->args[o->at], o->size + o->unit * count_of(n, c, k, o)))
+		if (!n->args[o->at])
+			continue;
+		count = count_of(n, c, k, o);
+		/* The kernel looks at no more bits than there may be descriptors: the rest needn't be there. */
+		if (!put_if(n, c, n->args[o->at], o->size + o->unit * count,
+			    o->count != CKPT_QUICK_BITS || count <= 1))
 			return false;
 	}
 	if (k->flags & CKPT_QUICK_SCATTERS)
@@ -367,6 +382,14 @@ OURS static bool put_made(struct ckpt_quick_notes *n, struct ckpt_quick_call *c,
 	return true;
 }
 
+/* Whether there may be outputs of the call, which has failed: a bad address, or length of an address, may
+ * have struck amid them. */
+OURS static bool fails_amid(const struct ckpt_quick_notes *n, const struct ckpt_quick_kind *k)
+{
+	return k->flags & CKPT_QUICK_FAILS || n->result == -EINTR || n->result == -EFAULT ||
+	       (n->result == -EINVAL && k->length);
+}
+
 /* Writes down what the call has done. Whether somebody has to look at it himself. */
 OURS bool ckpt_quick_behind(void)
 {
@@ -387,7 +410,7 @@ OURS bool ckpt_quick_behind(void)
 	c->offset = CKPT_QUICK_UNREAD;
 	c->len = 0;
 	if (!done)
-		look |= k->flags & CKPT_QUICK_FAILS || n->result == -EINTR;
+		look |= fails_amid(n, k);
 	else if (!look)
 		look = !put_outputs(n, c, k);
 	if (done && !look && k->flags & (CKPT_QUICK_MAKES | CKPT_QUICK_PAIR))

@@ -238,30 +238,32 @@ static bool is_prefix(uint8_t b)
 }
 
 /* Whether code[i] may be where an instruction, a jump, begins, or its prefixes end: from one of some bytes
- * before, at which a true instruction begins, decoding comes by there. What it can't decode isn't
- * known. */
+ * before, at which a true instruction begins, decoding comes by there. Behind what it can't decode it
+ * gets in step again. */
 static bool may_jump(const uint8_t *code, size_t len, size_t i)
 {
-	bool passed = false;
 	cs_insn *in;
 	csh cs;
 
 	if (i < BEFORE || len - i < LONGEST || !probe_insn_capstone(&cs, &in))
 		return true;
 	for (size_t from = i - BEFORE; from < i - BEFORE + LONGEST; from++) {
-		const uint8_t *p = code + from;
-		size_t left = i + LONGEST - from, begin = from;
-		uint64_t addr = from;
+		size_t begin = from;
 
-		while (addr <= i && cs_disasm_iter(cs, &p, &left, &addr, in))
-			begin = in->address;
+		for (uint64_t addr = from; addr <= i;) {
+			const uint8_t *p = code + addr;
+			size_t left = i + LONGEST - addr;
+
+			begin = addr;
+			if (!cs_disasm_iter(cs, &p, &left, &addr, in))
+				addr++;
+		}
 		while (begin < i && is_prefix(code[begin]))
 			begin++;
-		if (addr > i && begin == i)
+		if (begin == i)
 			return true;
-		passed |= addr > i;
 	}
-	return !passed;
+	return false;
 }
 
 /* Whether bytes that may be a jump, wherever it would begin, lead into [lo, hi). */

@@ -14,6 +14,10 @@
 
 #include "ckptcore/ckptcore.h"
 
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77
+#endif
+
 /*
  * The code for the inside of the program that makes its quick calls, see ckptcore/quick.h. It
  * is copied to CKPT_QUICK_CODE, and one entry for each site to CKPT_QUICK_ENTRIES: there the site's
@@ -91,8 +95,8 @@ struct ckpt_quick_kind {
 	uint32_t flags; /* 0: never quick */
 	uint8_t only, timeout, path;
 	uint8_t other; /* not 0: the call with another value is of this kind of all */
-	/* Not 0: this argument is where a length is, which it reads and changes, unless the argument
-	 * before is 0. */
+	/* Not 0: this argument is where a length is, which it reads and changes; some do so even if the
+	 * argument before is 0. */
 	uint8_t length;
 	uint16_t value;
 	struct ckpt_quick_output outputs[CKPT_QUICK_OUTPUTS];
@@ -228,8 +232,9 @@ static inline bool ckpt_quick_fits(const struct ckpt_quick_notes *n,
 	}
 	if (f & CKPT_QUICK_ALONE && !n->alone)
 		*half = true;
+	/* SO_ATTACH_FILTER is also to get it. */
 	if (f & CKPT_QUICK_OPTION &&
-	    (a[1] != SOL_SOCKET || a[2] == SO_ATTACH_FILTER /* and to get it */))
+	    (a[1] != SOL_SOCKET || (int)a[2] == SO_ATTACH_FILTER || (int)a[2] == SO_PEERPIDFD))
 		return false;
 	if (f & (CKPT_QUICK_TALK | CKPT_QUICK_MESSAGE) &&
 	    (uint32_t)a[f & CKPT_QUICK_TALK ? 3 : 2] &
@@ -239,7 +244,7 @@ static inline bool ckpt_quick_fits(const struct ckpt_quick_notes *n,
 		return false;
 	if (f & CKPT_QUICK_MASKS && a[1] && (a[0] > SIG_SETMASK || a[3] != 8))
 		return false;
-	if (f & CKPT_QUICK_ACTS && (a[0] == SIGSYS || a[0] == SIGTRAP || a[3] != 8))
+	if (f & CKPT_QUICK_ACTS && ((int)a[0] == SIGSYS || (int)a[0] == SIGTRAP || a[3] != 8))
 		return false;
 	if (f & CKPT_QUICK_MAPS) {
 		const uint64_t may = MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK | MAP_DENYWRITE;
