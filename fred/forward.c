@@ -456,6 +456,10 @@ static void forward(struct vpt_thread *vt, int request)
 			return;
 		call = fred_forks_at_call(F.now);
 		ended = !here && goal.how == CKPT_END_EVENT && F.now->state == CKPT_EXIT;
+		if (fred_seek_may_die(F.now->play->interval)) {
+			report_end(); /* killed by somebody, or by a filter of its own */
+			return;
+		}
 		if (cross()) {
 			lost(vt, &run, "can't go on (no process)");
 			return;
