@@ -13,6 +13,7 @@ static int request_of(long nr)
 	switch (nr) {
 	case SYS_ioctl:
 	case SYS_fcntl:
+	case SYS_futex:
 		return 1;
 	case SYS_getsockopt:
 		return 2;
@@ -24,7 +25,11 @@ static int request_of(long nr)
 	case SYS_bpf:
 	case SYS_keyctl:
 	case SYS_quotactl:
+	case SYS_seccomp:
+	case SYS_modify_ldt:
 		return 0;
+	case SYS_process_madvise:
+		return 3;
 	default:
 		return -1;
 	}
