@@ -55,6 +55,10 @@ void ckpt_record_classify(struct ckpt_task *t)
 		th->barrier = flags & (CLONE_PIDFD | CLONE_UNTRACED) ||
 			      (!th->births && flags & (CLONE_VM | CLONE_PARENT_SETTID));
 	}
+	/* Memory that is there is mapped once more: see doubles.h. */
+	th->barrier |= (th->nr == SYS_mremap && !th->args[1]) ||
+		       (th->class == CKPT_CALL_MMAP && !(th->args[3] & MAP_ANONYMOUS) &&
+			ckpt_shared_maps(t, (int)th->args[4]));
 	/* fork would leave holes in our copies. */
 	if (th->nr == SYS_madvise &&
 	    (th->args[2] == MADV_DONTFORK || th->args[2] == MADV_WIPEONFORK))

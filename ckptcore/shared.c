@@ -36,9 +36,9 @@ struct ckpt_shared {
 	uint64_t private_bytes;	 /* and of the private ones */
 	struct ckpt_range *ever; /* all that were of others at some time */
 	size_t never;
-	char told[8][64]; /* names that the user knows of */
-	size_t ntold;
 };
+
+#define TOLD 16 /* files that are named, in a session */
 
 static bool is_anonymous(const struct ckpt_map *m)
 {
@@ -52,18 +52,34 @@ static void free_regions(struct region *r, size_t n)
 	free(r);
 }
 
-static void tell(struct ckpt_shared *s, const struct region *r, uint64_t bytes)
+/* Whether name is news: that of a file, or of a kind of memory. */
+static bool is_news(const char *name, bool too_much)
+{
+	static struct {
+		char name[64];
+		bool too_much;
+	} told[TOLD];
+	static size_t n;
+	size_t i = 0;
+
+	while (i < n && (strcmp(told[i].name, name) || told[i].too_much != too_much))
+		i++;
+	if (i < n || n == TOLD)
+		return false;
+	snprintf(told[n].name, sizeof(told[n].name), "%s", name);
+	told[n++].too_much = too_much;
+	if (n == TOLD && ckpt_warn)
+		ckpt_warn("more files are mapped shared; they aren't named any more");
+	return n < TOLD;
+}
+
+static void tell(const struct region *r, uint64_t bytes)
 {
 	const char *name = r->name[0] ? r->name : "memory";
 	char text[256];
-	size_t i;
 
-	for (i = 0; i < s->ntold; i++)
-		if (!strcmp(s->told[i], name))
-			return;
-	if (s->ntold == sizeof(s->told) / sizeof(*s->told))
+	if (!is_news(name, bytes > MOST))
 		return;
-	strcpy(s->told[s->ntold++], name);
 	if (!r->readable)
 		snprintf(text, sizeof(text),
 			 "%s is mapped: what the device writes there isn't recorded; "
@@ -172,7 +188,7 @@ static void look(struct ckpt_shared *s, struct ckpt_task *t, bool forked, bool w
 	for (size_t i = 0; i < k; i++)
 		if (regions[i].others && regions[i].shared) {
 			remember(s, &regions[i]);
-			tell(s, &regions[i], s->bytes);
+			tell(&regions[i], s->bytes);
 		}
 }
 
@@ -207,8 +223,7 @@ static bool is_recorded(const struct ckpt_shared *s, const struct region *r)
 }
 
 /* Appends what differs from the last time to the newest event. */
-static int log_changes(struct ckpt_timeline *tl, struct ckpt_task *t, struct region *r,
-		       const uint8_t *now, size_t len)
+static int log_changes(struct ckpt_timeline *tl, struct region *r, const uint8_t *now, size_t len)
 {
 	for (size_t at = 0, end; at < len; at = end) {
 		end = at + CHUNK < len ? at + CHUNK : len;
@@ -217,7 +232,7 @@ static int log_changes(struct ckpt_timeline *tl, struct ckpt_task *t, struct reg
 		while (end < len && (!r->last || memcmp(r->last + end, now + end,
 							end + CHUNK < len ? CHUNK : len - end)))
 			end = end + CHUNK < len ? end + CHUNK : len;
-		if (ckpt_log_data(tl, t, r->lo + at, end - at))
+		if (ckpt_log_bytes(tl, r->lo + at, now + at, end - at))
 			return -ENOMEM;
 	}
 	return 0;
@@ -230,9 +245,9 @@ static int look_at(struct ckpt_timeline *tl, struct ckpt_task *t, struct region 
 	ssize_t len = now ? ckpt_read_some(t, r->lo, now, size) : 0;
 	int err = now ? 0 : -ENOMEM;
 
-	/* A part that can't be read is behind the file's end. */
+	/* A part that can't be read is behind the file's end: zeros, as in copies. */
 	if (!err && log && len > 0)
-		err = log_changes(tl, t, r, now, (size_t)len);
+		err = log_changes(tl, r, now, size);
 	free(r->last);
 	r->last = now;
 	return err;
@@ -334,6 +349,18 @@ int ckpt_shared_after_call(struct ckpt_timeline *tl, struct ckpt_task *t, long n
 			return err;
 	}
 	return 0;
+}
+
+bool ckpt_shared_maps(const struct ckpt_task *t, int fd)
+{
+	const struct ckpt_shared *s = t->timeline->shared;
+	const struct ckpt_outside *o = t->timeline->outside;
+	const struct ckpt_file *f = o && s && s->n ? ckpt_outside_find(o, fd) : NULL;
+
+	for (size_t i = 0; f && i < s->n; i++)
+		if (s->regions[i].shared && s->regions[i].inode == f->ino)
+			return true;
+	return false;
 }
 
 bool ckpt_shared_follows(const struct ckpt_timeline *tl, uint64_t addr)
