@@ -38,7 +38,7 @@ struct ckpt_shared {
 	size_t never;
 };
 
-#define TOLD 16 /* files that are named, in a session */
+#define TOLD 6 /* so many files are named, in a session */
 
 static bool is_anonymous(const struct ckpt_map *m)
 {
@@ -56,21 +56,25 @@ static void free_regions(struct region *r, size_t n)
 static bool is_news(const char *name, bool too_much)
 {
 	static struct {
-		char name[64];
-		bool too_much;
-	} told[TOLD];
-	static size_t n;
-	size_t i = 0;
+		char names[TOLD][64];
+		size_t n;
+		bool more;
+	} told[2];
+	typeof(told[0]) *t = &told[too_much];
+	const char *deleted = strstr(name, " (deleted)");
+	int len = deleted ? (int)(deleted - name) : (int)strlen(name);
 
-	while (i < n && (strcmp(told[i].name, name) || told[i].too_much != too_much))
-		i++;
-	if (i < n || n == TOLD)
-		return false;
-	snprintf(told[n].name, sizeof(told[n].name), "%s", name);
-	told[n++].too_much = too_much;
-	if (n == TOLD && ckpt_warn)
-		ckpt_warn("more files are mapped shared; they aren't named any more");
-	return n < TOLD;
+	for (size_t i = 0; i < t->n; i++)
+		if (!strncmp(t->names[i], name, (size_t)len) && !t->names[i][len])
+			return false;
+	if (t->n < TOLD) {
+		snprintf(t->names[t->n++], sizeof(t->names[0]), "%.*s", len, name);
+		return true;
+	}
+	if (!t->more && ckpt_warn)
+		ckpt_warn("more files are mapped shared, to which the same applies");
+	t->more = true;
+	return false;
 }
 
 static void tell(const struct region *r, uint64_t bytes)
