@@ -705,7 +705,7 @@ bool ckpt_quick_goes_on(struct ckpt_task *t, bool due)
 	}
 	if (t->state != CKPT_SECCOMP || t->stop.ip != address_of(ckpt_quick_code_call) + 2) {
 		if (due || !notes || !notes->open || !q->on || tl->sharers.n || !has_trapped(t) ||
-		    ckpt_quick_drain(tl) || q->failed)
+		    ckpt_quick_drain(tl) || q->failed || t->thread->barrier)
 			return false;
 		reset(q, notes);
 		ckpt_quick_know_files(tl, &q->files, notes);

@@ -382,9 +382,12 @@ static enum ckpt_verdict at_exit(struct ckpt_timeline *tl, struct ckpt_task *t)
 static void behind_call(struct ckpt_task *t)
 {
 	struct ckpt_timeline *tl = t->timeline;
+	bool barrier = t->thread->barrier;
 
 	tl->record->aligned = true;
-	snapshot_if_due(t, CKPT_END_EVENT, false);
+	if (barrier)
+		at_barrier(tl, t);
+	snapshot_if_due(t, barrier ? CKPT_END_CALL : CKPT_END_EVENT, barrier);
 	if (tl->recording)
 		go_on(t, yields(t));
 	else
