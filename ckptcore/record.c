@@ -10,6 +10,7 @@
  * one more snapshot.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <linux/sched.h>
@@ -76,9 +77,14 @@ int ckpt_record_start(struct ckpt_timeline *tl)
 
 void ckpt_record_stop(struct ckpt_timeline *tl, const char *why)
 {
+	char text[256];
+
 	if (!tl->recording)
 		return;
 	tl->recording = false;
+	snprintf(text, sizeof(text), "recording ends here: %s; what was recorded stays", why);
+	if (ckpt_warn)
+		ckpt_warn(text);
 	if (tl->live)
 		ckpt_quick_off(tl->live);
 	free(tl->broken);
