@@ -541,8 +541,14 @@ int ckpt_signal_replay(struct ckpt_task *p, const struct ckpt_event *ev)
 
 void ckpt_signal_queue(struct ckpt_task *p)
 {
-	siginfo_t si = { .si_signo = p->play->sig, .si_code = SI_QUEUE };
+	struct __ptrace_peeksiginfo_args args = { .nr = 1 };
+	siginfo_t si;
 
+	/* It is still there: another stop has come first, as SIGCONT makes one when it is sent. */
+	for (; ptrace(PTRACE_PEEKSIGINFO, p->tid, &args, &si) == 1; args.off++)
+		if (si.si_signo == p->play->sig)
+			return;
+	si = (siginfo_t){ .si_signo = p->play->sig, .si_code = SI_QUEUE };
 	syscall(SYS_rt_tgsigqueueinfo, p->tgid, p->tid, p->play->sig, &si);
 }
 
