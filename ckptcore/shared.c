@@ -21,7 +21,7 @@
 
 /* One mapping whose memory may change without the program's own stores. */
 struct region {
-	uint64_t lo, hi, inode;
+	uint64_t lo, hi, offset, inode;
 	bool shared;   /* else private, of a file that is written: see written.h */
 	bool others;   /* somebody else may have it (anonymous: a child) */
 	bool readable; /* devices' memory isn't */
@@ -166,6 +166,7 @@ static void look(struct ckpt_shared *s, struct ckpt_task *t, bool forked, bool w
 		r = &regions[k++];
 		*r = (struct region){ .lo = m->lo,
 				      .hi = m->hi,
+				      .offset = m->offset,
 				      .inode = m->inode,
 				      .shared = m->shared,
 				      .others = !is_anonymous(m) };
@@ -226,15 +227,18 @@ static bool is_recorded(const struct ckpt_shared *s, const struct region *r)
 	return r->others && r->readable && (r->shared ? s->bytes : s->private_bytes) <= MOST;
 }
 
-/* Appends what differs from the last time to the newest event. */
-static int log_changes(struct ckpt_timeline *tl, struct region *r, const uint8_t *now, size_t len)
+/* Appends what differs from the last time to the newest event; all of what lies at @all and behind: the
+ * program may have stored there since what the call has undone. */
+static int log_changes(struct ckpt_timeline *tl, struct region *r, const uint8_t *now, size_t len,
+		       size_t all)
 {
 	for (size_t at = 0, end; at < len; at = end) {
 		end = at + CHUNK < len ? at + CHUNK : len;
-		if (r->last && !memcmp(r->last + at, now + at, end - at))
+		if (r->last && end <= all && !memcmp(r->last + at, now + at, end - at))
 			continue;
-		while (end < len && (!r->last || memcmp(r->last + end, now + end,
-							end + CHUNK < len ? CHUNK : len - end)))
+		while (end < len &&
+		       (!r->last || end >= all ||
+			memcmp(r->last + end, now + end, end + CHUNK < len ? CHUNK : len - end)))
 			end = end + CHUNK < len ? end + CHUNK : len;
 		if (ckpt_log_bytes(tl, r->lo + at, now + at, end - at))
 			return -ENOMEM;
@@ -242,7 +246,8 @@ static int log_changes(struct ckpt_timeline *tl, struct region *r, const uint8_t
 	return 0;
 }
 
-static int look_at(struct ckpt_timeline *tl, struct ckpt_task *t, struct region *r, bool log)
+static int look_at(struct ckpt_timeline *tl, struct ckpt_task *t, struct region *r, bool log,
+		   uint64_t cut)
 {
 	size_t size = r->hi - r->lo;
 	uint8_t *now = calloc(1, size);
@@ -251,7 +256,10 @@ static int look_at(struct ckpt_timeline *tl, struct ckpt_task *t, struct region 
 
 	/* A part that can't be read is behind the file's end: zeros, as in copies. */
 	if (!err && log && len > 0)
-		err = log_changes(tl, r, now, size);
+		err = log_changes(tl, r, now, size,
+				  cut == UINT64_MAX  ? size :
+				  cut > r->offset ? cut - r->offset :
+						       0);
 	free(r->last);
 	r->last = now;
 	return err;
@@ -290,8 +298,22 @@ static bool is_fork(long nr)
 /* Calls that don't sleep, behind which such memory may have other contents. */
 static bool shows(long nr)
 {
-	return nr == SYS_sched_yield || nr == SYS_ftruncate || nr == SYS_truncate ||
+	return nr == SYS_sched_yield || nr == SYS_ftruncate || nr == SYS_truncate || nr == SYS_fallocate ||
 	       nr == SYS_madvise || nr == SYS_fork || nr == SYS_clone || nr == SYS_clone3;
+}
+
+/* From where on a call has cut a file, or taken something out of it; else UINT64_MAX. */
+static uint64_t cut_at(long nr, const uint64_t args[6])
+{
+	switch (nr) {
+	case SYS_ftruncate:
+	case SYS_truncate:
+		return args[1];
+	case SYS_fallocate:
+		return args[1] ? args[2] : UINT64_MAX;
+	default:
+		return UINT64_MAX;
+	}
 }
 
 /* Whether t's descriptor fd can be written through. */
@@ -317,7 +339,7 @@ static int refill(struct ckpt_timeline *tl, struct ckpt_task *t, const uint64_t 
 			continue;
 		free(r->last);
 		r->last = NULL;
-		err = look_at(tl, t, r, true);
+		err = look_at(tl, t, r, true, UINT64_MAX);
 		if (err)
 			return err;
 	}
@@ -348,7 +370,7 @@ int ckpt_shared_after_call(struct ckpt_timeline *tl, struct ckpt_task *t, long n
 	for (size_t i = 0; i < s->n; i++) {
 		if (!is_recorded(s, &s->regions[i]))
 			continue;
-		err = look_at(tl, t, &s->regions[i], log);
+		err = look_at(tl, t, &s->regions[i], log, cut_at(nr, args));
 		if (err)
 			return err;
 	}

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/shm.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -188,6 +189,68 @@ void advice(void)
 	mark();
 }
 
+/* What is stored at one address shows at another, with no call in between. */
+void doubles(void)
+{
+	static const unsigned char add_one[] = { 0x8d, 0x47, 0x01, 0xc3 }; /* lea 1(%rdi),%eax; ret */
+	int fd = memfd_create("doubles", 0);
+	unsigned char *code, *ring, *own, *again;
+
+	need(ftruncate(fd, 8192) == 0);
+	code = map(4096, PROT_READ | PROT_EXEC, MAP_SHARED, fd);
+	ring = map(12288, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	need(mmap(ring, 8192, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == ring);
+	need(mmap(ring + 8192, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == ring + 8192);
+	memcpy(ring, add_one, 4);
+	for (int i = 0; i < 40; i++) {
+		ring[8192 + 2] = (unsigned char)i;
+		sum = sum * 31 + ((int (*)(int))code)((int)sum);
+		if (i % 10 == 0)
+			getppid();
+	}
+	own = map(8192, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd);
+	ring[5000] = 1;
+	add(own + 4990, 20);
+	own[5000] = 2;
+	ring[5000] = 3;
+	add(own + 4990, 20);	/* that page is its own now */
+	mark();
+	again = mremap(ring, 0, 8192, MREMAP_MAYMOVE);
+	need(again != MAP_FAILED);
+	again[7000] = 4;
+	add(ring + 6990, 20);
+	need(ftruncate(fd, 4096) == 0 && ftruncate(fd, 8192) == 0);
+	add(again + 6990, 20);	/* it was cut */
+	munmap(ring, 12288);
+	again[10] = 5;
+	add(code, 20);
+	munmap(again, 8192);
+	munmap(own, 8192);
+	munmap(code, 4096);
+	close(fd);
+	mark();
+}
+
+/* Moved and left behind; and refused by a limit. */
+void moved(void)
+{
+	char *p = map(8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1), *q;
+	struct rlimit little = { 0, RLIM_INFINITY }, before;
+
+	strcpy(p, "moves");
+	q = mremap(p, 8192, 8192, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL);
+	need(q != MAP_FAILED);
+	add(p, 10);
+	add(q, 10);
+	need(getrlimit(RLIMIT_DATA, &before) == 0);
+	little.rlim_max = before.rlim_max;
+	need(setrlimit(RLIMIT_DATA, &little) == 0);
+	need(sbrk(8 << 20) == (void *)-1);
+	need(setrlimit(RLIMIT_DATA, &before) == 0);
+	need(sbrk(1 << 16) != (void *)-1);
+	mark();
+}
+
 int main(void)
 {
 	files();	/* MARK first */
@@ -196,6 +259,8 @@ int main(void)
 	with_child();
 	large();
 	advice();
+	doubles();
+	moved();
 	printf("sum %lx\n", sum);
 	return 0;
 }
