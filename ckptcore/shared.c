@@ -257,9 +257,9 @@ static int look_at(struct ckpt_timeline *tl, struct ckpt_task *t, struct region 
 	/* A part that can't be read is behind the file's end: zeros, as in copies. */
 	if (!err && log && len > 0)
 		err = log_changes(tl, r, now, size,
-				  cut == UINT64_MAX  ? size :
-				  cut > r->offset ? cut - r->offset :
-						       0);
+				  cut == UINT64_MAX ? size :
+				  cut > r->offset   ? cut - r->offset :
+						      0);
 	free(r->last);
 	r->last = now;
 	return err;
@@ -298,8 +298,9 @@ static bool is_fork(long nr)
 /* Calls that don't sleep, behind which such memory may have other contents. */
 static bool shows(long nr)
 {
-	return nr == SYS_sched_yield || nr == SYS_ftruncate || nr == SYS_truncate || nr == SYS_fallocate ||
-	       nr == SYS_madvise || nr == SYS_fork || nr == SYS_clone || nr == SYS_clone3;
+	return nr == SYS_sched_yield || nr == SYS_ftruncate || nr == SYS_truncate ||
+	       nr == SYS_fallocate || nr == SYS_madvise || nr == SYS_fork || nr == SYS_clone ||
+	       nr == SYS_clone3;
 }
 
 /* From where on a call has cut a file, or taken something out of it; else UINT64_MAX. */

@@ -116,8 +116,7 @@ int ckpt_copy_replace(struct ckpt_task *copy, const struct ckpt_map *m, int file
 
 	if (!err)
 		err = ckpt_map_file(copy, m->lo, len, ckpt_protection(m), MAP_FIXED | MAP_PRIVATE,
-				    file,
-				    m->offset, &res);
+				    file, m->offset, &res);
 	if (!err && res < 0)
 		err = (int)res;
 	for (size_t i = 0; !err && i < len / PAGE; i++)

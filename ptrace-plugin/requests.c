@@ -442,8 +442,9 @@ static void tell_untraced(void)
 	static bool told;
 
 	if (!told && ckpt_warn)
-		ckpt_warn("a child of the program wants to be traced by it: refused (EPERM), as fred "
-			  "traces both");
+		ckpt_warn(
+			"a child of the program wants to be traced by it: refused (EPERM), as fred "
+			"traces both");
 	told = true;
 }
 
