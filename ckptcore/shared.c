@@ -16,6 +16,7 @@
 #endif
 
 #define CHUNK 64	 /* bytes that are logged together */
+#define WARM 32		 /* looks: so often they are once more after a change */
 #define SMALL (64 << 10) /* so much is looked at after every call */
 #define MOST (16 << 20)	 /* more than that isn't recorded */
 
@@ -26,6 +27,8 @@ struct region {
 	bool others;   /* somebody else may have it (anonymous: a child) */
 	bool readable; /* devices' memory isn't */
 	uint8_t *last; /* as it was when looked at last; NULL: unknown */
+	/* By chunks, see is_due(); NULL as long as none has changed. */
+	uint8_t *warm;
 	char name[64];
 };
 
@@ -47,8 +50,10 @@ static bool is_anonymous(const struct ckpt_map *m)
 
 static void free_regions(struct region *r, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		free(r[i].last);
+		free(r[i].warm);
+	}
 	free(r);
 }
 
@@ -122,7 +127,8 @@ static bool keep(struct ckpt_shared *s, struct region *r)
 		if (old->lo != r->lo || old->hi != r->hi)
 			continue;
 		r->last = old->last;
-		old->last = NULL;
+		r->warm = old->warm;
+		old->last = old->warm = NULL;
 	}
 	return found;
 }
@@ -227,21 +233,44 @@ static bool is_recorded(const struct ckpt_shared *s, const struct region *r)
 	return r->others && r->readable && (r->shared ? s->bytes : s->private_bytes) <= MOST;
 }
 
-/* Appends what differs from the last time to the newest event; all of what lies at @all and behind: the
- * program may have stored there since what the call has undone. */
+/*
+ * Whether the len bytes at `at' are logged: if they aren't what they were at the last look, or
+ * others and the program talk by them. Then it may have stored there since, and somebody else what
+ * was there before (a semaphore that one posts and another takes): a puppet would keep its own.
+ */
+static bool is_due(struct region *r, const uint8_t *now, size_t at, size_t len)
+{
+	uint8_t *warm = r->warm ? &r->warm[at / CHUNK] : NULL;
+
+	if (!r->last)
+		return true;
+	if (memcmp(r->last + at, now + at, len)) {
+		if (!r->warm)
+			r->warm = calloc((r->hi - r->lo) / CHUNK, 1);
+		if (r->warm)
+			r->warm[at / CHUNK] = WARM;
+		return true;
+	}
+	return warm && *warm && (*warm)--;
+}
+
+/* Appends what is due to the newest event; all of what lies at @all and behind: the program may
+ * have stored there since what the call has undone. */
 static int log_changes(struct ckpt_timeline *tl, struct region *r, const uint8_t *now, size_t len,
 		       size_t all)
 {
-	for (size_t at = 0, end; at < len; at = end) {
+	size_t begin = 0, end;
+
+	for (size_t at = 0; at < len; at = end) {
 		end = at + CHUNK < len ? at + CHUNK : len;
-		if (r->last && end <= all && !memcmp(r->last + at, now + at, end - at))
-			continue;
-		while (end < len &&
-		       (!r->last || end >= all ||
-			memcmp(r->last + end, now + end, end + CHUNK < len ? CHUNK : len - end)))
-			end = end + CHUNK < len ? end + CHUNK : len;
-		if (ckpt_log_bytes(tl, r->lo + at, now + at, end - at))
+		if (is_due(r, now, at, end - at) || end > all) {
+			if (end < len)
+				continue;
+			at = end;
+		}
+		if (at > begin && ckpt_log_bytes(tl, r->lo + begin, now + begin, at - begin))
 			return -ENOMEM;
+		begin = end;
 	}
 	return 0;
 }
