@@ -233,6 +233,24 @@ static bool is_recorded(const struct ckpt_shared *s, const struct region *r)
 	return r->others && r->readable && (r->shared ? s->bytes : s->private_bytes) <= MOST;
 }
 
+static void warm_up(struct region *r, size_t at)
+{
+	if (!r->warm)
+		r->warm = calloc((r->hi - r->lo) / CHUNK, 1);
+	if (r->warm)
+		r->warm[at / CHUNK] = WARM;
+}
+
+/* What is in a little of such memory at first may be what they will talk by. */
+static void warm_up_all(struct region *r, const uint8_t *now)
+{
+	static const uint8_t nothing[CHUNK];
+
+	for (size_t at = 0; at < r->hi - r->lo && r->hi - r->lo <= SMALL; at += CHUNK)
+		if (memcmp(now + at, nothing, CHUNK))
+			warm_up(r, at);
+}
+
 /*
  * Whether the len bytes at `at' are logged: if they aren't what they were at the last look, or
  * others and the program talk by them. Then it may have stored there since, and somebody else what
@@ -245,10 +263,7 @@ static bool is_due(struct region *r, const uint8_t *now, size_t at, size_t len)
 	if (!r->last)
 		return true;
 	if (memcmp(r->last + at, now + at, len)) {
-		if (!r->warm)
-			r->warm = calloc((r->hi - r->lo) / CHUNK, 1);
-		if (r->warm)
-			r->warm[at / CHUNK] = WARM;
+		warm_up(r, at);
 		return true;
 	}
 	return warm && *warm && (*warm)--;
@@ -283,6 +298,8 @@ static int look_at(struct ckpt_timeline *tl, struct ckpt_task *t, struct region 
 	ssize_t len = now ? ckpt_read_some(t, r->lo, now, size) : 0;
 	int err = now ? 0 : -ENOMEM;
 
+	if (!err && !r->last)
+		warm_up_all(r, now);
 	/* A part that can't be read is behind the file's end: zeros, as in copies. */
 	if (!err && log && len > 0)
 		err = log_changes(tl, r, now, size,

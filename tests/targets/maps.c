@@ -1,5 +1,6 @@
-/* Memory of all kinds: files mapped privately and shared, memfd, System V, shared with a child, large, brk, madvise.   cc: -D_GNU_SOURCE */
+/* Memory of all kinds: files mapped privately and shared, memfd, System V, shared with a child, large, brk, madvise.   cc: -D_GNU_SOURCE -pthread */
 #include <fcntl.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,6 +146,30 @@ void with_child(void)
 	mark();
 }
 
+/* A child takes what this one posts before this one looks: each time all is as before. */
+void posts(void)
+{
+	sem_t *sems = map(4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1);
+	pid_t child;
+
+	need(sem_init(&sems[0], 1, 0) == 0 && sem_init(&sems[100], 1, 0) == 0);
+	child = fork();
+	if (child == 0) {
+		for (int i = 0; i < 20; i++)
+			sem_wait(&sems[0]);
+		_exit(0);
+	}
+	for (int i = 0; i < 20; i++) {
+		sem_post(&sems[0]);
+		usleep(3000);
+		if (i < 19)
+			sum = sum * 31 + (sem_trywait(&sems[0]) == 0);
+	}
+	need(waitpid(child, NULL, 0) == child);
+	munmap(sems, 4096);
+	mark();
+}
+
 void large(void)
 {
 	char *p = malloc(300 << 20), *old = sbrk(0), *q;
@@ -257,6 +282,7 @@ int main(void)
 	memfd();
 	segment();
 	with_child();
+	posts();
 	large();
 	advice();
 	doubles();
