@@ -149,24 +149,29 @@ void with_child(void)
 /* A child takes what this one posts before this one looks: each time all is as before. */
 void posts(void)
 {
-	sem_t *sems = map(4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1);
+	sem_t *sem = map(4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1);
+	int taken[2];
 	pid_t child;
+	char c = 0;
 
-	need(sem_init(&sems[0], 1, 0) == 0 && sem_init(&sems[100], 1, 0) == 0);
+	need(sem_init(sem, 1, 0) == 0 && pipe(taken) == 0);
 	child = fork();
 	if (child == 0) {
-		for (int i = 0; i < 20; i++)
-			sem_wait(&sems[0]);
+		for (int i = 0; i < 20; i++) {
+			while (sem_trywait(sem))
+				;
+			if (write(taken[1], &c, 1) != 1)
+				_exit(1);
+		}
 		_exit(0);
 	}
 	for (int i = 0; i < 20; i++) {
-		sem_post(&sems[0]);
-		usleep(3000);
-		if (i < 19)
-			sum = sum * 31 + (sem_trywait(&sems[0]) == 0);
+		sem_post(sem);
+		need(read(taken[0], &c, 1) == 1);
+		sum = sum * 31 + (sem_trywait(sem) == 0);
 	}
 	need(waitpid(child, NULL, 0) == child);
-	munmap(sems, 4096);
+	munmap(sem, 4096);
 	mark();
 }
 
