@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -15,6 +16,7 @@ long sum;
 int round_;
 static pthread_mutex_t mutex, dies;
 static unsigned int word;
+static int held;
 
 void mark(void)
 {
@@ -38,7 +40,8 @@ static void *take(void *arg)
 static void *die(void *arg)
 {
 	pthread_mutex_lock(&dies);
-	usleep(1000);
+	__atomic_store_n(&held, 1, __ATOMIC_RELEASE);
+	usleep(5000);
 	return arg;
 }
 
@@ -49,6 +52,18 @@ static void *wait_raw(void *arg)
 	sum += (long)arg;
 	syscall(SYS_futex, &word, FUTEX_UNLOCK_PI, 0);
 	return arg;
+}
+
+/* A thread that holds `dies', and ends with it. */
+static pthread_t doomed(void)
+{
+	pthread_t t;
+
+	held = 0;
+	pthread_create(&t, NULL, die, NULL);
+	while (!__atomic_load_n(&held, __ATOMIC_ACQUIRE))
+		sched_yield();
+	return t;
 }
 
 static void init(pthread_mutex_t *m, int robust)
@@ -80,8 +95,7 @@ int main(void)
 	init(&dies, PTHREAD_MUTEX_ROBUST);
 	all(take, THREADS);
 	mark();
-	pthread_create(&t, NULL, die, NULL);
-	usleep(300);
+	t = doomed();
 	sum = sum * 3 + (pthread_mutex_lock(&dies) == EOWNERDEAD);
 	pthread_mutex_consistent(&dies);
 	pthread_mutex_unlock(&dies);
@@ -96,10 +110,16 @@ int main(void)
 		abort();
 	pthread_join(t, NULL);
 	sum = sum * 3 + word;
-	pthread_create(&t, NULL, die, NULL);
-	usleep(300);
+	t = doomed();
 	clock_gettime(CLOCK_REALTIME, &soon);
-	sum = sum * 3 + (pthread_mutex_timedlock(&dies, &soon) == ETIMEDOUT);
+	switch (pthread_mutex_timedlock(&dies, &soon)) {
+	case ETIMEDOUT:
+		sum = sum * 3 + 1;
+		break;
+	case EOWNERDEAD: /* on a slow machine */
+		pthread_mutex_consistent(&dies);
+		pthread_mutex_unlock(&dies);
+	}
 	pthread_join(t, NULL);
 	mark();
 	printf("%s\n", sum ? "done" : "");
