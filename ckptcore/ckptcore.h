@@ -106,11 +106,12 @@ struct ckpt_task {
 	bool trap_blocked;		/* puppets: the program blocks SIGTRAP */
 	/* Puppets: behind the call at which its turn has ended, amid which it stands; 0: none. */
 	uint64_t waits_behind;
-	bool shown;	 /* puppets: its call was reported, not answered yet */
-	uint64_t called; /* puppets: the stack behind the return of a function that the
+	bool shown;	    /* puppets: its call was reported, not answered yet */
+	uint64_t called;    /* puppets: the stack behind the return of a function that the
 			     * debugger has called in this thread, or 0 */
-	bool ours;	 /* a copy: a child of fred, without descriptors */
-	int mem_fd;	 /* /proc/TID/mem or -1 */
+	bool stepped_aside; /* puppets: it was stepped while one ran in another thread */
+	bool ours;	    /* a copy: a child of fred, without descriptors */
+	int mem_fd;	    /* /proc/TID/mem or -1 */
 	uint64_t exec_pages[CKPT_EXEC_PAGES]; /* known to be executable, by their low bits */
 	void *plugin_state[CKPT_MAX_PLUGINS]; /* parked debuggers: see plugin.h */
 	bool regs_valid, regs_dirty;
@@ -235,7 +236,7 @@ int ckpt_read_string(struct ckpt_task *t, uint64_t addr, char *buf, size_t size)
 
 /* Where we have memory of our own in the target and its copies. */
 #define CKPT_OURS_LO 0x7e9000000000ull
-#define CKPT_OURS_HI (CKPT_OURS_LO + 0x5a000)
+#define CKPT_OURS_HI (CKPT_OURS_LO + 0x5b000)
 
 /* One line of /proc/PID/maps. */
 struct ckpt_map {
@@ -267,6 +268,9 @@ int ckpt_proc_descriptor(pid_t pid, int fd, uint64_t *offset, uint32_t *flags) _
 /* The letter that says what a process or thread does: 'S' sleeps, 't' stopped, 'Z'
  * has ended ...; 'X': there is none. */
 char ckpt_proc_state(pid_t tid);
+/* Whether children of pid, and so copies of it, come to be in another process namespace than ours:
+ * they would take numbers that the program sees, or lead that namespace, and all end with its first process. */
+bool ckpt_has_namespace(pid_t pid);
 /* Whether the process, or its main thread, has that signal still to get. */
 bool ckpt_signal_waits(pid_t pid, int sig);
 

@@ -130,6 +130,8 @@ struct ckpt_call_reader ckpt_reader(struct ckpt_task *t);
 
 /* unknown.c: says once that this call, or request, can't be described. */
 void ckpt_tell_unknown(long nr, const uint64_t args[6]);
+/* ... and that the recording ends, for a reason in words. */
+void ckpt_tell_end(const char *why);
 
 /* direct.c: whether t's process may have descriptors with O_DIRECT. */
 bool ckpt_direct_any(struct ckpt_task *t);
@@ -187,6 +189,9 @@ void ckpt_record_call(struct ckpt_task *t, int64_t result);
 /* The same for one that made no stop, or one only; ip: behind it. */
 int ckpt_record_quick(struct ckpt_task *t, const struct ckpt_quick_call *c,
 		      uint64_t ip) __must_check;
+/* If t's call has mapped code: it is part of it that what gives random numbers there doesn't do so by
+ * itself. -ENOMEM. */
+int ckpt_record_random(struct ckpt_task *t, int64_t result) __must_check;
 /* t enters the kernel for the call of its stop. */
 void ckpt_record_entered(struct ckpt_task *t);
 /* A snapshot is to be taken at the next occasion. */

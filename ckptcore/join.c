@@ -27,6 +27,8 @@ void ckpt_record_met(struct ckpt_task *t)
 	th->nr = (long)r->orig_rax;
 	th->ip = r->rip;
 	memcpy(th->args, args, sizeof(args));
+	th->timed_nr = th->nr;
+	memcpy(th->timed_args, args, sizeof(args));
 	th->call = ckpt_call_find(th->nr);
 	th->class = ckpt_call_class(th->call, th->args);
 	ckpt_record_classify(t);

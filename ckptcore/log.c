@@ -365,6 +365,15 @@ static struct kept {
 } * kept;
 static size_t nkept;
 
+static int find_kept(const struct stat *st)
+{
+	for (size_t i = 0; i < nkept; i++)
+		if (kept[i].dev == st->st_dev && kept[i].ino == st->st_ino &&
+		    !memcmp(&kept[i].mtime, &st->st_mtim, sizeof(st->st_mtim)))
+			return kept[i].fd;
+	return -1;
+}
+
 int ckpt_file_keep(struct ckpt_task *t, int fd)
 {
 	char path[48];
@@ -373,22 +382,24 @@ int ckpt_file_keep(struct ckpt_task *t, int fd)
 	int mine;
 
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", t->tgid, fd);
-	mine = open(path, O_RDONLY | O_CLOEXEC);
-	if (mine < 0 || fstat(mine, &st) < 0)
-		return -1;
-	ckpt_written_kept(&st);
-	for (size_t i = 0; i < nkept; i++)
-		if (kept[i].dev == st.st_dev && kept[i].ino == st.st_ino &&
-		    !memcmp(&kept[i].mtime, &st.st_mtim, sizeof(st.st_mtim))) {
-			close(mine);
-			return kept[i].fd;
+	if (stat(path, &st) == 0 && S_ISREG(st.st_mode)) {
+		mine = find_kept(&st);
+		if (mine >= 0) {
+			ckpt_written_kept(&st);
+			return mine;
 		}
+	}
+	mine = open(path, O_RDONLY | O_CLOEXEC);
+	if (mine < 0)
+		return -1;
 	more = realloc(kept, (nkept + 1) * sizeof(*kept));
-	if (!more) {
+	if (more)
+		kept = more;
+	if (!more || fstat(mine, &st) < 0) {
 		close(mine);
 		return -1;
 	}
-	kept = more;
+	ckpt_written_kept(&st);
 	kept[nkept++] = (struct kept){ st.st_dev, st.st_ino, st.st_mtim, mine, false };
 	return mine;
 }

@@ -28,9 +28,38 @@ static int file_of(struct ckpt_task *t, int fd, struct ckpt_file *ret)
 {
 	const struct ckpt_quick_call *quick = t->thread->quick;
 
-	if (quick && ckpt_quick_file(quick, ret))
+	if (quick && ckpt_quick_file(quick, fd, ret))
 		return 0;
 	return ckpt_outside_file(t->tgid, fd, ret);
+}
+
+/* What the note of t's quick call, if it is one, has at addr: of what was there before it (saved), or of
+ * what it wrote. NULL: nothing. */
+static const void *noted(const struct ckpt_task *t, bool saved, uint64_t addr, size_t len)
+{
+	const struct ckpt_quick_call *c = t->thread->quick;
+	const struct ckpt_quick_piece *p = NULL;
+	uint64_t from, all;
+
+	if (!c || (!saved && c->len == CKPT_QUICK_UNREAD))
+		return NULL;
+	from = saved ? 0 : c->saved;
+	all = saved ? c->saved : c->len;
+	do
+		p = ckpt_quick_pieces(c, from, all, p);
+	while (p && (p->addr != addr || (len && p->len != len)));
+	return p ? p->bytes : NULL;
+}
+
+/* Memory as it was behind t's call. */
+static int read_behind(struct ckpt_task *t, uint64_t addr, void *buf, size_t len)
+{
+	const void *then = noted(t, false, addr, len);
+
+	if (!then)
+		return ckpt_read(t, addr, buf, len);
+	memcpy(buf, then, len);
+	return 0;
 }
 
 static int note_files(struct ckpt_timeline *tl, struct ckpt_task *t, const int *fds, size_t n)
@@ -56,7 +85,7 @@ int ckpt_note_pair(struct ckpt_timeline *tl, struct ckpt_task *t, const struct c
 {
 	int fds[2];
 
-	if (ckpt_read(t, ev->args[ev->nr == SYS_socketpair ? 3 : 0], fds, sizeof(fds)))
+	if (read_behind(t, ev->args[ev->nr == SYS_socketpair ? 3 : 0], fds, sizeof(fds)))
 		return 0;
 	return note_files(tl, t, fds, 2);
 }
@@ -111,7 +140,7 @@ static int add_message(struct ckpt_timeline *tl, struct ckpt_task *t, struct cam
 	uint8_t *buf;
 	int err = 0;
 
-	if (ckpt_read(t, addr, &msg, sizeof(msg)) || !msg.msg_controllen)
+	if (read_behind(t, addr, &msg, sizeof(msg)) || !msg.msg_controllen)
 		return 0;
 	if (msg.msg_controllen > MAX_CONTROL)
 		return 1;
@@ -212,7 +241,11 @@ int ckpt_note_end(struct ckpt_timeline *tl, struct ckpt_task *t, const struct ck
 
 int ckpt_note_folder(struct ckpt_timeline *tl, struct ckpt_task *t, const struct ckpt_event *ev)
 {
+	const char *folder = noted(t, false, CKPT_QUICK_FOLDER, 0);
+
 	(void)ev;
+	if (folder)
+		return ckpt_log_note(tl, folder, strlen(folder));
 	ckpt_outside_folder(t, tl->outside);
 	return ckpt_log_note(tl, tl->outside->folder, strlen(tl->outside->folder));
 }
@@ -231,7 +264,10 @@ int ckpt_note_rights(struct ckpt_timeline *tl, struct ckpt_task *t, const struct
 static int log_timer(struct ckpt_timeline *tl, struct ckpt_task *t, int which,
 		     const struct itimerval *value)
 {
-	const struct ckpt_timer_note timer = { *value, ckpt_outside_clock(t->tgid, which) };
+	const struct timespec *ts = noted(t, false, CKPT_QUICK_CLOCK, sizeof(*ts));
+	const double clock = ts ? (double)ts->tv_sec + (double)ts->tv_nsec / 1e9 :
+				  ckpt_outside_clock(t->tgid, which);
+	const struct ckpt_timer_note timer = { *value, clock };
 
 	return ckpt_log_note(tl, &timer, sizeof(timer));
 }
@@ -239,8 +275,12 @@ static int log_timer(struct ckpt_timeline *tl, struct ckpt_task *t, int which,
 int ckpt_note_timer(struct ckpt_timeline *tl, struct ckpt_task *t, const struct ckpt_event *ev)
 {
 	struct itimerval value = { { 0, 0 }, { 0, 0 } };
+	const void *was = noted(t, true, ev->args[1], sizeof(value));
 
-	if (ev->args[0] > 2 || (ev->args[1] && ckpt_read(t, ev->args[1], &value, sizeof(value))))
+	if (was)
+		memcpy(&value, was, sizeof(value));
+	if (ev->args[0] > 2 ||
+	    (!was && ev->args[1] && ckpt_read(t, ev->args[1], &value, sizeof(value))))
 		return 0;
 	return log_timer(tl, t, (int)ev->args[0], &value);
 }

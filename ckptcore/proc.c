@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/stat.h>
 
 #include "ckptcore/ckptcore.h"
 
@@ -89,4 +90,16 @@ char ckpt_proc_state(pid_t tid)
 		return 'X';
 	p = strrchr(text, ')'); /* names may contain anything */
 	return p ? p[2] : 'X';
+}
+
+bool ckpt_has_namespace(pid_t pid)
+{
+	struct stat ours, theirs;
+	char path[40];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/pid_for_children", pid);
+	/* Before it has a first process it can't be seen. */
+	return !stat("/proc/self/ns/pid", &ours) &&
+	       (stat(path, &theirs) || ours.st_ino != theirs.st_ino ||
+		ours.st_dev != theirs.st_dev);
 }

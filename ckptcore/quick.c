@@ -578,16 +578,15 @@ static int drain(struct ckpt_task *t, struct ckpt_quick_notes *notes)
 		return -EFAULT;
 	while (!err && at < end) {
 		const struct ckpt_quick_call *c = (const void *)(notes->data + at);
-		uint64_t len = c->len == CKPT_QUICK_UNREAD ? 0 : c->len;
+		uint64_t len = ckpt_quick_length(c, end - at);
 
-		if (end - at < sizeof(*c) || len > end - at - sizeof(*c) ||
-		    c->site >= CKPT_QUICK_SITES || !ckpt_quick_possible((long)c->nr))
+		if (!len || c->site >= CKPT_QUICK_SITES || !ckpt_quick_possible((long)c->nr))
 			return -EFAULT;
 		err = ckpt_clock_log(tl, c->clock);
 		if (!err)
 			err = ckpt_record_quick(t, c, notes->back[c->site]);
 		ckpt_sites_used(&q->sites, c->site);
-		at += sizeof(*c) + ((len + 7) & ~7ull);
+		at += len;
 		if (!ckpt_quick_keeps_files((long)c->nr))
 			q->files.known = false;
 		q->done++;
@@ -687,7 +686,7 @@ static bool has_trapped(const struct ckpt_task *t)
 /* t stopped at what our code asks for itself, which is no call of the program's. */
 static bool has_asked(const struct ckpt_task *t)
 {
-	return (t->state == CKPT_SECCOMP || t->state == CKPT_ENTRY || t->state == CKPT_EXIT) &&
+	return (t->state == CKPT_ENTRY || t->state == CKPT_EXIT) &&
 	       t->stop.ip == address_of(ckpt_quick_code_ask) + 2;
 }
 
@@ -703,13 +702,11 @@ bool ckpt_quick_goes_on(struct ckpt_task *t, bool due)
 		ckpt_resume(t, s && *s == BLOCK ? PTRACE_CONT : PTRACE_SYSCALL, 0);
 		return true;
 	}
-	if (t->state != CKPT_SECCOMP || t->stop.ip != address_of(ckpt_quick_code_call) + 2) {
-		if (due || !notes || !notes->open || !q->on || tl->sharers.n || !has_trapped(t) ||
-		    ckpt_quick_drain(tl) || q->failed || t->thread->barrier)
-			return false;
-		reset(q, notes);
-		ckpt_quick_know_files(tl, &q->files, notes);
-	}
+	if (due || !notes || !notes->open || !q->on || tl->sharers.n || !has_trapped(t) ||
+	    ckpt_quick_drain(tl) || q->failed || t->thread->unlogged)
+		return false;
+	reset(q, notes);
+	ckpt_quick_know_files(tl, &q->files, notes);
 	ckpt_resume(t, PTRACE_CONT, 0);
 	return true;
 }
@@ -753,9 +750,14 @@ int ckpt_quick_stopped(struct ckpt_task *t, enum ckpt_quick_stop *ret)
 	bool early, again;
 
 	*ret = CKPT_QUICK_NOTHING;
-	if (!q || !q->ready || q->impossible || !notes || t->state == CKPT_DEAD)
+	if (!q || !q->ready || q->impossible || !notes)
 		return 0;
 	notes->open = 0;
+	if (t->state == CKPT_DEAD) { /* what it has done counts */
+		if (drain(t, notes))
+			ckpt_ring_failed(t->timeline, -EFAULT);
+		return 0;
+	}
 	s = selector(t, notes);
 	early = s && *s == BLOCK && is_refused(t);
 	again = early || was_refused(t);

@@ -45,9 +45,8 @@ enum ckpt_quick_stop {
 /* t has stopped. Brings it out of our code, and logs the quick calls that it has made.
  * -ESRCH: it died. */
 int ckpt_quick_stopped(struct ckpt_task *t, enum ckpt_quick_stop *ret) __must_check;
-/* t has stopped amid quick calls, since a filter of the debugger's, which it has inherited, selects
- * one, or, unless somebody waits for a stop (due), behind one that is to be looked at: that is
- * done, and it has gone on. */
+/* t has stopped amid quick calls, at what our code asks for itself, or, unless somebody waits for a
+ * stop (due), behind one that is to be looked at: that is done, and it has gone on. */
 bool ckpt_quick_goes_on(struct ckpt_task *t, bool due);
 /* What the live process, which may run, has noted becomes events: others are to follow. True: it is
  * amid a quick call, that is its next event. */

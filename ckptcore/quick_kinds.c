@@ -3,7 +3,12 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <asm/termbits.h>
 #include <linux/magic.h>
+#include <linux/prctl.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -17,12 +22,25 @@
 #define RANGE CKPT_QUICK_RANGE
 #define WAITS CKPT_QUICK_WAITS
 #define HALF CKPT_QUICK_HALF
+#define MAKES CKPT_QUICK_MAKES
+#define FAILS CKPT_QUICK_FAILS
 
-/* Output of so many bytes in argument a / of as many as the result says, argument m at most / of
- * so many times that. */
-#define BYTES(a, n) .at = (a), .size = (n)
-#define RESULT(a, m) .at = (a), .most = (m), .unit = 1
-#define UNITS(a, m, n) .at = (a), .most = (m), .unit = (n)
+/* Outputs in argument a: so many bytes / as many units of n bytes as the result says, or argument
+ * m, if that is less / as argument m says, and so on, see enum ckpt_quick_count. */
+#define BYTES(a, n)                               \
+	{                                         \
+		.used = 1, .at = (a), .size = (n) \
+	}
+#define COUNT(a, c, m, n)                                                    \
+	{                                                                    \
+		.used = 1, .at = (a), .count = (c), .most = (m), .unit = (n) \
+	}
+#define UNITS(a, m, n) COUNT(a, CKPT_QUICK_RESULT, m, n)
+#define RESULT(a, m) UNITS(a, m, 1)
+#define ROOM(a, m, n) COUNT(a, CKPT_QUICK_ROOM, m, n)
+#define BITS(a) COUNT(a, CKPT_QUICK_BITS, 0, 8)
+#define ADDRESS(a) COUNT(a, CKPT_QUICK_LENGTH, 0, 1), BYTES((a) + 1, 4)
+#define OUT(...) .outputs = { __VA_ARGS__ }
 
 #define CALL(name, what, ...)                          \
 	{                                              \
@@ -38,55 +56,95 @@ static const struct {
 	struct ckpt_quick_kind kind;
 } kinds[] = {
 	/* Descriptors. */
-	CALL(read, FILE_, RESULT(1, 2)),
-	CALL(pread64, FILE_, RESULT(1, 2)),
+	CALL(read, FILE_, OUT(RESULT(1, 2))),
+	CALL(pread64, FILE_, OUT(RESULT(1, 2))),
+	CALL(readv, FILE_ | CKPT_QUICK_SCATTERS),
+	CALL(preadv, FILE_ | CKPT_QUICK_SCATTERS),
 	CALL(write, FILE_ | WRITES),
 	CALL(pwrite64, FILE_ | WRITES),
 	CALL(writev, FILE_ | CKPT_QUICK_GATHERS),
+	CALL(pwritev, FILE_ | CKPT_QUICK_GATHERS),
+	CALL(sendfile, FILE_ | WAITS | FAILS, OUT(BYTES(2, 8))),
 	CALL(lseek, FILE_),
-	CALL(ioctl, CKPT_QUICK_ONLY, BYTES(2, 36), .only = 1, .value = 0x5401 /* TCGETS */),
-	CALL(recvfrom, FILE_ | CKPT_QUICK_TALK, RESULT(1, 2)),
-	CALL(sendto, FILE_ | WRITES | CKPT_QUICK_TALK),
-	CALL(getdents64, FILE_ | CKPT_QUICK_MOVES, RESULT(1, 2)),
+	CALL(ioctl, CKPT_QUICK_ONLY, OUT(BYTES(2, 36)), .only = 1, .value = TCGETS),
+	CALL(ioctl, CKPT_QUICK_ONLY, OUT(BYTES(2, 4)), .only = 1, .value = FIONREAD),
+	CALL(ioctl, CKPT_QUICK_ONLY, OUT(BYTES(2, 8)), .only = 1, .value = TIOCGWINSZ),
+	CALL(getdents, FILE_ | CKPT_QUICK_MOVES, OUT(RESULT(1, 2))),
+	CALL(getdents64, FILE_ | CKPT_QUICK_MOVES, OUT(RESULT(1, 2))),
 	CALL(ftruncate, FILE_),
+	CALL(fallocate, FILE_ | WAITS),
 	CALL(fchmod, FILE_),
+	CALL(fchown, FILE_),
+	CALL(sync, WAITS),
+	CALL(syncfs, WAITS),
 	CALL(fsync, FILE_ | WAITS),
 	CALL(fdatasync, FILE_ | WAITS),
+	CALL(sync_file_range, FILE_ | WAITS),
+	CALL(readahead, FILE_),
+	CALL(fadvise64, PLAIN),
+	CALL(flock, WAITS),
 	CALL(fcntl, PLAIN | CKPT_QUICK_CONTROL),
-	CALL(openat, CKPT_QUICK_OPENS),
+	CALL(open, CKPT_QUICK_OPENS | MAKES),
+	CALL(openat, CKPT_QUICK_OPENS | MAKES, .path = 1),
 	CALL(close, CKPT_QUICK_CLOSES),
+	CALL(close_range, HALF),
 	CALL(dup, PLAIN | CKPT_QUICK_COPIES),
-	CALL(dup2, HALF),
-	CALL(dup3, HALF),
-	CALL(pipe2, HALF),
-	CALL(socket, HALF),
-	CALL(connect, WAITS),
-	CALL(accept, HALF | WAITS | CKPT_QUICK_ONLY, .only = 1),
-	CALL(accept4, HALF | WAITS | CKPT_QUICK_ONLY, .only = 1),
+	CALL(dup2, CKPT_QUICK_COPIES | CKPT_QUICK_ALONE),
+	CALL(dup3, CKPT_QUICK_COPIES | CKPT_QUICK_ALONE),
+	CALL(pipe, CKPT_QUICK_PAIR, OUT(BYTES(0, 8))),
+	CALL(pipe2, CKPT_QUICK_PAIR, OUT(BYTES(0, 8))),
+	CALL(memfd_create, MAKES),
+	CALL(eventfd, MAKES),
+	CALL(eventfd2, MAKES),
+	CALL(timerfd_create, MAKES),
+	CALL(timerfd_settime, PLAIN, OUT(BYTES(3, 32))),
+	CALL(timerfd_gettime, PLAIN, OUT(BYTES(1, 32))),
+	CALL(signalfd4, HALF),
+	CALL(inotify_init, MAKES),
+	CALL(inotify_init1, MAKES),
+	CALL(inotify_add_watch, PLAIN),
+	CALL(inotify_rm_watch, PLAIN),
+	CALL(epoll_create, MAKES),
+	CALL(epoll_create1, MAKES),
+	CALL(epoll_ctl, PLAIN),
+	CALL(epoll_wait, WAITS, OUT(UNITS(1, 2, 12)), .timeout = 3),
+	CALL(epoll_pwait, WAITS | CKPT_QUICK_ONLY, OUT(UNITS(1, 2, 12)), .timeout = 3, .only = 4),
+	CALL(epoll_pwait2, WAITS | CKPT_QUICK_ONLY, OUT(UNITS(1, 2, 12)), .only = 4),
+	CALL(poll, WAITS, OUT(ROOM(0, 1, 8)), .timeout = 2),
+	CALL(ppoll, WAITS | FAILS | CKPT_QUICK_ONLY, OUT(ROOM(0, 1, 8), BYTES(2, 16)), .only = 3),
+	CALL(select, WAITS | FAILS, OUT(BITS(1), BITS(2), BITS(3), BYTES(4, 16))),
+	CALL(pselect6, WAITS | FAILS | CKPT_QUICK_ONLY,
+	     OUT(BITS(1), BITS(2), BITS(3), BYTES(4, 16)), .only = 5),
+	/* Sockets. */
+	CALL(socket, MAKES),
+	CALL(socketpair, CKPT_QUICK_PAIR | FAILS, OUT(BYTES(3, 8))),
 	CALL(bind, PLAIN),
 	CALL(listen, PLAIN),
+	CALL(connect, WAITS),
+	CALL(accept, FILE_ | MAKES, OUT(ADDRESS(1)), .length = 2),
+	CALL(accept4, FILE_ | MAKES, OUT(ADDRESS(1)), .length = 2),
 	CALL(shutdown, PLAIN),
 	CALL(setsockopt, PLAIN),
-	CALL(eventfd2, HALF),
-	CALL(timerfd_create, HALF),
-	CALL(timerfd_settime, PLAIN, BYTES(3, 32)),
-	CALL(fadvise64, PLAIN),
-	CALL(epoll_ctl, PLAIN),
-	CALL(poll, WAITS | CKPT_QUICK_ALL, UNITS(0, 1, 8), .timeout = 2),
-	CALL(ppoll, WAITS | CKPT_QUICK_ONLY, .only = 3),
-	CALL(pselect6, WAITS | CKPT_QUICK_ONLY, .only = 5),
-	CALL(epoll_wait, WAITS, UNITS(1, 2, 12), .timeout = 3),
-	CALL(epoll_pwait, WAITS | CKPT_QUICK_ONLY, UNITS(1, 2, 12), .timeout = 3, .only = 4),
+	CALL(getsockopt, CKPT_QUICK_OPTION | FAILS, OUT(ADDRESS(3)), .length = 4),
+	CALL(getsockname, PLAIN, OUT(ADDRESS(1)), .length = 2),
+	CALL(getpeername, PLAIN, OUT(ADDRESS(1)), .length = 2),
+	CALL(recvfrom, FILE_ | CKPT_QUICK_TALK, OUT(RESULT(1, 2), ADDRESS(4)), .length = 5),
+	CALL(sendto, FILE_ | WRITES | CKPT_QUICK_TALK),
+	CALL(recvmsg, FILE_ | CKPT_QUICK_MESSAGE),
+	CALL(sendmsg, FILE_ | CKPT_QUICK_MESSAGE | CKPT_QUICK_GATHERS),
 	/* Paths. */
-	CALL(stat, PLAIN, BYTES(1, 144)),
-	CALL(lstat, PLAIN, BYTES(1, 144)),
-	CALL(fstat, FILE_, BYTES(1, 144)),
-	CALL(newfstatat, PLAIN, BYTES(2, 144)),
-	CALL(statx, PLAIN, BYTES(4, 256)),
-	CALL(statfs, PLAIN, BYTES(1, 120)),
-	CALL(readlink, PLAIN, RESULT(1, 2)),
-	CALL(readlinkat, PLAIN, RESULT(2, 3)),
-	CALL(getcwd, PLAIN, RESULT(0, 1)),
+	CALL(stat, PLAIN, OUT(BYTES(1, 144))),
+	CALL(lstat, PLAIN, OUT(BYTES(1, 144))),
+	CALL(fstat, FILE_, OUT(BYTES(1, 144))),
+	CALL(newfstatat, PLAIN, OUT(BYTES(2, 144))),
+	CALL(statx, PLAIN, OUT(BYTES(4, 256))),
+	CALL(statfs, PLAIN, OUT(BYTES(1, 120))),
+	CALL(fstatfs, PLAIN, OUT(BYTES(1, 120))),
+	CALL(readlink, PLAIN, OUT(RESULT(1, 2))),
+	CALL(readlinkat, PLAIN, OUT(RESULT(2, 3))),
+	CALL(getcwd, PLAIN, OUT(RESULT(0, 1))),
+	CALL(chdir, CKPT_QUICK_ENTERS),
+	CALL(fchdir, CKPT_QUICK_ENTERS),
 	CALL(access, PLAIN),
 	CALL(faccessat, PLAIN),
 	CALL(faccessat2, PLAIN),
@@ -105,36 +163,88 @@ static const struct {
 	CALL(chmod, PLAIN),
 	CALL(fchmodat, PLAIN),
 	CALL(chown, PLAIN),
+	CALL(lchown, PLAIN),
 	CALL(fchownat, PLAIN),
 	CALL(utimensat, PLAIN),
-	CALL(getxattr, PLAIN, RESULT(2, 3)),
-	CALL(lgetxattr, PLAIN, RESULT(2, 3)),
-	CALL(fgetxattr, PLAIN, RESULT(2, 3)),
-	CALL(listxattr, PLAIN, RESULT(1, 2)),
-	CALL(llistxattr, PLAIN, RESULT(1, 2)),
+	CALL(utimes, PLAIN),
+	CALL(mknodat, PLAIN),
+	CALL(setxattr, PLAIN),
+	CALL(lsetxattr, PLAIN),
+	CALL(fsetxattr, PLAIN),
+	CALL(removexattr, PLAIN),
+	CALL(fremovexattr, PLAIN),
+	CALL(getxattr, PLAIN, OUT(RESULT(2, 3))),
+	CALL(lgetxattr, PLAIN, OUT(RESULT(2, 3))),
+	CALL(fgetxattr, PLAIN, OUT(RESULT(2, 3))),
+	CALL(listxattr, PLAIN, OUT(RESULT(1, 2))),
+	CALL(llistxattr, PLAIN, OUT(RESULT(1, 2))),
+	CALL(flistxattr, PLAIN, OUT(RESULT(1, 2))),
 	/* Memory. */
 	CALL(brk, PLAIN),
 	CALL(mmap, CKPT_QUICK_MAPS | CKPT_QUICK_DATA),
 	CALL(munmap, RANGE),
 	CALL(mremap, RANGE | CKPT_QUICK_KEEPS),
 	CALL(mprotect, RANGE | CKPT_QUICK_DATA),
-	CALL(madvise, RANGE | CKPT_QUICK_ONLY, .only = 2, .value = 4 /* MADV_DONTNEED */),
-	/* The rest. */
-	CALL(futex, CKPT_QUICK_WAKE),
-	CALL(rt_sigaction, CKPT_QUICK_ACTS, BYTES(2, 32)),
-	CALL(rt_sigprocmask, CKPT_QUICK_MASKS, BYTES(2, 8)),
-	CALL(prlimit64, CKPT_QUICK_ONLY, BYTES(3, 16), .only = 2), /* asks */
+	CALL(mincore, FAILS, OUT(COUNT(2, CKPT_QUICK_PAGES, 1, 1))),
+	CALL(mlock, PLAIN),
+	CALL(munlock, PLAIN),
+	CALL(membarrier, PLAIN),
+	CALL(msync, WAITS),
+	CALL(madvise, RANGE | CKPT_QUICK_ONLY, .only = 2, .value = MADV_DONTNEED),
+	CALL(madvise, CKPT_QUICK_ONLY, .only = 2, .value = MADV_WILLNEED),
+	CALL(madvise, RANGE | CKPT_QUICK_ONLY, .only = 2, .value = MADV_HUGEPAGE),
+	CALL(madvise, RANGE | CKPT_QUICK_ONLY, .only = 2, .value = MADV_NOHUGEPAGE),
+	/* Signals, processes, time. */
+	CALL(rt_sigaction, CKPT_QUICK_ACTS, OUT(BYTES(2, 32))),
+	CALL(rt_sigprocmask, CKPT_QUICK_MASKS, OUT(BYTES(2, 8))),
+	CALL(rt_sigpending, PLAIN, OUT(ROOM(0, 1, 1))),
+	CALL(rt_sigtimedwait, WAITS, OUT(BYTES(1, 128))),
+	CALL(sigaltstack, PLAIN, OUT(BYTES(1, 24))),
+	CALL(kill, CKPT_QUICK_ALONE),
+	CALL(tkill, CKPT_QUICK_ALONE),
+	CALL(tgkill, CKPT_QUICK_ALONE),
+	CALL(pause, WAITS),
+	CALL(wait4, WAITS | CKPT_QUICK_REAPS),
+	CALL(waitid, WAITS | HALF),
+	CALL(sched_yield, CKPT_QUICK_ALONE),
+	CALL(sched_getparam, PLAIN, OUT(BYTES(1, 4))),
+	CALL(sched_getscheduler, PLAIN),
+	CALL(sched_get_priority_max, PLAIN),
+	CALL(sched_get_priority_min, PLAIN),
+	CALL(getpriority, PLAIN),
+	CALL(prlimit64, CKPT_QUICK_ONLY, OUT(BYTES(3, 16)), .only = 2), /* asks */
+	CALL(getrlimit, PLAIN, OUT(BYTES(1, 16))),
+	CALL(prctl, CKPT_QUICK_ONLY, OUT(BYTES(1, 16)), .value = PR_GET_NAME),
+	CALL(prctl, CKPT_QUICK_ONLY, .value = PR_SET_NAME),
 	CALL(nanosleep, WAITS),
 	CALL(clock_nanosleep, WAITS),
-	CALL(wait4, WAITS),
-	CALL(sched_yield, HALF),
-	CALL(getrandom, PLAIN, RESULT(0, 1)),
-	CALL(clock_gettime, PLAIN, BYTES(1, 16)),
-	CALL(getrusage, PLAIN, BYTES(1, 144)),
-	CALL(times, PLAIN, BYTES(0, 32)),
-	CALL(uname, PLAIN, BYTES(0, 390)),
-	CALL(sysinfo, PLAIN, BYTES(0, 112)),
-	CALL(getitimer, PLAIN, BYTES(1, 32)),
+	CALL(clock_gettime, PLAIN, OUT(BYTES(1, 16))),
+	CALL(clock_getres, PLAIN, OUT(BYTES(1, 16))),
+	CALL(gettimeofday, PLAIN, OUT(BYTES(0, 16), BYTES(1, 8))),
+	CALL(time, PLAIN, OUT(BYTES(0, 8))),
+	CALL(times, FAILS, OUT(BYTES(0, 32))),
+	CALL(getitimer, PLAIN, OUT(BYTES(1, 32))),
+	CALL(setitimer, CKPT_QUICK_TIMES, OUT(BYTES(2, 32))),
+	CALL(alarm, HALF),
+	CALL(timer_create, HALF),
+	CALL(timer_settime, PLAIN, OUT(BYTES(3, 32))),
+	CALL(timer_gettime, PLAIN, OUT(BYTES(1, 32))),
+	CALL(timer_getoverrun, PLAIN),
+	CALL(timer_delete, HALF),
+	/* Others. */
+	CALL(futex, CKPT_QUICK_WAKE),
+	CALL(semget, PLAIN),
+	CALL(semop, WAITS),
+	CALL(semtimedop, WAITS),
+	CALL(msgget, PLAIN),
+	CALL(msgsnd, WAITS),
+	CALL(msgrcv, WAITS, OUT({ 1, 1, CKPT_QUICK_RESULT, 2, 1, 8 })),
+	CALL(mq_timedsend, WAITS),
+	CALL(mq_timedreceive, WAITS, OUT(RESULT(1, 2), BYTES(3, 4))),
+	CALL(getrandom, PLAIN, OUT(RESULT(0, 1))),
+	CALL(getrusage, PLAIN, OUT(BYTES(1, 144))),
+	CALL(uname, PLAIN, OUT(BYTES(0, 390))),
+	CALL(sysinfo, PLAIN, OUT(BYTES(0, 112))),
 	CALL(umask, PLAIN),
 	CALL(getpid, PLAIN),
 	CALL(gettid, PLAIN),
@@ -146,6 +256,11 @@ static const struct {
 	CALL(geteuid, PLAIN),
 	CALL(getgid, PLAIN),
 	CALL(getegid, PLAIN),
+	CALL(getresuid, PLAIN, OUT(BYTES(0, 4), BYTES(1, 4), BYTES(2, 4))),
+	CALL(getresgid, PLAIN, OUT(BYTES(0, 4), BYTES(1, 4), BYTES(2, 4))),
+	CALL(getcpu, PLAIN, OUT(BYTES(0, 4), BYTES(1, 4))),
+	CALL(setpgid, PLAIN),
+	CALL(getgroups, PLAIN, OUT(UNITS(1, 0, 4))),
 };
 
 static const struct ckpt_quick_kind *kind_of(long nr)
@@ -167,8 +282,9 @@ bool ckpt_quick_keeps_files(long nr)
 {
 	const struct ckpt_quick_kind *k = kind_of(nr);
 
-	return k->flags && !(k->flags & (HALF | CKPT_QUICK_OPENS | CKPT_QUICK_CLOSES |
-					 CKPT_QUICK_COPIES | CKPT_QUICK_CONTROL | CKPT_QUICK_MAPS));
+	return k->flags && nr != SYS_ioctl &&
+	       !(k->flags & (HALF | MAKES | CKPT_QUICK_PAIR | CKPT_QUICK_CLOSES |
+			     CKPT_QUICK_COPIES | CKPT_QUICK_CONTROL | CKPT_QUICK_MAPS));
 }
 
 bool ckpt_quick_keeps_view(long nr)
@@ -178,11 +294,15 @@ bool ckpt_quick_keeps_view(long nr)
 
 void ckpt_quick_fill_kinds(struct ckpt_quick_notes *notes)
 {
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
-		const struct ckpt_quick_kind *k = &kinds[i].kind;
+	_Static_assert(sizeof(kinds) / sizeof(*kinds) < CKPT_QUICK_KINDS, "room for all");
+	memset(notes->kind, 0, sizeof(notes->kind));
+	/* The later ones of a call are `other' ones of the one before. */
+	for (size_t i = sizeof(kinds) / sizeof(*kinds); i > 0; i--) {
+		uint8_t *first = &notes->kind[kinds[i - 1].nr];
 
-		assert(k->size + sizeof(struct ckpt_quick_call) <= CKPT_QUICK_LEAST);
-		notes->kinds[kinds[i].nr] = *k;
+		notes->kinds[i] = kinds[i - 1].kind;
+		notes->kinds[i].other = *first;
+		*first = (uint8_t)i;
 	}
 }
 
@@ -191,29 +311,51 @@ bool ckpt_quick_is_fit(const struct ckpt_quick_notes *notes, long nr, const uint
 	bool half;
 
 	return nr >= 0 && nr < CKPT_QUICK_NUMBERS &&
-	       ckpt_quick_fits(notes, (uint64_t)nr, args, &half);
+	       ckpt_quick_fits(notes, ckpt_quick_kind(notes, (uint64_t)nr, args), args, &half);
 }
 
-uint64_t ckpt_quick_output(const struct ckpt_quick_call *c)
+bool ckpt_quick_file(const struct ckpt_quick_call *c, int fd, struct ckpt_file *ret)
 {
-	const struct ckpt_quick_kind *k = kind_of((long)c->nr);
+	const struct ckpt_quick_piece *p = NULL;
+	const struct ckpt_quick_opened *o;
 
-	return k->size || k->unit ? c->args[k->at] : 0;
-}
-
-bool ckpt_quick_file(const struct ckpt_quick_call *c, struct ckpt_file *ret)
-{
-	const struct ckpt_quick_opened *o = (const void *)c->output;
-
-	if (!(kind_of((long)c->nr)->flags & CKPT_QUICK_OPENS) || c->len == CKPT_QUICK_UNREAD)
+	if (c->len == CKPT_QUICK_UNREAD)
 		return false;
-	*ret = (struct ckpt_file){ .fd = (int)c->result,
-				   .mode = o->mode,
-				   .flags = o->flags | (c->args[2] & O_CLOEXEC),
-				   .dev = o->dev,
-				   .ino = o->ino };
-	memcpy(ret->path, o->path, c->len - offsetof(struct ckpt_quick_opened, path));
+	do {
+		p = ckpt_quick_pieces(c, c->saved, c->len, p);
+		o = p ? (const void *)p->bytes : NULL;
+	} while (p && (p->addr != CKPT_QUICK_OPENED || (int)o->fd != fd));
+	if (!p || p->len < offsetof(struct ckpt_quick_opened, path) ||
+	    p->len - offsetof(struct ckpt_quick_opened, path) >= sizeof(ret->path))
+		return false;
+	*ret = (struct ckpt_file){
+		.fd = fd, .mode = o->mode, .flags = o->flags, .dev = o->dev, .ino = o->ino
+	};
+	memcpy(ret->path, o->path, p->len - offsetof(struct ckpt_quick_opened, path));
 	return true;
+}
+
+uint64_t ckpt_quick_length(const struct ckpt_quick_call *c, uint64_t left)
+{
+	uint64_t len;
+
+	if (left < sizeof(*c) || c->saved > left - sizeof(*c))
+		return 0;
+	len = c->len == CKPT_QUICK_UNREAD ? 0 : c->len;
+	return len > left - sizeof(*c) - c->saved ? 0 : sizeof(*c) + c->saved + len;
+}
+
+const struct ckpt_quick_piece *ckpt_quick_pieces(const struct ckpt_quick_call *c, uint64_t from,
+						 uint64_t len, const struct ckpt_quick_piece *last)
+{
+	uint64_t at = last ? (uint64_t)((const uint8_t *)last - c->rest) + sizeof(*last) +
+				      ((last->len + 7) & ~7ull) :
+			     from;
+	const struct ckpt_quick_piece *p = (const void *)(c->rest + at);
+
+	if (from + len - at < sizeof(*p) || p->len > from + len - at - sizeof(*p))
+		return NULL;
+	return p;
 }
 
 /* ---------------------------------------------------------------------- files */
@@ -273,7 +415,9 @@ static uint8_t file_of(struct ckpt_timeline *tl, struct ckpt_quick_notes *notes,
 	case S_IFIFO:
 		return notes->alone ? CKPT_QUICK_PIPE | half : 0;
 	case S_IFSOCK:
-		return half | (f->flags & O_NONBLOCK ? CKPT_QUICK_CALM : 0);
+	case 0: /* an eventfd, or the like */
+		return half | (notes->alone ? CKPT_QUICK_PIPE : 0) |
+		       (f->flags & O_NONBLOCK ? CKPT_QUICK_CALM : 0);
 	default:
 		return 0;
 	}

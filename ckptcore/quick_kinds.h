@@ -28,9 +28,13 @@ void ckpt_quick_know_files(struct ckpt_timeline *tl, struct ckpt_quick_files *q,
 			   struct ckpt_quick_notes *notes);
 /* Whether the code would let call nr with these arguments be quick. */
 bool ckpt_quick_is_fit(const struct ckpt_quick_notes *notes, long nr, const uint64_t args[6]);
-/* Where in the program's memory c's output is; 0: it has none, its note is of something else. */
-uint64_t ckpt_quick_output(const struct ckpt_quick_call *c);
-/* What c's note tells of the descriptor that it has opened. False: nothing. */
-bool ckpt_quick_file(const struct ckpt_quick_call *c, struct ckpt_file *ret);
+/* The bytes of c's note, of which there are `left' at most; 0: it isn't the code's. */
+uint64_t ckpt_quick_length(const struct ckpt_quick_call *c, uint64_t left);
+/* The first of the pieces, len bytes, `from' bytes behind the beginning of c's note; or the one behind
+ * `last'. NULL: there are no more. */
+const struct ckpt_quick_piece *ckpt_quick_pieces(const struct ckpt_quick_call *c, uint64_t from,
+						 uint64_t len, const struct ckpt_quick_piece *last);
+/* What c's note tells of descriptor fd, which it has made. False: nothing. */
+bool ckpt_quick_file(const struct ckpt_quick_call *c, int fd, struct ckpt_file *ret);
 
 #endif

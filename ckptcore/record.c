@@ -10,7 +10,6 @@
  * one more snapshot.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <linux/sched.h>
@@ -27,6 +26,7 @@
 #include "ckptcore/replay.h"
 #include "ckptcore/shared.h"
 #include "ckptcore/signals.h"
+#include "ckptcore/threads.h"
 #include "ckptcore/turns.h"
 #include "ckptcore/written.h"
 
@@ -77,14 +77,10 @@ int ckpt_record_start(struct ckpt_timeline *tl)
 
 void ckpt_record_stop(struct ckpt_timeline *tl, const char *why)
 {
-	char text[256];
-
 	if (!tl->recording)
 		return;
 	tl->recording = false;
-	snprintf(text, sizeof(text), "recording ends here: %s; what was recorded stays", why);
-	if (ckpt_warn)
-		ckpt_warn(text);
+	ckpt_tell_end(why);
 	if (tl->live)
 		ckpt_quick_off(tl->live);
 	free(tl->broken);
@@ -163,11 +159,14 @@ void ckpt_record_entered(struct ckpt_task *t)
 	th->ip = stop->ip;
 	th->wrote = th->again = th->joined = th->struck = th->restarts = th->refused = false;
 	rec->aligned = false;
-	if (stop->nr == SYS_restart_syscall) /* that goes on with the former */
-		return;
-	th->nr = stop->nr;
-	memcpy(th->args, stop->args, sizeof(th->args));
-	ckpt_identity_enter(t);
+	if (stop->nr == SYS_restart_syscall) {
+		th->nr = th->timed_nr;
+		memcpy(th->args, th->timed_args, sizeof(th->args));
+	} else {
+		th->nr = stop->nr;
+		memcpy(th->args, stop->args, sizeof(th->args));
+		ckpt_identity_enter(t);
+	}
 	th->call = ckpt_call_find(th->nr);
 	th->class = ckpt_call_class(th->call, th->args);
 	ckpt_record_classify(t);
@@ -280,6 +279,8 @@ static void note_effects(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t 
 		return;
 	if (th->nr == SYS_sched_setaffinity)
 		tl->record->own_cores = true;
+	if ((th->nr == SYS_unshare || th->nr == SYS_setns) && ckpt_has_namespace(t->tgid))
+		ckpt_record_stop(tl, "the program has made a namespace of processes");
 	if (th->nr == SYS_munmap)
 		ckpt_overlay_forget(&tl->overlay, th->args[0], th->args[1]);
 }
@@ -295,24 +296,6 @@ static void at_barrier(struct ckpt_timeline *tl, struct ckpt_task *t)
 		ckpt_tell_unknown(th->nr, th->args);
 	if (ckpt_shared_after_call(tl, t, th->nr, th->args, 0, false))
 		ckpt_record_stop(tl, "out of memory");
-}
-
-/* One more byte of the newest event's, t's call. */
-static int note_byte(struct ckpt_task *t, uint64_t addr)
-{
-	return t->thread->barrier ? 0 : ckpt_log_data(t->timeline, t, addr, 1);
-}
-
-/* t has mapped code: it is part of the call that what gives random numbers there
- * doesn't do so by itself. */
-static void trap_random(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t result)
-{
-	const struct ckpt_thread *th = t->thread;
-
-	if (th->nr == SYS_mmap && result > 0 && t->tsc_trapped && th->args[2] & PROT_EXEC &&
-	    !(th->args[3] & MAP_ANONYMOUS) &&
-	    ckpt_outer_insn_trap(t, (uint64_t)result, th->args[1], note_byte))
-		ckpt_record_stop(tl, "no memory for the log");
 }
 
 /* The end of t's call, which is recorded if it wasn't interrupted. */
@@ -340,7 +323,8 @@ static void end_call(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t resu
 	if (!th->barrier)
 		ckpt_record_call(t, result);
 	ckpt_quick_left(t);
-	trap_random(tl, t, result);
+	if (ckpt_record_random(t, result))
+		ckpt_record_stop(tl, "no memory for the log");
 	th->struck = th->class == CKPT_CALL_SIGRETURN && ckpt_signal_comes(t);
 	if (th->barrier)
 		at_barrier(tl, t);
@@ -384,16 +368,23 @@ static enum ckpt_verdict at_exit(struct ckpt_timeline *tl, struct ckpt_task *t)
 	return CKPT_HANDLED;
 }
 
+/* t stands behind a call that was to be recorded without its entry's stop, and couldn't be. */
+static void behind_unlogged(struct ckpt_task *t)
+{
+	t->thread->unlogged = false;
+	t->thread->barrier = true;
+	at_barrier(t->timeline, t);
+	t->timeline->record->aligned = true;
+	snapshot_if_due(t, CKPT_END_CALL, true);
+}
+
 /* t stands behind a call that was recorded without its entry's stop. */
 static void behind_call(struct ckpt_task *t)
 {
 	struct ckpt_timeline *tl = t->timeline;
-	bool barrier = t->thread->barrier;
 
 	tl->record->aligned = true;
-	if (barrier)
-		at_barrier(tl, t);
-	snapshot_if_due(t, barrier ? CKPT_END_CALL : CKPT_END_EVENT, barrier);
+	snapshot_if_due(t, CKPT_END_EVENT, false);
 	if (tl->recording)
 		go_on(t, yields(t));
 	else
@@ -564,6 +555,8 @@ enum ckpt_verdict ckpt_record_stopped(struct ckpt_task *t)
 			return CKPT_HANDLED;
 		if (ckpt_quick_stopped(t, &quick) || ckpt_clock_stopped(t))
 			return CKPT_HANDLED; /* it died: told soon */
+		if (t->thread->unlogged)
+			behind_unlogged(t);
 		if (quick == CKPT_QUICK_AGAIN)
 			go_on_to_call(t);
 		if (quick == CKPT_QUICK_BEHIND)
@@ -603,14 +596,18 @@ static size_t snap_index(const struct ckpt_timeline *tl, unsigned int id)
 }
 
 /* The snapshot behind a change by the user. A function that the user called is
- * no part of the program's past: history goes on from before it to behind it. */
+ * no part of the program's past: history goes on from before it to behind it, unless
+ * other threads have gone on meanwhile. */
 static void after_change(struct ckpt_timeline *tl, int sig)
 {
 	struct ckpt_record *rec = tl->record;
-	struct ckpt_general now = ckpt_general_of(ckpt_regs(tl->live));
+	struct user_regs_struct regs = *ckpt_regs(tl->live);
+	struct ckpt_general now;
 	unsigned int id = tl->snaps[tl->nsnaps - 1]->id, next = tl->next_id;
 	size_t newest, before;
 
+	ckpt_call_anew(tl->live, &regs);
+	now = ckpt_general_of(&regs);
 	rec->changed = false;
 	tl->snaps[tl->nsnaps - 1]->pins++; /* or it might be dropped for the new one */
 	ckpt_snapshot(tl, CKPT_END_NOW, true, sig, &tl->live->thread->siginfo);
@@ -622,7 +619,7 @@ static void after_change(struct ckpt_timeline *tl, int sig)
 		return; /* it failed */
 	if (rec->call_snap && !memcmp(&now, &rec->before_call, sizeof(now))) {
 		before = snap_index(tl, rec->call_snap - 1);
-		if (before < newest)
+		if (before < newest && !ckpt_turns_since(tl, tl->snaps[before]->event))
 			ckpt_snapshots_skip(tl, before + 1, newest + 1);
 		rec->call_snap = 0;
 		return;

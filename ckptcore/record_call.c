@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
+#include "ckptcore/arch/x86_64/outer_insn.h"
 #include "ckptcore/clock.h"
 #include "ckptcore/outside.h"
 #include "ckptcore/quick.h"
@@ -38,6 +39,16 @@ uint64_t ckpt_clone_flags(struct ckpt_task *t, long nr, const uint64_t args[6])
 	return args[0];
 }
 
+/* Whether t's call maps once more what is there: see doubles.h. */
+static bool maps_double(const struct ckpt_task *t)
+{
+	const struct ckpt_thread *th = t->thread;
+
+	return (th->nr == SYS_mremap && !th->args[1]) ||
+	       (th->class == CKPT_CALL_MMAP && !(th->args[3] & MAP_ANONYMOUS) &&
+		ckpt_shared_maps(t, (int)th->args[4]));
+}
+
 /* Sets what kind of event the call at entry will be. */
 void ckpt_record_classify(struct ckpt_task *t)
 {
@@ -55,10 +66,7 @@ void ckpt_record_classify(struct ckpt_task *t)
 		th->barrier = flags & (CLONE_PIDFD | CLONE_UNTRACED) ||
 			      (!th->births && flags & (CLONE_VM | CLONE_PARENT_SETTID));
 	}
-	/* Memory that is there is mapped once more: see doubles.h. */
-	th->barrier |= (th->nr == SYS_mremap && !th->args[1]) ||
-		       (th->class == CKPT_CALL_MMAP && !(th->args[3] & MAP_ANONYMOUS) &&
-			ckpt_shared_maps(t, (int)th->args[4]));
+	th->barrier |= maps_double(t);
 	/* fork would leave holes in our copies. */
 	if (th->nr == SYS_madvise &&
 	    (th->args[2] == MADV_DONTFORK || th->args[2] == MADV_WIPEONFORK))
@@ -100,6 +108,18 @@ static int add_outside(struct ckpt_timeline *tl, struct ckpt_task *t)
 	return err < 0 ? err : 0;
 }
 
+/* Appends what a quick call's note says that the kernel wrote. */
+static int add_noted(struct ckpt_timeline *tl, const struct ckpt_quick_call *c)
+{
+	const struct ckpt_quick_piece *p = ckpt_quick_pieces(c, c->saved, c->len, NULL);
+	int err = 0;
+
+	for (; p && !err; p = ckpt_quick_pieces(c, c->saved, c->len, p))
+		if (p->addr >= CKPT_QUICK_MEMORY)
+			err = ckpt_log_bytes(tl, p->addr, p->bytes, p->len);
+	return err;
+}
+
 /* Appends t's call with what the kernel wrote in it: the quick one's note of that, if there is one,
  * or else what is in memory now. */
 static int log_call(struct ckpt_task *t, int64_t result, int file)
@@ -107,7 +127,6 @@ static int log_call(struct ckpt_task *t, int64_t result, int file)
 	struct ckpt_timeline *tl = t->timeline;
 	const struct ckpt_thread *th = t->thread;
 	const struct ckpt_quick_call *quick = th->quick;
-	const uint64_t output = quick ? ckpt_quick_output(quick) : 0;
 	struct ckpt_event ev = { .kind = CKPT_EV_CALL,
 				 .nr = (int16_t)th->nr,
 				 .result = result,
@@ -121,8 +140,7 @@ static int log_call(struct ckpt_task *t, int64_t result, int file)
 		return err;
 	ckpt_clock_called(tl);
 	if (quick && quick->len != CKPT_QUICK_UNREAD)
-		err = quick->len && output ? ckpt_log_bytes(tl, output, quick->output, quick->len) :
-					     0;
+		err = add_noted(tl, quick);
 	else if (!th->wrote)
 		err = add_outputs(tl, t, result);
 	if (!err)
@@ -139,10 +157,9 @@ void ckpt_record_call(struct ckpt_task *t, int64_t result)
 
 	if (th->class == CKPT_CALL_MMAP && result >= 0 && !(th->args[3] & MAP_ANONYMOUS)) {
 		file = ckpt_file_keep(t, (int)th->args[4]);
-		if (file < 0)
-			th->barrier = true;
+		th->barrier = file < 0;
 	}
-	if (log_call(t, result, file))
+	if (!th->barrier && log_call(t, result, file))
 		th->barrier = true;
 }
 
@@ -180,29 +197,65 @@ int ckpt_record_interrupted(struct ckpt_task *t, int64_t code)
 	return failed ? -ENOMEM : 0;
 }
 
+/* Memory as it is, or was before the call, where that was saved. */
+static int read_saved(void *ctx, uint64_t addr, void *buf, size_t len)
+{
+	const struct ckpt_quick_call *c = ((struct ckpt_task *)ctx)->thread->quick;
+	const struct ckpt_quick_piece *p = ckpt_quick_pieces(c, 0, c->saved, NULL);
+	int err = ckpt_read(ctx, addr, buf, len);
+
+	for (; p && !err; p = ckpt_quick_pieces(c, 0, c->saved, p)) {
+		const uint64_t from = p->addr > addr ? p->addr : addr;
+		const uint64_t to = p->addr + p->len < addr + len ? p->addr + p->len : addr + len;
+
+		if (from < to)
+			memcpy((uint8_t *)buf + (from - addr), p->bytes + (from - p->addr),
+			       to - from);
+	}
+	return err;
+}
+
 int ckpt_record_quick(struct ckpt_task *t, const struct ckpt_quick_call *c, uint64_t ip)
 {
+	const struct ckpt_call_reader reader = { read_saved, t };
 	struct ckpt_thread *th = t->thread;
-	struct ckpt_call_reader reader = ckpt_reader(t);
-	int err;
+	int err = 0;
 
 	th->nr = (long)c->nr;
 	memcpy(th->args, c->args, sizeof(th->args));
 	th->call = ckpt_call_find(th->nr);
 	th->class = ckpt_call_class(th->call, th->args);
 	th->ip = ip;
-	th->restarts = th->refused = th->wrote = th->births = false;
-	if (c->len == CKPT_QUICK_UNREAD)
-		ckpt_call_enter(th->call, th->args, &reader, &th->entry);
+	th->restarts = th->refused = th->wrote = th->births = th->barrier = false;
 	if (th->nr == SYS_munmap && !c->result)
 		ckpt_overlay_forget(&t->timeline->overlay, th->args[0], th->args[1]);
 	th->quick = c;
-	err = log_call(t, c->result, -1);
-	th->quick = NULL;
-	/* t stands behind that one, as nobody has seen yet what the kernel wrote. */
-	if (err == -EOPNOTSUPP && c->len == CKPT_QUICK_UNREAD) {
-		th->barrier = true;
-		err = 0;
+	if (c->len == CKPT_QUICK_UNREAD) {
+		ckpt_call_enter(th->call, th->args, &reader, &th->entry);
+		th->barrier = maps_double(t);
+		if (!th->barrier)
+			ckpt_record_call(t, c->result);
+		th->unlogged = th->barrier;
+		th->barrier = false;
+	} else {
+		err = log_call(t, c->result, -1);
 	}
+	th->quick = NULL;
 	return err;
+}
+
+/* One more byte of the newest event's, t's call. */
+static int note_byte(struct ckpt_task *t, uint64_t addr)
+{
+	return t->thread->barrier ? 0 : ckpt_log_data(t->timeline, t, addr, 1);
+}
+
+int ckpt_record_random(struct ckpt_task *t, int64_t result)
+{
+	const struct ckpt_thread *th = t->thread;
+
+	if (th->nr != SYS_mmap || result <= 0 || !t->tsc_trapped || !(th->args[2] & PROT_EXEC) ||
+	    th->args[3] & MAP_ANONYMOUS)
+		return 0;
+	return ckpt_outer_insn_trap(t, (uint64_t)result, th->args[1], note_byte);
 }

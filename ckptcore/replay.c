@@ -419,8 +419,12 @@ static int at_call(struct ckpt_task *p, struct ckpt_run *run)
 	if (take_all_early(p, run, true))
 		return CKPT_HALT_DIVERGED;
 	at = p->play->event;
-	if (at < tl->nevents && ckpt_log_event(tl, at).kind == CKPT_EV_EXIT)
-		return CKPT_HALT_EXIT;
+	if (at < tl->nevents && ckpt_log_event(tl, at).kind == CKPT_EV_EXIT) {
+		if (!run->calls || p->shown)
+			return CKPT_HALT_EXIT;
+		p->shown = true;
+		return CKPT_HALT_CALL;
+	}
 	if (goal && at >= goal->event) {
 		if (goal->how == CKPT_END_CALL && run->calls && !p->shown) {
 			p->shown = true;
@@ -452,8 +456,11 @@ static int at_call(struct ckpt_task *p, struct ckpt_run *run)
 	if (give_call(p, run))
 		return p->state == CKPT_DEAD ? CKPT_HALT_DEAD : CKPT_HALT_DIVERGED;
 	halt = after_event(p, run);
-	/* The end of one that a signal interrupts isn't told. */
-	return halt < 0 && run->calls && !ckpt_signal_is_next(p) ? CKPT_HALT_CALL : halt;
+	/* The end of one that was interrupted isn't told; nor is there one of a thread's exit. */
+	return halt < 0 && run->calls && !p->play->ended &&
+			       !ckpt_interrupted(ckpt_log_event(tl, at).result) ?
+		       CKPT_HALT_CALL :
+		       halt;
 }
 
 /* As ckpt_outer_insn_at(), below probes; *pc: where the program has it. */

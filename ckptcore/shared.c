@@ -23,6 +23,7 @@
 /* One mapping whose memory may change without the program's own stores. */
 struct region {
 	uint64_t lo, hi, offset, inode;
+	bool writable;
 	bool shared;   /* else private, of a file that is written: see written.h */
 	bool others;   /* somebody else may have it (anonymous: a child) */
 	bool readable; /* devices' memory isn't */
@@ -174,6 +175,7 @@ static void look(struct ckpt_shared *s, struct ckpt_task *t, bool forked, bool w
 				      .hi = m->hi,
 				      .offset = m->offset,
 				      .inode = m->inode,
+				      .writable = m->w,
 				      .shared = m->shared,
 				      .others = !is_anonymous(m) };
 		memcpy(r->name, m->name, sizeof(r->name));
@@ -228,9 +230,24 @@ void ckpt_shared_unstable(struct ckpt_timeline *tl, uint64_t addr, uint64_t len)
 		remember(tl->shared, &r);
 }
 
+/* Whether r, private, shows all the time what a mapping that is shared has, in copies too: see doubles.h.
+ * (To write there would make pages of its own.) */
+static bool is_double(const struct ckpt_shared *s, const struct region *r)
+{
+	for (size_t i = 0; !r->shared && i < s->n; i++) {
+		const struct region *o = &s->regions[i];
+
+		if (o->shared && o->writable && o->inode == r->inode && o->offset <= r->offset &&
+		    o->offset + (o->hi - o->lo) >= r->offset + (r->hi - r->lo))
+			return true;
+	}
+	return false;
+}
+
 static bool is_recorded(const struct ckpt_shared *s, const struct region *r)
 {
-	return r->others && r->readable && (r->shared ? s->bytes : s->private_bytes) <= MOST;
+	return !is_double(s, r) && r->others && r->readable &&
+	       (r->shared ? s->bytes : s->private_bytes) <= MOST;
 }
 
 static void warm_up(struct region *r, size_t at)

@@ -541,14 +541,11 @@ int ckpt_signal_replay(struct ckpt_task *p, const struct ckpt_event *ev)
 
 void ckpt_signal_queue(struct ckpt_task *p)
 {
-	struct __ptrace_peeksiginfo_args args = { .nr = 1 };
-	siginfo_t si;
+	siginfo_t si = { .si_signo = p->play->sig, .si_code = SI_QUEUE };
 
-	/* It is still there: another stop has come first, as SIGCONT makes one when it is sent. */
-	for (; ptrace(PTRACE_PEEKSIGINFO, p->tid, &args, &si) == 1; args.off++)
-		if (si.si_signo == p->play->sig)
-			return;
-	si = (siginfo_t){ .si_signo = p->play->sig, .si_code = SI_QUEUE };
+	/* (SIGCONT makes a stop of its own as it is sent, and once more if it is sent again.) */
+	if (ckpt_signal_waits(p->tid, p->play->sig))
+		return;
 	syscall(SYS_rt_tgsigqueueinfo, p->tgid, p->tid, p->play->sig, &si);
 }
 

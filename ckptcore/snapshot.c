@@ -186,12 +186,8 @@ static void take_regs(struct ckpt_timeline *tl, struct ckpt_task *copy, int sig)
 		ckpt_before_call(tl->live, r);
 	else
 		r->rip = ckpt_canonical(tl->live).rip;
-	/* A copy's kernel doesn't know how a timed call goes on (restart_syscall): as it
-	 * began, like others. */
-	if (!sig && (int64_t)r->orig_rax >= 0 && (int64_t)r->rax == -516) {
-		r->rax = (uint64_t)-514;
-		r->orig_rax = (uint64_t)tl->live->thread->nr;
-	}
+	if (!sig)
+		ckpt_call_anew(tl->live, r);
 	/* The trap flag is the tracer's. So is the resume flag, but at a fault
 	 * the processor sets it, and the signal's frame shows it. */
 	r->eflags &= sig ? ~0x100ull : ~0x10100ull;

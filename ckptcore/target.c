@@ -75,8 +75,10 @@ void ckpt_target_exec(struct ckpt_task *t)
 		ckpt_record_exec(t);
 }
 
-void ckpt_target_changed(struct ckpt_task *t)
+void ckpt_target_changed(struct ckpt_task *t, bool registers)
 {
+	if (ckpt_target_recorded(t) && registers)
+		ckpt_turns_lead(t);
 	if (ckpt_target_recorded(t))
 		ckpt_record_changed(t);
 }

@@ -26,8 +26,8 @@ bool ckpt_target_resumed(const struct ckpt_task *t);
 int ckpt_target_cloned(struct ckpt_task *t) __must_check;
 /* t is at its exec event: the old program ends. */
 void ckpt_target_exec(struct ckpt_task *t);
-/* The debugger changed registers or memory of t (its breakpoints apart). */
-void ckpt_target_changed(struct ckpt_task *t);
+/* The debugger is about to change registers or memory of t (its breakpoints apart). */
+void ckpt_target_changed(struct ckpt_task *t, bool registers);
 /* Whether addr is in executable memory. */
 bool ckpt_target_executable(struct ckpt_task *t, uint64_t addr);
 

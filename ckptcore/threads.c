@@ -19,6 +19,7 @@
 #include "ckptcore/inject.h"
 #include "ckptcore/replay.h"
 #include "ckptcore/threads.h"
+#include "ckptcore/turns.h"
 
 /* In every copy, unused between injections. */
 #define ROOM_AT (CKPT_PAGE + 2048)
@@ -71,6 +72,14 @@ bool ckpt_call_not_made(struct user_regs_struct *r, uint64_t behind)
 	r->rax = r->orig_rax;
 	r->orig_rax = (uint64_t)-1;
 	return true;
+}
+
+void ckpt_call_anew(const struct ckpt_task *t, struct user_regs_struct *r)
+{
+	if (!t->thread || (int64_t)r->orig_rax < 0 || (int64_t)r->rax != -516)
+		return;
+	r->rax = (uint64_t)-514;
+	r->orig_rax = (uint64_t)t->thread->timed_nr;
 }
 
 /* ------------------------------------------------------------------ saving */
@@ -170,6 +179,7 @@ static int save_thread(struct ckpt_task *t, struct thread *s, const struct room 
 		s->regs.rip = ckpt_canonical(t).rip;
 	if (t->waits_behind)
 		s->waits_at_call = ckpt_call_not_made(&s->regs, t->waits_behind);
+	ckpt_call_anew(t, &s->regs);
 	s->regs.eflags &= ~0x10100ull; /* trap and resume flag: the tracer's */
 	s->xlen = sizeof(xstate);
 	err = ckpt_get_xstate(t, xstate, &s->xlen);

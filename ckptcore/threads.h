@@ -74,6 +74,12 @@ uint64_t ckpt_thread_clear_tid(struct ckpt_task *t, uint64_t fs_base, pid_t vtid
 void ckpt_call_amid(struct user_regs_struct *r);
 bool ckpt_call_not_made(struct user_regs_struct *r, uint64_t behind);
 
+/*
+ * Registers of t, of the live target, as they are to be in a copy: there the kernel doesn't know
+ * how a timed call goes on (restart_syscall), so that it is made as it began, like others.
+ */
+void ckpt_call_anew(const struct ckpt_task *t, struct user_regs_struct *r);
+
 /* Kills a process, waits until it is gone and frees its n tasks, all it has. */
 void ckpt_threads_kill(struct ckpt_task **tasks, size_t n);
 

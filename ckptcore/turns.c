@@ -21,7 +21,6 @@
 #define FALLS_ASLEEP 5e-6  /* seconds: soon a call that waits sleeps */
 #define SLEPT 0.0005	   /* seconds: who has been away that long gets the next turn */
 #define FREEZE_SECONDS 0.2 /* who doesn't stop in that time can't now */
-#define MAX_ROBUST 2048	   /* as the kernel's ROBUST_LIST_LIMIT */
 
 /* --------------------------------------------------------------- the threads */
 
@@ -40,6 +39,7 @@ int ckpt_turns_add(struct ckpt_timeline *tl, struct ckpt_task *t)
 	if (!t->thread)
 		return -ENOMEM;
 	t->thread->request = PTRACE_CONT;
+	t->thread->left = ckpt_now();
 	t->timeline = tl;
 	tl->threads[tl->nthreads++] = t;
 	return 0;
@@ -241,21 +241,21 @@ static bool can_run(const struct ckpt_task *t)
 
 struct ckpt_task *ckpt_turns_next(const struct ckpt_timeline *tl)
 {
-	size_t at = 0;
+	struct ckpt_task *next = NULL;
 
 	if (tl->nthreads < 2)
 		return NULL;
 	if (tl->woken && can_run(tl->woken))
 		return tl->woken;
-	while (tl->threads[at] != tl->live)
-		at++;
-	for (size_t i = 1; i < tl->nthreads; i++) {
-		struct ckpt_task *t = tl->threads[(at + i) % tl->nthreads];
+	/* Who has waited longest: in a fixed order one that wakes up all the time would always hand its
+	 * turn to the same one. */
+	for (size_t i = 0; i < tl->nthreads; i++) {
+		struct ckpt_task *t = tl->threads[i];
 
-		if (can_run(t))
-			return t;
+		if (t != tl->live && can_run(t) && (!next || t->thread->left < next->thread->left))
+			next = t;
 	}
-	return NULL;
+	return next;
 }
 
 /* t, which stands before its call once more, has come by the debugger's int3 there already: it makes
@@ -308,6 +308,10 @@ void ckpt_turns_settle(struct ckpt_task *t)
 		come_around_int3(t);
 	}
 	t->thread->detour = false;
+	if (t->state == CKPT_EXIT && t->stop.rval == -516) {
+		t->thread->timed_nr = t->thread->nr;
+		memcpy(t->thread->timed_args, t->thread->args, sizeof(t->thread->args));
+	}
 }
 
 int64_t ckpt_turns_ended(struct ckpt_task *t)
@@ -351,7 +355,8 @@ static void note_preempted(struct ckpt_timeline *tl, const struct ckpt_task *fro
 		s->ends_turn = true;
 }
 
-void ckpt_turns_turn(struct ckpt_timeline *tl, struct ckpt_task *to)
+/* From now on it is to's turn, which doesn't use it yet. Negative errno: the recording has ended. */
+static int give_turn(struct ckpt_timeline *tl, struct ckpt_task *to)
 {
 	struct ckpt_task *from = tl->live;
 	const struct ckpt_event ev = {
@@ -362,17 +367,57 @@ void ckpt_turns_turn(struct ckpt_timeline *tl, struct ckpt_task *to)
 		.file = -1,
 	};
 
-	if (ckpt_log_add(tl, &ev)) {
+	int err = ckpt_log_add(tl, &ev);
+
+	if (err) {
 		ckpt_record_stop(tl, "no memory for the log");
-		return;
+		return err;
 	}
 	tl->turn_began = ckpt_now();
 	note_preempted(tl, from);
 	ckpt_record_aligned(tl);
 	hand_over(tl, to);
+	return 0;
+}
+
+bool ckpt_turns_since(struct ckpt_timeline *tl, uint64_t n)
+{
+	while (n < tl->nevents && ckpt_log_event(tl, n).kind != CKPT_EV_TURN)
+		n++;
+	return n < tl->nevents;
+}
+
+void ckpt_turns_turn(struct ckpt_timeline *tl, struct ckpt_task *to)
+{
+	if (give_turn(tl, to))
+		return;
 	use_turn(to);
 	if (tl->live == to && to->state == CKPT_RUNNING)
 		ckpt_expect(to, false);
+}
+
+void ckpt_turns_lead(struct ckpt_task *t)
+{
+	struct ckpt_timeline *tl = t->timeline;
+	struct ckpt_thread *th = t->thread;
+	struct ckpt_task *from = tl->live;
+
+	if (t == from || !is_stopped(t) || !is_stopped(from) || th->unborn || th->gone)
+		return;
+	ckpt_record_settle(tl);
+	if ((!from->in_call && ckpt_snapshot(tl, ckpt_record_where(tl), false, 0, NULL)) ||
+	    give_turn(tl, t))
+		return;
+	if (th->pending && t->in_call && t->state == CKPT_EXIT) {
+		th->pending = false;
+		ckpt_record_cloned(t);
+	}
+	if (th->interrupted) {
+		/* As a stop by a signal, from which the kernel makes the call again by itself. */
+		th->interrupted = th->again = t->in_call = false;
+		t->state = CKPT_EVENT;
+		t->stop.event = PTRACE_EVENT_STOP;
+	}
 }
 
 void ckpt_turns_clock(long ns)
@@ -529,6 +574,7 @@ void ckpt_record_idle(struct ckpt_timeline *tl)
 	/* The debugger has stopped it, and lets another one run. */
 	if (!is_stopped(t) && !t->in_call)
 		return;
+	ckpt_record_settle(tl);
 	if (!t->in_call && ckpt_snapshot(tl, ckpt_record_where(tl), false, 0, NULL))
 		return;
 	ckpt_turns_turn(tl, to);
@@ -701,85 +747,4 @@ void ckpt_turns_release(struct ckpt_timeline *tl)
 		if (th->let)
 			ckpt_resume(t, th->request, th->sig);
 	}
-}
-
-/* ------------------------------------------------------------ a thread's end */
-
-/* The words of memory that the kernel may write when t ends: the address for
- * its joiner, and the mutexes that it holds. */
-static size_t find_last_words(struct ckpt_task *t, uint64_t *ret, size_t room)
-{
-	struct {
-		uint64_t next, offset, pending;
-	} head;
-	uint64_t at = 0, entry;
-	size_t n = 0, len = 0;
-
-	if (t->thread->clear_tid)
-		ret[n++] = t->thread->clear_tid;
-	if (syscall(SYS_get_robust_list, t->tid, &at, &len) || !at ||
-	    ckpt_read(t, at, &head, sizeof(head)))
-		return n;
-	if (head.pending && n < room)
-		ret[n++] = (head.pending & ~1ull) + head.offset;
-	for (entry = head.next & ~1ull; entry && entry != at && n < room; entry &= ~1ull) {
-		ret[n++] = entry + head.offset;
-		if (ckpt_read(t, entry, &entry, 8))
-			break;
-	}
-	return n;
-}
-
-/* Runs t to its end. A leader's isn't told before the others' ends. */
-static void let_end(struct ckpt_task *t)
-{
-	double end = ckpt_now() + 5;
-
-	ckpt_resume(t, PTRACE_SYSCALL, 0);
-	while (t->state != CKPT_DEAD && ckpt_now() < end) {
-		if (ckpt_wait_until(t, NULL, ckpt_now() + 0.0005)) {
-			if (t->tid == t->tgid && strchr("ZX", ckpt_proc_state(t->tid))) {
-				t->thread->gone = true;
-				return;
-			}
-		} else if (t->state != CKPT_DEAD) {
-			ckpt_resume(t, PTRACE_SYSCALL, 0);
-		}
-	}
-}
-
-static struct ckpt_task *survivor(struct ckpt_timeline *tl, const struct ckpt_task *dead)
-{
-	struct ckpt_task *next = ckpt_turns_next(tl);
-
-	for (size_t i = 0; !next && i < tl->nthreads; i++)
-		if (tl->threads[i] != dead && !tl->threads[i]->thread->gone)
-			next = tl->threads[i];
-	return next;
-}
-
-void ckpt_turns_exit(struct ckpt_task *t)
-{
-	static uint64_t words[MAX_ROBUST + 2];
-	struct ckpt_timeline *tl = t->timeline;
-	struct ckpt_event ev = {
-		.kind = CKPT_EV_END, .nr = SYS_exit, .ip = ckpt_regs(t)->rip, .file = -1
-	};
-	size_t n = find_last_words(t, words, MAX_ROBUST + 2);
-	struct ckpt_task *to;
-	int err;
-
-	memcpy(ev.args, t->thread->args, sizeof(ev.args));
-	let_end(t);
-	t->in_call = false;
-	to = survivor(tl, t);
-	err = ckpt_log_add(tl, &ev);
-	for (size_t i = 0; !err && to && i < n; i++)
-		err = ckpt_log_data(tl, to, words[i], 4);
-	if (err)
-		ckpt_record_stop(tl, "no memory for the log");
-	if (to && tl->recording)
-		ckpt_turns_turn(tl, to);
-	if (t->state == CKPT_DEAD)
-		t->ops->stopped(t, &t->stop);
 }

@@ -31,6 +31,7 @@ struct ckpt_thread {
 	bool step_call;	    /* the debugger single-steps over its call ... */
 	bool step_over;	    /* ... from a breakpoint of its own, which is taken out for that */
 	bool barrier;	    /* nothing but a snapshot describes its call */
+	bool unlogged;	    /* ... its last one, which made no stop at its entry */
 	bool births;	    /* its call starts a thread */
 	bool held;	    /* the debugger gave it `sig', which it gets once that sleeps */
 	double left;	    /* when it lost its turn */
@@ -58,6 +59,9 @@ struct ckpt_thread {
 	enum ckpt_sleeps sleeps;
 	const struct ckpt_quick_call *quick; /* what was noted of it, see quick.h, or NULL */
 	struct ckpt_call_entry entry;
+	/* The last that is to go on by restart_syscall; others may have come since. */
+	long timed_nr;
+	uint64_t timed_args[6];
 };
 
 /* Makes t, or t's new thread child, one of the live target's. */
@@ -74,6 +78,11 @@ void ckpt_turns_release(struct ckpt_timeline *tl);
 enum ckpt_verdict ckpt_turns_stopped(struct ckpt_task *t);
 /* The debugger lets t, which hasn't the turn, run. */
 void ckpt_turns_let(struct ckpt_task *t, int request, int sig);
+/* The debugger is about to change the registers of t, stopped: it is t's turn from now on, and what it
+ * runs isn't the call that it stood amid. */
+void ckpt_turns_lead(struct ckpt_task *t);
+/* Whether the turn has come to another thread since the first n events. */
+bool ckpt_turns_since(struct ckpt_timeline *tl, uint64_t n);
 /* The thread that would run if the turn was over, or NULL. */
 struct ckpt_task *ckpt_turns_next(const struct ckpt_timeline *tl);
 /* From now on it is to's turn. */
@@ -89,7 +98,7 @@ void ckpt_turns_called(struct ckpt_task *t);
 /* t's call, whose turn it is, has ended since the debugger's step over a breakpoint is told to end
  * amid it (see there): the call will be made again. */
 bool ckpt_turns_step_ends(struct ckpt_task *t);
-/* t, whose turn it is, is at the entry of its exit, and others live on. */
+/* ends.c: t, whose turn it is, is at the entry of its exit, and others live on. */
 void ckpt_turns_exit(struct ckpt_task *t);
 
 /* sharer.c: t's call, which has ended so, may have made a child that shares its memory. */

@@ -167,6 +167,34 @@ void fred_timeline_run_call(struct vpt_thread *vt, int request)
 	ckpt_cancelled = NULL;
 }
 
+/* What a thread did as the debugger stepped it over a breakpoint, for a function in another
+ * thread to run: that wasn't the program's, nor the user's. */
+static void undo_step_aside(struct ckpt_task *t)
+{
+	struct ckpt_task *then = ckpt_puppet_thread(F.kept ? F.kept : F.clean, ckpt_vtid(t));
+
+	if (!t->stepped_aside || !then)
+		return;
+	t->stepped_aside = false;
+	*ckpt_regs(t) = *ckpt_regs(then);
+	ckpt_regs_dirty(t);
+}
+
+/* The debugger resumes vt's thread, too, while a function runs in another one: it only seems to
+ * run, as nothing of its would stay. But a step over a breakpoint is waited for. */
+void fred_timeline_run_aside(struct vpt_thread *vt, int request)
+{
+	struct ckpt_task *t = vt->task;
+
+	if (!t)
+		return;
+	undo_step_aside(t);
+	if (request != PTRACE_SINGLESTEP)
+		return;
+	t->stepped_aside = true;
+	fred_timeline_run_call(vt, request);
+}
+
 /* Whether a function that the debugger has called is on the stack of vt's thread. (Its
  * registers don't tell: the user may have changed some before.) */
 bool fred_timeline_calls(const struct vpt_thread *vt)
@@ -277,6 +305,9 @@ bool fred_timeline_end_calls(void)
 
 	if (!F.vt || F.taint != FRED_CALLING || F.peeking || fred_timeline_calling())
 		return false;
+	for (struct vpt_thread *vt = vpt_first(); vt; vt = vt->next)
+		if (is_ours(vt) && vt->task)
+			undo_step_aside(vt->task);
 	if (!to && (!registers_differ() || copy_of(F.clean, &to))) {
 		take_clean();
 		return true;
@@ -299,6 +330,7 @@ void fred_op_call(json_object *in, json_object *out)
 {
 	(void)in;
 	put(out, "status", "ok");
+	put_bool(out, "copy", F.vt && is_puppet(F.now));
 	if (!F.vt || !is_puppet(F.now) || F.taint == FRED_CALLING)
 		return;
 	if (F.taint == FRED_CHANGED && !F.peeking && copy_of(F.now, &F.kept))

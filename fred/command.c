@@ -17,6 +17,7 @@
 #include "ckptcore/thin.h"
 #include "fred/bisect.h"
 #include "fred/branch.h"
+#include "fred/catches.h"
 #include "fred/checkpoint.h"
 #include "fred/condition.h"
 #include "fred/command.h"
@@ -45,7 +46,7 @@ static struct {
 	uint64_t steps;		 /* instructions that were gone back at once */
 	bool begins;		 /* ... which is where its thread begins */
 	size_t scope;		 /* ... 1 more than the watchpoint that ends there, or 0 ... */
-	bool fork;		 /* ... or it is behind a fork that the debugger catches ... */
+	enum fred_arrival catch; /* ... or how the debugger arrives there, at what it catches ... */
 	size_t exec;		 /* ... or the interval that another program's exec began there */
 } search;
 
@@ -303,8 +304,9 @@ static void stage_last_stop(const struct fred_moment *m, json_object *out)
 		search.floor = NULL;
 		if (search.scope)
 			stage(out, hit, FRED_ARRIVE_STEP, search.scope - 1, "scope");
-		else if (search.fork)
-			stage(out, hit, FRED_ARRIVE_FORK, 0, "fork");
+		else if (search.catch)
+			stage(out, hit, search.catch, 0,
+			      search.catch == FRED_ARRIVE_RETURN ? "return" : "catch");
 		else
 			stage(out, hit, FRED_ARRIVE_STEP, 0, search.begins ? "begin" : "step");
 	} else {
@@ -453,10 +455,8 @@ static int set_floor(json_object *in, const struct fred_moment *m)
 			err = fred_seek_thread_begin(&own, fred_moment_thread(&own), &p);
 	}
 	search.floor = err > 0 ? p : NULL;
-	if (err >= 0 && get_bool(in, "forks")) {
-		err = fred_forks_before(m, other_program_before(m), &search.floor);
-		search.fork = err > 0;
-	}
+	if (err >= 0 && fred_catches_read(in))
+		err = fred_catches_before(m, other_program_before(m), &search.floor, &search.catch);
 	if (err >= 0 && search.nwatches)
 		err = end_at_scopes(in, m);
 	fred_moment_deinit(&own);
@@ -477,7 +477,8 @@ static void op_reverse(json_object *in, json_object *out)
 	drop_floor();
 	read_stops(in);
 	search.scope = search.exec = 0;
-	search.begins = search.fork = false;
+	search.begins = false;
+	search.catch = FRED_ARRIVE_STEP;
 	ckpt_stats.searches++;
 	fred_seek_error[0] = 0;
 	if (!err && !m.owned)

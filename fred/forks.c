@@ -11,15 +11,14 @@
 
 #define F fred_tl
 
-static bool may_be_fork(const struct ckpt_event *ev)
+bool fred_forks_may_be(const struct ckpt_event *ev)
 {
 	return ev->kind == CKPT_EV_CALL && ev->result > 0 &&
 	       (ev->nr == SYS_clone || ev->nr == SYS_clone3 || ev->nr == SYS_fork ||
 		ev->nr == SYS_vfork);
 }
 
-/* PTRACE_EVENT_FORK, PTRACE_EVENT_VFORK, or 0; p stands behind the call. */
-static int kind_of(struct ckpt_task *p, const struct ckpt_event *ev)
+int fred_forks_kind(struct ckpt_task *p, const struct ckpt_event *ev)
 {
 	uint64_t flags = ev->args[0], signal;
 
@@ -44,58 +43,9 @@ uint64_t fred_forks_next(uint64_t from, uint64_t to)
 
 	for (uint64_t i = from; F.tell_forks && i < to; i++) {
 		ev = ckpt_log_event(F.tl, i);
-		if (may_be_fork(&ev))
+		if (fred_forks_may_be(&ev))
 			return i + 1;
 	}
-	return 0;
-}
-
-/* A puppet behind event e of interval i. */
-static int go_behind(size_t i, uint64_t e, struct ckpt_task **ret)
-{
-	const struct ckpt_goal goal = { .event = e + 1, .how = CKPT_END_EVENT };
-	enum ckpt_halt halt;
-	struct ckpt_leg leg;
-	int err = fred_seek_start(i, NULL, ret);
-
-	if (err)
-		return err;
-	err = ckpt_leg_begin(&leg, *ret, &goal, NULL, 0);
-	if (!err) {
-		halt = ckpt_leg_run(&leg);
-		err = fred_seek_failure(halt, &leg);
-		ckpt_leg_end(&leg);
-	}
-	if (err)
-		ckpt_puppet_destroy(*ret);
-	return err;
-}
-
-/* Whether m is behind event e, no instruction later. */
-static bool is_behind(const struct fred_moment *m, uint64_t e, const struct ckpt_event *ev)
-{
-	return m->goal.event == e + 1 &&
-	       (m->goal.how != CKPT_END_MATCH || m->goal.regs.rip == ev->ip);
-}
-
-int fred_forks_before(const struct fred_moment *m, size_t lowest, struct ckpt_task **ret)
-{
-	uint64_t end = m->goal.event;
-	struct ckpt_event ev;
-	int err;
-
-	for (size_t i = m->interval + 1; i-- > lowest; end = F.tl->snaps[i]->event)
-		for (uint64_t e = end; e-- > F.tl->snaps[i]->event;) {
-			ev = ckpt_log_event(F.tl, e);
-			if (!may_be_fork(&ev) || is_behind(m, e, &ev))
-				continue;
-			err = go_behind(i, e, ret);
-			if (err)
-				return err;
-			if (kind_of(*ret, &ev) == PTRACE_EVENT_FORK)
-				return 1;
-			ckpt_puppet_destroy(*ret);
-		}
 	return 0;
 }
 
@@ -129,7 +79,7 @@ static bool tell(struct vpt_thread *vt, const struct ckpt_event *ev)
 	struct ckpt_task *copy;
 	struct vpt_thread *own = fred_threads_current(), *child;
 	siginfo_t si = { .si_signo = SIGSTOP };
-	int kind = may_be_fork(ev) ? kind_of(F.now, ev) : 0;
+	int kind = fred_forks_may_be(ev) ? fred_forks_kind(F.now, ev) : 0;
 
 	if (!F.tell_forks || !kind || !own || own->state != VPT_RUNNING ||
 	    vpt_find((pid_t)ev->result)) /* it is debugged */
@@ -144,6 +94,7 @@ static bool tell(struct vpt_thread *vt, const struct ckpt_event *ev)
 	vpt_set_player(child, copy);
 	vpt_report(child, W_STOPCODE(SIGSTOP), &si);
 	own->msg = (unsigned long)ev->result;
+	F.amid_fork = true;
 	F.past_vfork = kind == PTRACE_EVENT_VFORK ? own->tid : 0;
 	si = vpt_trap_info(SIGTRAP | kind << 8);
 	fred_timeline_tell(vt, own->tid, W_STOPCODE(SIGTRAP) | kind << 16, &si);

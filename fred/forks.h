@@ -11,10 +11,10 @@
 /* The number of events behind the first call that may be a fork, of those from `from' on
  * and before `to'; 0: there is none, or the debugger isn't to be told. */
 uint64_t fred_forks_next(uint64_t from, uint64_t to);
-/* A puppet behind the last fork before m, no further back than interval `lowest'; as fred_seek_last().
- * (Those that end an interval, by vfork, aren't looked for.) */
-int fred_forks_before(const struct fred_moment *m, size_t lowest,
-		      struct ckpt_task **ret) __must_check;
+/* Whether ev is a call that may be one, and succeeded. */
+bool fred_forks_may_be(const struct ckpt_event *ev);
+/* PTRACE_EVENT_FORK, PTRACE_EVENT_VFORK, or 0: what kind of it; p stands before the call or behind it. */
+int fred_forks_kind(struct ckpt_task *p, const struct ckpt_event *ev);
 /* F.now stands behind its last event. Tells the debugger of that by way of vt, if it is a fork
  * that it hasn't been told of; false: not. */
 bool fred_forks_tell(struct vpt_thread *vt);

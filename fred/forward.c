@@ -36,6 +36,7 @@ static int cross(void)
 		return err ? err : -ESRCH;
 	F.now = next;
 	fred_threads_play(next);
+	fred_threads_know_calls(former, next);
 	if (next->play)
 		fred_threads_watch(former, next);
 	ckpt_puppet_destroy(former);
@@ -135,6 +136,8 @@ void fred_forward_live(void)
 
 		if (!vt || vt->state != VPT_RUNNING || vt->task == F.tl->live)
 			continue;
+		if (vpt_tell_call_again(vt))
+			continue;
 		ckpt_target_resume(vt->task, vt->request, 0);
 		if (vt->request == PTRACE_SINGLESTEP)
 			ckpt_record_step_call(vt->task);
@@ -153,7 +156,8 @@ void fred_forward_live_others(void)
 		struct ckpt_task *t = F.tl->threads[i++];
 		struct vpt_thread *vt = vpt_of(t);
 
-		if (!vt || vt->state != VPT_RUNNING || ckpt_target_resumed(t))
+		if (!vt || vt->state != VPT_RUNNING || ckpt_target_resumed(t) ||
+		    vpt_tell_call_again(vt))
 			continue;
 		ckpt_target_resume(t, vt->request, 0);
 		i = 0; /* there may be others now */
@@ -329,12 +333,18 @@ static bool signal_follows(void)
 	return next < F.tl->nsnaps && F.tl->snaps[next]->sig;
 }
 
-/* Whether one comes where F.now, at the beginning of an interval, stands. */
-static bool signal_comes(void)
+/* Whether the debugger, if it traces calls, hears of the end of the one behind which F.now stands, event e being
+ * that or nothing. (The live process stands at a signal's stop, if that follows.) */
+static bool tells_end(int request, uint64_t e)
 {
+	struct ckpt_event ev = { .kind = CKPT_EV_TURN };
 	siginfo_t si;
 
-	return F.now->play ? F.now->play->sig : fred_timeline_live_signal(&si);
+	if (e > 0)
+		ev = ckpt_log_event(F.tl, e - 1);
+	return request == PTRACE_SYSCALL && fred_forward_stops_here() &&
+	       !(ev.kind == CKPT_EV_CALL && ckpt_interrupted(ev.result)) &&
+	       (F.now->play || !fred_timeline_live_signal(&si));
 }
 
 /* How a step has gone on its way to the interval's end. */
@@ -415,8 +425,14 @@ static void forward(struct vpt_thread *vt, int request)
 	struct ckpt_goal goal;
 	enum ckpt_halt halt;
 	enum stepped stepped = STEP_BEGUN;
-	bool moved = false, here, ended;
+	uint64_t event;
+	bool moved = false, here, ended, amid_fork = F.amid_fork;
 
+	F.amid_fork = false;
+	if (amid_fork && request == PTRACE_SYSCALL && fred_forward_stops_here()) {
+		report_halt(vt, CKPT_HALT_CALL, &run); /* its end */
+		return;
+	}
 	ckpt_overlay_remove(&F.tl->overlay, F.now);
 	for (;;) {
 		fred_progress_at("going forward: snapshot", F.now->play->interval + 1,
@@ -448,16 +464,20 @@ static void forward(struct vpt_thread *vt, int request)
 		if (halt == CKPT_HALT_EVENT) {
 			if (fred_forks_tell(vt))
 				return;
-			continue;
+			if (!tells_end(request, F.now->play->event))
+				continue;
+			halt = CKPT_HALT_CALL;
+			break;
 		}
 		if (halt != CKPT_HALT_GOAL)
 			break;
 		if (!here && F.now->state == CKPT_EXIT && fred_forks_tell(vt))
 			return;
 		call = fred_forks_at_call(F.now);
-		ended = !here && goal.how == CKPT_END_EVENT && F.now->state == CKPT_EXIT;
-		if (fred_seek_may_die(F.now->play->interval)) {
-			report_end(); /* killed by somebody, or by a filter of its own */
+		ended = !here && F.now->state == CKPT_EXIT;
+		event = F.now->play->event;
+		if (fred_seek_may_die(F.now->play->interval) && WIFSIGNALED(F.tl->end_status)) {
+			report_end(); /* no event tells of it, nor when it was */
 			return;
 		}
 		if (cross()) {
@@ -470,8 +490,8 @@ static void forward(struct vpt_thread *vt, int request)
 		}
 		if (!here && F.now->play && fred_forks_tell_call(vt, &call))
 			return;
-		if (request == PTRACE_SYSCALL && (ended || (call.nr >= 0 && F.now->play)) &&
-		    !signal_comes() && fred_forward_stops_here()) {
+		if ((ended || (call.nr >= 0 && F.now->play)) &&
+		    tells_end(request, ended ? event : 0)) {
 			halt = CKPT_HALT_CALL; /* its end */
 			break;
 		}

@@ -57,9 +57,11 @@ void fred_process_show(pid_t tgid, bool ended)
 {
 	struct fred_timeline *f = list;
 
-	if (fred_process_select(tgid) || (ended && fred_process != &none && !fred_process->vt))
+	if (fred_process_select(tgid) ||
+	    (!tgid && ended && fred_process != &none && !fred_process->vt))
 		return;
-	while (f && (!ended || f->vt))
+	while (f && (tgid || !ended ||
+		     f->vt)) /* a number that isn't known was never recorded, or let go */
 		f = f->next;
 	fred_process = f ? f : &none;
 }
@@ -191,6 +193,8 @@ static void begin(struct vpt_thread *vt, bool forked)
 		fred_no_record = true;
 	}
 	if (fred_no_record)
+		return;
+	if (forked && ckpt_has_namespace(vt->tgid))
 		return;
 	if (fred_threads_count(vt->tgid) == 1)
 		record(vt);

@@ -61,6 +61,21 @@ void fred_threads_watch(struct ckpt_task *from, struct ckpt_task *p)
 			ckpt_watch_alike(from, t);
 }
 
+void fred_threads_know_calls(struct ckpt_task *from, struct ckpt_task *to)
+{
+	struct ckpt_task *t, *was;
+	struct vpt_thread *vt;
+
+	for (size_t i = 0; (t = nth(to, i)); i++) {
+		was = ckpt_puppet_thread(from, ckpt_vtid(t));
+		vt = vpt_find(ckpt_vtid(t));
+		if (was && to->play && t->waits_behind)
+			t->shown = was->shown;
+		else if (was && !to->play && vt)
+			vt->amid_call = t != F.tl->live && t->in_call && !was->shown;
+	}
+}
+
 void fred_threads_play_as(pid_t tid)
 {
 	struct vpt_thread *vt = vpt_find(tid);

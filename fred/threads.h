@@ -11,6 +11,9 @@
 /* Has all of the debugger's threads of the process played by `to' (the live
  * target's current thread, a puppet), or nobody where it has no such thread. */
 void fred_threads_play(struct ckpt_task *to);
+/* `to' has taken over from the puppet `from': what the debugger has been told of the calls amid which
+ * threads stand. */
+void fred_threads_know_calls(struct ckpt_task *from, struct ckpt_task *to);
 /* The threads of p that the debugger doesn't know yet watch what `from' does. */
 void fred_threads_watch(struct ckpt_task *from, struct ckpt_task *p);
 /* Where the debugger doesn't know the thread at hand, that plays its thread tid, until

@@ -14,6 +14,7 @@
 #include "ckptcore/target.h"
 #include "ckptcore/thin.h"
 #include "fred/branch.h"
+#include "fred/catches.h"
 #include "fred/checkpoint.h"
 #include "fred/forks.h"
 #include "fred/forward.h"
@@ -287,7 +288,7 @@ void fred_timeline_announce(struct vpt_thread *vt, enum fred_arrival arrival)
 	siginfo_t si = vpt_trap_info(watch ? 4 /* TRAP_HWBKPT */ : TRAP_TRACE);
 
 	F.held.at_int3 = arrival == FRED_ARRIVE_BREAKPOINT;
-	if (arrival == FRED_ARRIVE_FORK && fred_forks_tell(vt))
+	if (fred_catches_tell(vt, arrival))
 		return;
 	if (watch)
 		tell(vt, ckpt_vtid(F.now), W_STOPCODE(SIGTRAP), &si,
@@ -343,7 +344,7 @@ static void land(struct vpt_thread *vt)
 	F.peeking = false;
 
 	F.staged = NULL;
-	F.landing = F.interrupted = false;
+	F.landing = F.interrupted = F.amid_fork = false;
 	fred_timeline_forget_changes();
 	forget_last();
 	fred_branch_follow(to, former);
@@ -458,6 +459,8 @@ bool fred_timeline_resuming(struct vpt_thread *vt, int request, int sig)
 		return true;
 	if (!fred_process_select(vt->tgid) || !is_ours(vt))
 		return false;
+	if (fred_catches_resuming(vt))
+		return true;
 	if (F.held.waits) {
 		if (!is_pending() && !fred_threads_appear(vt) && can_tell_held())
 			tell_held();
@@ -488,11 +491,12 @@ bool fred_timeline_resuming(struct vpt_thread *vt, int request, int sig)
 		}
 		return !vt->task || fred_threads_appear(vt);
 	}
-	/* The debugger resumes the other threads, too, some of them before that one. They
-	 * only seem to run: nothing of theirs would stay. */
+	/* The debugger resumes the other threads, too, some of them before that one. */
 	if (fred_timeline_calling()) {
 		if (fred_timeline_calls(vt))
 			fred_timeline_run_call(vt, request);
+		else
+			fred_timeline_run_aside(vt, request);
 		return true;
 	}
 	forget_last();
@@ -569,6 +573,7 @@ static bool stop_live(struct vpt_thread *vt)
 		return false;
 	if (ckpt_record_hold(t))
 		return t->state == CKPT_DEAD;
+	vt->amid_call = t->in_call;
 	return stop_virtually(vt);
 }
 
@@ -608,8 +613,10 @@ bool fred_timeline_signalled(struct vpt_thread *vt, int sig)
 		return false;
 	if (!is_puppet(F.now))
 		return false;
-	if (sig == SIGSTOP && vt->state == VPT_RUNNING && fred_threads_several())
+	if (sig == SIGSTOP && vt->state == VPT_RUNNING && fred_threads_several()) {
+		vt->task->shown = false; /* it comes to its call once more, for the debugger */
 		return stop_virtually(vt);
+	}
 	if (sig == SIGKILL) {
 		struct ckpt_task *live = F.tl->live;
 

@@ -18,8 +18,13 @@
 enum fred_arrival {
 	FRED_ARRIVE_STEP,	/* the end of a step */
 	FRED_ARRIVE_BREAKPOINT, /* an int3 of its own, if it has one there */
-	FRED_ARRIVE_FORK,	/* the event of a fork, behind which that is */
-	FRED_ARRIVE_WATCH,	/* its debug register for watch_addr struck */
+	/* see catches.h: */
+	FRED_ARRIVE_FORK,   /* the event of a fork, behind which that is */
+	FRED_ARRIVE_CALL,   /* the entry of a system call */
+	FRED_ARRIVE_RETURN, /* its end */
+	FRED_ARRIVE_SIGNAL, /* a signal that comes there */
+	FRED_ARRIVE_EXEC,   /* the event of an exec */
+	FRED_ARRIVE_WATCH,  /* its debug register for watch_addr struck */
 };
 
 /* What the user does to the puppet that plays. */
@@ -54,6 +59,9 @@ struct fred_timeline {
 	bool key_stays;		 /* ^C waits for the live process and couldn't be taken away */
 	unsigned long vforked; /* the child of which the debugger was told that it is on its own */
 	bool tell_forks;       /* the debugger catches forks of the past, see forks.c */
+	bool amid_fork;	       /* ... and was told of one behind whose call `now' stands, as yet */
+	bool ends_call;	       /* it is about to be told the end of a call ... */
+	uint64_t ended_call;   /* ... of this number */
 	pid_t past_vfork;      /* a thread whose child isn't on its own yet, as it knows */
 	bool interrupted;      /* the debugger has passed ^C on to a puppet */
 	bool live_follows;     /* the live process goes on when all its threads are known */
@@ -139,6 +147,8 @@ bool fred_timeline_calls(const struct vpt_thread *vt);
 bool fred_timeline_calling(void);
 /* Such a one runs on up to a stop, which is told. */
 void fred_timeline_run_call(struct vpt_thread *vt, int request);
+/* Meanwhile the debugger resumes vt, another thread. */
+void fred_timeline_run_aside(struct vpt_thread *vt, int request);
 /* Where functions have been called, and have returned: what they did goes, what the user has
  * changed himself stays. True: another puppet plays, with the same registers. */
 bool fred_timeline_end_calls(void);

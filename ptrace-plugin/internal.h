@@ -56,7 +56,7 @@ int vpt_get_dr6(const struct vpt_thread *vt, uint64_t *ret) __must_check;
 int vpt_get_siginfo(const struct vpt_thread *vt, siginfo_t *ret) __must_check;
 
 /* Tells who must know that the debugger is about to change t. */
-void vpt_changing(struct ckpt_task *t);
+void vpt_changing(struct ckpt_task *t, bool registers);
 
 /* Has d's descriptors of memory mean those who play now; see vpt_settle(). */
 int vpt_mem_follow(struct ckpt_task *t, struct vpt_debugger *d) __must_check;

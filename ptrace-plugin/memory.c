@@ -19,10 +19,10 @@
 
 #define CHUNK 65536
 
-void vpt_changing(struct ckpt_task *t)
+void vpt_changing(struct ckpt_task *t, bool registers)
 {
 	if (!vpt_control->changing || !vpt_control->changing(t))
-		ckpt_target_changed(t);
+		ckpt_target_changed(t, registers);
 }
 
 int vpt_poke(struct vpt_thread *vt, uint64_t addr, const void *buf, size_t len)
@@ -66,7 +66,7 @@ int vpt_poke(struct vpt_thread *vt, uint64_t addr, const void *buf, size_t len)
 	}
 	free(was);
 	if (!err && change)
-		vpt_changing(t);
+		vpt_changing(t, false);
 	return err ? err : ckpt_write(t, addr, buf, len);
 }
 

@@ -86,7 +86,7 @@ static long req_pokeuser(const struct request *q)
 	long res;
 
 	if (!is_dr(q->addr))
-		vpt_changing(t);
+		vpt_changing(t, true);
 	ckpt_regs_flush(t);
 	t->regs_valid = false;
 	res = from_errno(ptrace(PTRACE_POKEUSER, t->tid, q->addr, q->data));
@@ -128,7 +128,7 @@ static long set_regs(struct ckpt_task *t, const struct user_regs_struct *regs)
 	/* The step back over its own int3 is the debugger's affair. */
 	rewound.rip--;
 	if (memcmp(&rewound, regs, sizeof(*regs)) || !was_own_int3(t, regs->rip))
-		vpt_changing(t);
+		vpt_changing(t, true);
 	/* At once: the kernel may refuse (a segment, a flag). */
 	t->regs_dirty = false;
 	t->regs_valid = false;
@@ -158,7 +158,7 @@ static long req_setfpregs(const struct request *q)
 
 	if (ckpt_read(q->t, q->data, &regs, sizeof(regs)))
 		return -EFAULT;
-	vpt_changing(q->vt->task);
+	vpt_changing(q->vt->task, false);
 	return from_errno(ptrace(PTRACE_SETFPREGS, q->vt->task->tid, 0, &regs));
 }
 
@@ -182,7 +182,7 @@ static long set_xstate(struct ckpt_task *t, const uint8_t *buf, size_t len)
 		return -EFAULT;
 	if (!memcmp(full, buf, len))
 		return 0; /* gdb writes back what it read: no change */
-	vpt_changing(t);
+	vpt_changing(t, false);
 	memcpy(full, buf, len);
 	return ckpt_set_xstate(t, full, full_len);
 }
@@ -204,7 +204,7 @@ static long req_regset(const struct request *q)
 			return set_regs(q->vt->task, (struct user_regs_struct *)buf);
 		if (q->addr == NT_X86_XSTATE)
 			return set_xstate(q->vt->task, buf, mine.iov_len);
-		vpt_changing(q->vt->task);
+		vpt_changing(q->vt->task, false);
 		res = from_errno(ptrace(PTRACE_SETREGSET, q->vt->task->tid, q->addr, &mine));
 		q->vt->task->regs_valid = false;
 		return res;
@@ -283,7 +283,7 @@ static long req_sigmask(const struct request *q)
 	if (q->nr == PTRACE_SETSIGMASK) {
 		if (ckpt_read(q->t, q->data, &mask, sizeof(mask)))
 			return -EFAULT;
-		vpt_changing(q->vt->task);
+		vpt_changing(q->vt->task, false);
 		return from_errno(ptrace(PTRACE_SETSIGMASK, q->vt->task->tid, 8, &mask));
 	}
 	if (ptrace(PTRACE_GETSIGMASK, q->vt->task->tid, 8, &mask) < 0)
@@ -310,7 +310,7 @@ static long req_arch_prctl(const struct request *q)
 		else
 			r->gs_base = value;
 		ckpt_regs_dirty(q->vt->task);
-		vpt_changing(q->vt->task);
+		vpt_changing(q->vt->task, false);
 		return 0;
 	}
 	return -EINVAL;
@@ -337,6 +337,8 @@ static long resume(const struct request *q)
 		return 0;
 	}
 	vt->past_event = false;
+	if (!sig && vpt_tell_call_again(vt))
+		return 0;
 	if (!vt->task)
 		return -ESRCH;
 	if (vt->siginfo_ours && sig) /* the kernel's own info is another stop's */

@@ -478,6 +478,16 @@ void vpt_report_trap(struct vpt_thread *vt, int request)
 	vpt_report(vt, W_STOPCODE(sig), &si);
 }
 
+bool vpt_tell_call_again(struct vpt_thread *vt)
+{
+	bool tell = vt->amid_call && vt->request == PTRACE_SYSCALL;
+
+	vt->amid_call = false;
+	if (tell)
+		vpt_report_trap(vt, PTRACE_SYSCALL);
+	return tell;
+}
+
 static void tracee_event(struct vpt_thread *vt, const struct ckpt_stop *stop)
 {
 	struct ckpt_task *t = vt->task;

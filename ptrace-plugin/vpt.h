@@ -48,6 +48,7 @@ struct vpt_thread {
 	bool past_child;  /* its process is a child of the past, played by the controller */
 	bool stop_wanted; /* attach or first stop: report as SIGSTOP */
 	bool past_event;  /* at the event of a call whose end was not told */
+	bool amid_call;	  /* stopped amid one of whose entry it wasn't told */
 	bool lost;	  /* a leader that the debugger takes for ended before the others */
 	struct vpt_thread *next;
 };
@@ -159,6 +160,9 @@ void vpt_set_player(struct vpt_thread *vt, struct ckpt_task *t);
  * that this makes ours; t: its task, at a stop outside of calls. -ESRCH: it died. */
 int vpt_settle(struct ckpt_task *t, struct vpt_debugger *d) __must_check;
 
+/* vt, resumed, was stopped amid a call: below a kernel that makes it again the debugger, if it traces calls,
+ * hears of its entry. True: it was told that, and vt doesn't run. */
+bool vpt_tell_call_again(struct vpt_thread *vt);
 /* Reports a stop to the debugger. siginfo NULL: ask the task. */
 void vpt_report(struct vpt_thread *vt, int status, const siginfo_t *siginfo);
 /* A SIGTRAP with that code. */

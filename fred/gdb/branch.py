@@ -73,8 +73,34 @@ BeforeResume()
 def calling(event):
     """gdb is about to call a function of the program. In the past that changes a copy which goes; what the user changes
     himself stays."""
-    if isinstance(event, gdb.InferiorCallPreEvent):
-        fred.ask("call")
+    if not isinstance(event, gdb.InferiorCallPreEvent):
+        stand_still.release()
+    elif fred.ask("call")["copy"]:
+        stand_still.hold()
+
+
+class StandStill:
+    """The other threads, while such a function runs: gdb would step those at breakpoints over them before, and take them for
+    being elsewhere from then on. If a breakpoint ends the function early they go with it, from the prompt on."""
+
+    def __init__(self):
+        self.depth, self.alone = 0, None
+        gdb.events.before_prompt.connect(lambda: self.release(all=True))
+
+    def hold(self):
+        self.depth += 1
+        if self.depth == 1:
+            self.alone = alone()
+            self.alone.__enter__()
+
+    def release(self, all=False):
+        if self.depth:
+            self.depth = 0 if all else self.depth - 1
+            if not self.depth:
+                self.alone.__exit__()
+
+
+stand_still = StandStill()
 
 
 def written(event):

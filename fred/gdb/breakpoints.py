@@ -217,12 +217,66 @@ def compile_condition(text, pc):
     return [[int(at), op, int(arg or 0)] for at, op, arg in code] or None
 
 
-def fork_catchpoints():
-    """{number: fork or vfork}"""
+def catchpoints():
+    """{number: (fork, vfork, exec, syscall or signal, names of which ones)} of the enabled ones"""
     if not any(b.enabled and b.type == PLACES[2] for b in gdb.breakpoints()):
         return {}
-    found = re.findall(r"^(\d+) +catchpoint +\w+ +y +(v?fork)\b", gdb.execute("info breakpoints", to_string=True), re.M)
-    return {int(n): kind for n, kind in found}
+    found = re.findall(r'^(\d+) +catchpoint +\w+ +y +(v?fork|exec|syscall|signal)s?\b(?: "(.*)")?', gdb.execute("info breakpoints", to_string=True),
+                       re.M)
+    return {int(n): (kind, re.split(r",? ", names) if names[:1] != "<" else [names]) for n, kind, names in found}
+
+
+def fork_catchpoints():
+    """{number: fork or vfork}"""
+    return {n: kind for n, (kind, names) in catchpoints().items() if kind in ("fork", "vfork")}
+
+
+ALL = 1 << 16       # more than any number of a signal or call
+
+
+def call_numbers(names):
+    """of system calls as gdb names them, by its own list"""
+    if names == ["<any syscall>"]:
+        return [ALL]
+    known = {}
+    if not all(n.isdigit() for n in names):
+        with open(os.path.join(gdb.parameter("data-directory"), "syscalls", "amd64-linux.xml")) as f:
+            known = dict(re.findall(r'<syscall name="(\w+)" number="(\d+)"', f.read()))
+    return [int(known.get(n, n)) for n in names]
+
+
+def signal_numbers(names):
+    """of signals as gdb names them; all but those of debuggers are the standard ones"""
+    if names == ["<any signal>"]:
+        return [ALL]
+    if names == ["<standard signals>"]:
+        return [n for n in range(1, 65) if n not in (signal.SIGTRAP, signal.SIGINT)]
+    return [int(n[3:]) if n[3:].isdigit() else int(getattr(signal, n)) for n in names]
+
+
+class Caught:
+    """What catchpoints without an address would stop at, going back."""
+
+    KINDS = {
+        "fork": lambda names: lets_children_go() and {"forks": True},
+        "vfork": lambda names: lets_children_go() and {"vforks": True},
+        "exec": lambda names: {"execs": True},
+        "syscall": lambda names: {"calls": call_numbers(names)},
+        "signal": lambda names: {"signals": signal_numbers(names)},
+    }
+
+    def __init__(self):
+        self.what = {}
+
+    def add(self, kind, names):
+        """whether it's known how to stop there"""
+        try:
+            more = self.KINDS[kind](names)
+        except (KeyError, OSError, ValueError, AttributeError):
+            return False
+        for key, value in (more or {}).items():
+            self.what[key] = self.what.get(key, type(value)()) + value if isinstance(value, list) else value
+        return bool(more)
 
 
 def lets_children_go():
@@ -232,9 +286,9 @@ def lets_children_go():
 
 
 class Stops:
-    """What gdb would stop at: its breakpoints' addresses and what its watchpoints watch."""
+    """What gdb would stop at: its breakpoints' addresses, what its watchpoints watch, and (catches) what it catches."""
 
-    def __init__(self, watches=True, forks=False):
+    def __init__(self, watches=True, catches=False):
         self.by_addr = {}
         self.watches = []
         self.watch_of_slot = []
@@ -242,8 +296,8 @@ class Stops:
         self.watch_of_scope = []
         self.ignore = {}
         self.value = {}
-        self.forks = False
-        caught = fork_catchpoints() if forks and lets_children_go() else {}
+        self.caught = Caught()
+        known = catchpoints() if catches else {}
         if watches and watchpoints():
             forget_stop()
         for b in gdb.breakpoints():
@@ -254,9 +308,8 @@ class Stops:
                 for loc in b.locations:
                     if loc.enabled and loc.address:
                         self.by_addr.setdefault(loc.address, []).append(b)
-                    elif loc.enabled and caught.get(b.number) == "fork" and self.plain(b):
-                        self.forks = True
-                    elif loc.enabled and b.type not in PLACES[:2]:
+                    elif loc.enabled and b.type not in PLACES[:2] and catches and not (
+                            b.number in known and self.plain(b) and self.caught.add(*known[b.number])):
                         say_once(b.number, "catchpoint %d doesn't stop the program going back" % b.number)
             elif b.type in WATCH_TYPES and watches:
                 self.add_watch(b)
@@ -342,7 +395,7 @@ class Stops:
         return self.in_frame_of(b, text_of)
 
     def request(self):
-        return {"stops": list(self.by_addr), "watches": self.watches, "scopes": self.scopes, "forks": self.forks}
+        return {"stops": list(self.by_addr), "watches": self.watches, "scopes": self.scopes, **self.caught.what}
 
     def condition_at(self, pc):
         """What fred can judge itself of the breakpoint at pc, where the selected frame is: a condition's code, or None."""

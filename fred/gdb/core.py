@@ -5,6 +5,7 @@ import ctypes
 import json
 import os
 import re
+import signal
 import time
 
 import gdb
@@ -21,6 +22,10 @@ class Channel:
         self.call.restype = ctypes.c_long
         self.reply = ctypes.create_string_buffer(self.ROOM)
         self.last = {}      # inferior's number: its process, or the last that it had
+        gdb.events.new_objfile.connect(lambda event: self.note())
+
+    def note(self):
+        self.last.update((i.num, i.pid) for i in gdb.inferiors() if i.pid)
 
     def process(self):
         """which process the user looks at, by its number, and whether that has ended"""
@@ -324,7 +329,8 @@ def land(kind, code=True, compared=(), passing=False):
         arrive(kind, code, compared, passing)
 
 
-STOPS = "breakpoint", "watch", "fork"      # what a `continue' ends by
+CATCHES = "catch", "return"                # at what is caught, or at the end of a system call that is
+STOPS = ("breakpoint", "watch", *CATCHES)   # what a `continue' ends by
 
 
 def arrive(kind, code, compared, passing):
@@ -338,7 +344,7 @@ def arrive(kind, code, compared, passing):
     bare = contextlib.nullcontext()
     if s["strangers"] and kind == "watch":
         bare = WithoutBreakpoints()
-    elif s["strangers"] or kind == "fork":     # (which gdb isn't to be told amid a step over a breakpoint)
+    elif s["strangers"] or kind in CATCHES:    # (which gdb isn't to be told amid a step over a breakpoint)
         meet_threads()
         select_thread(s["thread"])
     switched = selected_tid() == s["thread"] != former != 0
@@ -359,7 +365,8 @@ def arrive(kind, code, compared, passing):
             read_watchpoints_in(former)
     arm_landing(stay=int(stay))
     try:
-        with alone(), bare, frame_line() if switched else contextlib.nullcontext():
+        with alone(), bare, frame_line() if switched else contextlib.nullcontext(), \
+                NotBefore() if kind == "return" else contextlib.nullcontext():
             gdb.execute(direction.gdbs("continue" if kind in STOPS else "stepi"))
     except BaseException:
         fred.ask("drop")
@@ -369,6 +376,23 @@ def arrive(kind, code, compared, passing):
         flush_caches()  # the other threads weren't resumed, as far as gdb knows
     if code and not stay:
         refresh_libraries()
+
+
+class NotBefore:
+    """gdb is told the end of a system call behind an entry that there isn't (catches.c): catchpoints of any call don't stop at
+    that."""
+
+    NO_CALL = 1023
+
+    def __enter__(self):
+        self.them = [n for n, (kind, names) in catchpoints().items() if (kind, names) == ("syscall", ["<any syscall>"])]
+        for n in self.them:
+            gdb.execute("condition %d $orig_rax != %d" % (n, self.NO_CALL), to_string=True)
+
+    def __exit__(self, *exc):
+        for n in self.them:
+            if any(b.number == n for b in gdb.breakpoints()):       # (not a temporary one)
+                gdb.execute("condition %d" % n, to_string=True)
 
 
 def forget_longjmp():

@@ -94,7 +94,7 @@ def go_back(how, count=1, to=(), **request):
     s = check_can_go_back()
     effort = Effort(s)
     thread = reattach() if s["state"] == "ended" else selected_tid()
-    stops = Stops(watches=how != "stepi", forks=how == "continue")
+    stops = Stops(watches=how != "stepi", catches=how == "continue")
     for addr in to:
         stops.by_addr.setdefault(addr, []).append(None)
     r, done = None, 0
@@ -122,8 +122,8 @@ def go_back(how, count=1, to=(), **request):
         end_of_history()
     elif r["kind"] == "scope":
         end_of_scope(stops.watch_of_scope[r["slot"]])
-    elif r["kind"] == "fork":
-        fred.ask("forks", tell=True)
+    elif r["kind"] == "catch":
+        fred.ask("forks", tell=lets_children_go())
     land("step" if r["kind"] in ("begin", "scope") else r["kind"], r.get("code", True), stops.watch_of_slot)
 
 

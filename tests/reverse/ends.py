@@ -168,6 +168,20 @@ def test_threads_and_much_memory():
         b.cmd("reverse-stepi")
 
 
+def test_kills_itself():
+    """no event tells of that end; what it did before counts all the same"""
+    with Backward("selfkill") as b:
+        b.only_fred("record knows no such end")
+        b.cmd("handle SIGUSR1 nostop noprint pass")
+        b.expect("run", r"terminated with signal SIGKILL")
+        for _ in range(2):
+            b.cmd("reverse-stepi")
+            b.check((b.value("n"), b.value("came")), (2777, 200), "just before its end")
+            b.expect("fred-verify", r"snapshots verified")
+            b.cmd("reverse-continue")
+            b.expect("continue", r"terminated with signal SIGKILL")
+
+
 def test_after_kill():
     """history ends where the program stood, not at its next system call"""
     for behind in False, True:

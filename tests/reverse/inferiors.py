@@ -27,6 +27,21 @@ def test_child_followed():
         b.expect("continue", r"exited with code 014")
 
 
+def test_let_go():
+    """a process that gdb has let go has no past, whatever became of another one"""
+    with Backward("family") as b:
+        b.only_fred("gdb's record doesn't follow")
+        b.cmd("set follow-fork-mode child")
+        b.cmd("tbreak child_work")
+        b.expect("run >/dev/null", r"child_work \(n=")
+        b.expect("continue", r"exited")
+        b.cmd("inferior 1")
+        b.expect("reverse-stepi", r"The program is not being run")
+        b.cmd("inferior 2")
+        b.cmd("reverse-stepi")
+        b.expect("info inferiors", r"^\* 2 +process \d+", r"^  1 +<null>")
+
+
 def test_both_kept():
     """two processes that stop; going back in one leaves the other where it is"""
     with Backward("family") as b:

@@ -168,16 +168,16 @@ def test_background():
         b.expect("fred-verify", r"snapshots verified")
 
 
-def kinds(seed):
-    b = Backward("quickkinds", seed)
-    b.cmd("handle SIGALRM nostop noprint pass")
+def kinds(name, seed):
+    b = Backward(name, seed)
+    b.cmd("handle SIGALRM SIGUSR1 nostop noprint pass")
     b.only_fred()
     return b
 
 
-def test_kinds():
-    """files by name, memory, waits, files that are mapped and cut: back through it all and forward"""
-    with kinds("21") as b:
+def there_and_back(name, seed, least):
+    """through all four phases of a program, back and forward; so many calls make no stop"""
+    with kinds(name, seed) as b:
         b.cmd("break %d" % b.mark("next"))
         b.expect("run", r"MARK next")
         truth = []
@@ -187,7 +187,7 @@ def test_kinds():
             truth.append(b.cmd(show))
             if i < 3:
                 b.expect("continue", r"MARK next")
-        b.check(without_stop(b) > 5000, True, "most make no stop")
+        b.check(without_stop(b) > least, True, "most make no stop")
         for was in reversed(truth[:-1]):
             b.expect("reverse-continue", r"MARK next")
             b.check(b.cmd(show), was, "as then")
@@ -197,9 +197,19 @@ def test_kinds():
         b.expect("fred-verify", r"snapshots verified")
 
 
+def test_kinds():
+    """files by name, memory, waits, files that are mapped and cut"""
+    there_and_back("quickkinds", "21", 5000)
+
+
+def test_sockets():
+    """addresses, messages, pieces, descriptors that come and go, waits that end, also by a signal"""
+    there_and_back("quicksockets", "23", 5000)
+
+
 def test_branch():
     """what was opened and written without a stop, a branch has, too: how, and where each file stands"""
-    with kinds("11") as b:
+    with kinds("quickkinds", "11") as b:
         b.cmd("tbreak %d" % b.mark("looked"))
         b.expect("run", r"MARK looked")
         files = b.value("files")

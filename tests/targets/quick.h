@@ -13,7 +13,8 @@
 
 volatile unsigned long sum, calls, wrong, ticks, seed;
 volatile int phase;
-static int in, out, phase_status;
+static int in, out;
+static int phase_status __attribute__((unused));
 static char buf[300000];
 
 static unsigned long rnd(void)

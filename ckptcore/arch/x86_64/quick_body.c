@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ckptcore/arch/x86_64/quick_code.h"
@@ -33,14 +35,15 @@ OURS static bool is_mapped(const struct ckpt_quick_notes *n, uint64_t ino)
 }
 
 /* Whether to open a file so would cut one that is mapped, or may be. */
-OURS static bool cuts_mapped(const struct ckpt_quick_notes *n, const uint64_t a[6])
+OURS static bool cuts_mapped(const struct ckpt_quick_notes *n, const struct ckpt_quick_kind *k)
 {
+	const uint64_t dir = k->path ? n->args[0] : (uint64_t)AT_FDCWD;
 	struct stat st;
 	long err;
 
-	if (!(a[2] & O_TRUNC))
+	if (!(k->flags & CKPT_QUICK_OPENS) || !(n->args[k->path + 1] & O_TRUNC))
 		return false;
-	err = ckpt_quick_ask(SYS_newfstatat, a[0], a[1], (uint64_t)&st, 0, 0);
+	err = ckpt_quick_ask(SYS_newfstatat, dir, n->args[k->path], (uint64_t)&st, 0, 0);
 	return err ? err != -ENOENT : is_mapped(n, st.st_ino);
 }
 
@@ -64,89 +67,276 @@ OURS static bool masks_ours(const struct ckpt_quick_notes *n, const uint64_t a[6
 	return !peek(n, a[1], &mask, sizeof(mask)) || mask & ours;
 }
 
-/* Whether what is to be written may be of where the jumps are. */
-OURS static bool gathers_ours(const struct ckpt_quick_notes *n, const uint64_t a[6])
+OURS static uint64_t least(uint64_t a, uint64_t b)
 {
-	struct iovec pieces[CKPT_QUICK_PIECES];
+	return a < b ? a : b;
+}
 
-	if (!peek(n, a[1], pieces, a[2] * sizeof(*pieces)))
-		return true;
-	for (uint64_t i = 0; i < a[2]; i++) {
-		uint64_t addr = (uint64_t)pieces[i].iov_base;
+OURS static uint64_t in_words(uint64_t bytes)
+{
+	return (bytes + 7) & ~7ull;
+}
 
-		if (addr + pieces[i].iov_len > n->code[0] && addr < n->code[1])
-			return true;
+/* A piece of a call's note, `at' bytes behind its beginning. */
+OURS static struct ckpt_quick_piece *piece_at(struct ckpt_quick_call *c, uint64_t at)
+{
+	return (struct ckpt_quick_piece *)(c->rest + at);
+}
+
+/* Adds memory to what is noted before the call. NULL: it can't be read. */
+OURS static void *save(const struct ckpt_quick_notes *n, struct ckpt_quick_call *c, uint64_t addr,
+		       uint64_t len)
+{
+	struct ckpt_quick_piece *p = piece_at(c, c->saved);
+
+	if (!peek(n, addr, p->bytes, len))
+		return NULL;
+	p->addr = addr;
+	p->len = len;
+	c->saved += sizeof(*p) + in_words(len);
+	return p->bytes;
+}
+
+OURS static bool has_length(const struct ckpt_quick_notes *n, const struct ckpt_quick_kind *k)
+{
+	return k->length && n->args[k->length] && n->args[k->length - 1];
+}
+
+/* Whether what it takes from so many pieces isn't of where the jumps are. More than a pipe may take at
+ * once makes it a half one, as ckpt_quick_fits() has it. */
+OURS static bool gathers(struct ckpt_quick_notes *n, const struct iovec *pieces, uint64_t count)
+{
+	const uint64_t fd = n->args[0];
+	uint64_t sum = 0;
+
+	for (uint64_t i = 0; i < count; i++) {
+		uint64_t addr = (uint64_t)pieces[i].iov_base, len = pieces[i].iov_len;
+
+		if (addr + len > n->code[0] && addr < n->code[1])
+			return false;
+		sum += len;
 	}
-	return false;
+	n->half |= sum > PIPE_BUF && !(n->files[fd] & CKPT_QUICK_CALM);
+	return true;
+}
+
+/* Saves what the call reads and may change, or what is to be known of what it reads. Whether that could
+ * be, and is as it has to be. */
+OURS static bool saves(struct ckpt_quick_notes *n, struct ckpt_quick_call *c,
+		       const struct ckpt_quick_kind *k)
+{
+	const uint64_t *a = n->args;
+	uint64_t at = a[1], count = a[2];
+	const struct iovec *pieces;
+	const struct msghdr *m;
+
+	c->saved = 0;
+	if (k->flags & CKPT_QUICK_TIMES && a[1] && !save(n, c, a[1], sizeof(struct itimerval)))
+		return false;
+	if (has_length(n, k) && !save(n, c, a[k->length], sizeof(uint32_t)))
+		return false;
+	if (k->flags & CKPT_QUICK_MESSAGE) {
+		m = save(n, c, a[1], sizeof(*m));
+		if (!m)
+			return false;
+		at = (uint64_t)m->msg_iov;
+		count = m->msg_iovlen;
+	} else if (!(k->flags & (CKPT_QUICK_GATHERS | CKPT_QUICK_SCATTERS))) {
+		return true;
+	}
+	if (count > CKPT_QUICK_PIECES)
+		return false;
+	pieces = save(n, c, at, count * sizeof(*pieces));
+	return pieces && (!(k->flags & CKPT_QUICK_GATHERS) || gathers(n, pieces, count));
 }
 
 /* Whether the call is made from here. */
 OURS bool ckpt_quick_before(void)
 {
 	struct ckpt_quick_notes *n = NOTES;
-	uint32_t flags;
+	struct ckpt_quick_call *c = (struct ckpt_quick_call *)(n->data + n->at);
+	const struct ckpt_quick_kind *k;
 	bool half;
 
-	if (!n->open || n->room < CKPT_QUICK_LEAST || n->nr >= CKPT_QUICK_NUMBERS ||
-	    !ckpt_quick_fits(n, n->nr, n->args, &half))
+	if (!n->open || n->room < CKPT_QUICK_LEAST || n->nr >= CKPT_QUICK_NUMBERS)
 		return false;
-	flags = n->kinds[n->nr].flags;
-	if ((flags & CKPT_QUICK_OPENS && cuts_mapped(n, n->args)) ||
-	    (flags & CKPT_QUICK_MASKS && masks_ours(n, n->args)) ||
-	    (flags & CKPT_QUICK_GATHERS && gathers_ours(n, n->args)))
+	k = ckpt_quick_kind(n, n->nr, n->args);
+	if (!ckpt_quick_fits(n, k, n->args, &half))
 		return false;
 	n->half = half;
+	if (cuts_mapped(n, k) || (k->flags & CKPT_QUICK_MASKS && masks_ours(n, n->args)) ||
+	    !saves(n, c, k))
+		return false;
 	__atomic_store_n(&n->amid, 1, __ATOMIC_RELEASE);
 	return true;
 }
 
-/* So many bytes of output there are, all in the program's memory. */
-OURS static uint64_t output_len(const struct ckpt_quick_notes *n, const struct ckpt_quick_kind *k)
+/* Adds memory to what is noted behind the call. False: there is no room. */
+OURS static bool put(struct ckpt_quick_notes *n, struct ckpt_quick_call *c, uint64_t addr,
+		     uint64_t len)
 {
-	if (!n->args[k->at])
-		return 0;
-	if (k->size)
-		return k->size;
-	if (k->flags & CKPT_QUICK_ALL || n->args[k->most] < (uint64_t)n->result)
-		return k->unit * n->args[k->most];
-	return k->unit * (uint64_t)n->result;
+	struct ckpt_quick_piece *p = piece_at(c, c->saved + c->len);
+	const uint64_t used = sizeof(*c) + c->saved + c->len + CKPT_QUICK_LEAST;
+
+	if (!addr || !len)
+		return true;
+	if (used > n->room || len > n->room - used)
+		return false;
+	p->addr = addr;
+	p->len = len;
+	ckpt_quick_copy(p->bytes, (const void *)addr, len);
+	c->len += sizeof(*p) + in_words(len);
+	return true;
 }
 
-/* Fills *ret as far as the note needs it. False: the kernel doesn't tell. */
-OURS static bool ask_how_opened(struct ckpt_quick_notes *n, uint64_t fd,
-				struct ckpt_quick_opened *ret, uint64_t *len)
+/* The first bytes of what readv or recvmsg was given. */
+OURS static bool put_pieces(struct ckpt_quick_notes *n, struct ckpt_quick_call *c, uint64_t at,
+			    uint64_t bytes)
 {
+	const struct ckpt_quick_piece *p = piece_at(c, at);
+	const struct iovec *v = (const struct iovec *)p->bytes;
+
+	for (uint64_t i = 0; i < p->len / sizeof(*v) && bytes; i++) {
+		const uint64_t len = least(v[i].iov_len, bytes);
+
+		if (!put(n, c, (uint64_t)v[i].iov_base, len))
+			return false;
+		bytes -= len;
+	}
+	return true;
+}
+
+/* What recvmsg has written, if there is nothing with it, such as descriptors. */
+OURS static bool put_message(struct ckpt_quick_notes *n, struct ckpt_quick_call *c)
+{
+	const struct ckpt_quick_piece *p = piece_at(c, 0);
+	const struct msghdr *was = (const struct msghdr *)p->bytes, *is = (const void *)p->addr;
+
+	return !is->msg_controllen && put(n, c, p->addr, sizeof(*is)) &&
+	       put(n, c, (uint64_t)was->msg_name, least(was->msg_namelen, is->msg_namelen)) &&
+	       put_pieces(n, c, sizeof(*p) + in_words(p->len), (uint64_t)n->result);
+}
+
+OURS static uint64_t count_of(const struct ckpt_quick_notes *n, struct ckpt_quick_call *c,
+			      const struct ckpt_quick_kind *k, const struct ckpt_quick_output *o)
+{
+	const uint64_t most = n->args[o->most];
+	const uint32_t *was = (const uint32_t *)piece_at(c, 0)->bytes;
+
+	if (o->count == CKPT_QUICK_RESULT)
+		return least(most, (uint64_t)n->result);
+	if (o->count == CKPT_QUICK_ROOM)
+		return most;
+	if (o->count == CKPT_QUICK_BITS)
+		return ((uint32_t)most + 63) / 64;
+	if (o->count == CKPT_QUICK_PAGES)
+		return most / 4096 + !!(most % 4096);
+	if (o->count == CKPT_QUICK_LENGTH)
+		return least(*was, *(const uint32_t *)n->args[k->length]);
+	return 0;
+}
+
+/* Notes what the call, which didn't fail, has written. */
+OURS static bool put_outputs(struct ckpt_quick_notes *n, struct ckpt_quick_call *c,
+			     const struct ckpt_quick_kind *k)
+{
+	const struct ckpt_quick_output *o = k->outputs;
+
+	for (; o < k->outputs + CKPT_QUICK_OUTPUTS && o->used; o++) {
+		if (k->length && o->at >= k->length - 1 && !has_length(n, k))
+			continue;
+		if (n->args[o->at] &&
+		    !put(n, c, n->args[o->at], o->size + o->unit * count_of(n, c, k, o)))
+			return false;
+	}
+	if (k->flags & CKPT_QUICK_SCATTERS)
+		return put_pieces(n, c, 0, (uint64_t)n->result);
+	/* To send one doesn't change it. */
+	return !(k->flags & CKPT_QUICK_MESSAGE) || k->flags & CKPT_QUICK_GATHERS ||
+	       put_message(n, c);
+}
+
+/* Notes what descriptor fd, a new one, is. NULL: the kernel doesn't tell. */
+OURS static const struct ckpt_quick_opened *put_opened(struct ckpt_quick_notes *n,
+						       struct ckpt_quick_call *c, uint64_t fd)
+{
+	struct ckpt_quick_piece *p = piece_at(c, c->saved + c->len);
+	struct ckpt_quick_opened *o = (struct ckpt_quick_opened *)p->bytes;
 	char *digit = n->link + n->link_len;
 	struct stat st;
 	uint64_t scale = 1;
-	long flags, path;
+	long flags, path, kept;
 
-	if (n->unseen || ckpt_quick_ask(SYS_fstat, fd, (uint64_t)&st, 0, 0, 0))
-		return false;
+	if (n->unseen || fd >= CKPT_QUICK_NUMBERS ||
+	    ckpt_quick_ask(SYS_fstat, fd, (uint64_t)&st, 0, 0, 0))
+		return NULL;
 	while (fd / scale >= 10)
 		scale *= 10;
 	for (; scale; scale /= 10)
 		*digit++ = (char)('0' + fd / scale % 10);
 	*digit = 0;
 	flags = ckpt_quick_ask(SYS_fcntl, fd, F_GETFL, 0, 0, 0);
-	path = ckpt_quick_ask(SYS_readlink, (uint64_t)n->link, (uint64_t)ret->path,
-			      sizeof(ret->path), 0, 0);
-	if (flags < 0 || path < 0 || path == sizeof(ret->path))
+	kept = ckpt_quick_ask(SYS_fcntl, fd, F_GETFD, 0, 0, 0);
+	path = ckpt_quick_ask(SYS_readlink, (uint64_t)n->link, (uint64_t)o->path, sizeof(o->path),
+			      0, 0);
+	if (flags < 0 || kept < 0 || path < 0 || path == sizeof(o->path))
+		return NULL;
+	o->fd = fd;
+	o->dev = st.st_dev;
+	o->ino = st.st_ino;
+	o->mode = st.st_mode;
+	o->flags = (uint32_t)flags | (kept & FD_CLOEXEC ? O_CLOEXEC : 0);
+	p->addr = CKPT_QUICK_OPENED;
+	p->len = offsetof(struct ckpt_quick_opened, path) + (uint64_t)path;
+	c->len += sizeof(*p) + in_words(p->len);
+	return o;
+}
+
+/* Notes in which folder the program is now. */
+OURS static bool put_folder(const struct ckpt_quick_notes *n, struct ckpt_quick_call *c)
+{
+	struct ckpt_quick_piece *p = piece_at(c, c->saved + c->len);
+	long len = n->unseen ? -1 : ckpt_quick_ask(SYS_getcwd, (uint64_t)p->bytes, 256, 0, 0, 0);
+
+	if (len < 2 || p->bytes[0] != '/')
 		return false;
-	ret->dev = st.st_dev;
-	ret->ino = st.st_ino;
-	ret->mode = st.st_mode;
-	ret->flags = (uint32_t)flags;
-	*len = offsetof(struct ckpt_quick_opened, path) + (uint64_t)path;
+	p->addr = CKPT_QUICK_FOLDER;
+	p->len = (uint64_t)len; /* with its 0 */
+	c->len += sizeof(*p) + in_words(p->len);
 	return true;
 }
 
-/* What is known of such a descriptor without further questions; 0: nothing. */
+/* Notes what the clock of the timer says that was set. */
+OURS static bool put_clock(const struct ckpt_quick_notes *n, struct ckpt_quick_call *c)
+{
+	struct ckpt_quick_piece *p = piece_at(c, c->saved + c->len);
+	/* Of the process: what it has used, in its own code only or in all. */
+	const clockid_t clock = n->args[0] == ITIMER_REAL    ? CLOCK_MONOTONIC :
+				n->args[0] == ITIMER_VIRTUAL ? ~7 | 1 :
+							       ~7;
+
+	if (ckpt_quick_ask(SYS_clock_gettime, (uint64_t)clock, (uint64_t)p->bytes, 0, 0, 0))
+		return false;
+	p->addr = CKPT_QUICK_CLOCK;
+	p->len = sizeof(struct timespec);
+	c->len += sizeof(*p) + p->len;
+	return true;
+}
+
+/* What is known of such a descriptor without further questions, as ckpt_quick_know_files() has it;
+ * 0: perhaps nothing. */
 OURS static uint8_t file_of(const struct ckpt_quick_notes *n, const struct ckpt_quick_opened *f)
 {
 	uint64_t i = 0;
 
-	if ((!S_ISREG(f->mode) && !S_ISDIR(f->mode)) || f->flags & O_PATH)
+	if (f->flags & (O_PATH | O_DIRECT))
+		return 0;
+	if (S_ISFIFO(f->mode))
+		return n->alone ? CKPT_QUICK_PIPE | CKPT_QUICK_HALVES : 0;
+	if (S_ISSOCK(f->mode) || !(f->mode & S_IFMT))
+		return (n->alone ? CKPT_QUICK_PIPE | CKPT_QUICK_HALVES : 0) |
+		       (f->flags & O_NONBLOCK ? CKPT_QUICK_CALM : 0);
+	if (!S_ISREG(f->mode) && !S_ISDIR(f->mode))
 		return 0;
 	while (i < n->ndevs && n->devs[i].dev != f->dev)
 		i++;
@@ -157,16 +347,35 @@ OURS static uint8_t file_of(const struct ckpt_quick_notes *n, const struct ckpt_
 	       (f->flags & O_APPEND ? CKPT_QUICK_APPEND : 0);
 }
 
+/* Notes the descriptors that the call has made. False: somebody else is to look at them. */
+OURS static bool put_made(struct ckpt_quick_notes *n, struct ckpt_quick_call *c,
+			  const struct ckpt_quick_kind *k)
+{
+	const int *pair = (const int *)n->args[k->outputs[0].at];
+	const uint64_t many = k->flags & CKPT_QUICK_PAIR ? 2 : 1;
+
+	for (uint64_t i = 0; i < many; i++) {
+		const uint64_t fd = (uint64_t)(k->flags & CKPT_QUICK_PAIR ? pair[i] : n->result);
+		const struct ckpt_quick_opened *o = put_opened(n, c, fd);
+
+		if (!o)
+			return false;
+		n->files[fd] = file_of(n, o);
+		if (k->flags & CKPT_QUICK_OPENS && !n->files[fd])
+			return false;
+	}
+	return true;
+}
+
 /* Writes down what the call has done. Whether somebody has to look at it himself. */
 OURS bool ckpt_quick_behind(void)
 {
 	struct ckpt_quick_notes *n = NOTES;
 	struct ckpt_quick_call *c = (struct ckpt_quick_call *)(n->data + n->at);
-	const struct ckpt_quick_kind *k = &n->kinds[n->nr];
-	struct ckpt_quick_opened *opened = (struct ckpt_quick_opened *)c->output;
+	const struct ckpt_quick_kind *k = ckpt_quick_kind(n, n->nr, n->args);
 	const uint64_t fd = n->args[0];
 	const bool done = n->result >= 0;
-	uint64_t len = 0, size;
+	uint64_t size;
 	bool look = n->half;
 
 	c->nr = n->nr;
@@ -176,14 +385,18 @@ OURS bool ckpt_quick_behind(void)
 	c->result = n->result;
 	c->clock = RING->at;
 	c->offset = CKPT_QUICK_UNREAD;
-	if (done && !look && k->flags & CKPT_QUICK_OPENS) {
-		look = n->result >= CKPT_QUICK_NUMBERS ||
-		       !ask_how_opened(n, (uint64_t)n->result, opened, &len) ||
-		       !(n->files[n->result] = file_of(n, opened));
-	} else if (done && !look) {
-		len = output_len(n, k);
-		ckpt_quick_copy(c->output, (const void *)n->args[k->at], len);
-	}
+	c->len = 0;
+	if (!done)
+		look |= k->flags & CKPT_QUICK_FAILS || n->result == -EINTR;
+	else if (!look)
+		look = !put_outputs(n, c, k);
+	if (done && !look && k->flags & (CKPT_QUICK_MAKES | CKPT_QUICK_PAIR))
+		look = !put_made(n, c, k);
+	if (done && !look && k->flags & CKPT_QUICK_ENTERS)
+		look = !put_folder(n, c);
+	if (done && !look && k->flags & CKPT_QUICK_TIMES)
+		look = !put_clock(n, c);
+	look |= k->flags & CKPT_QUICK_REAPS && n->result > 0;
 	if (done && !look &&
 	    (k->flags & CKPT_QUICK_MOVES ||
 	     (k->flags & (CKPT_QUICK_WRITES | CKPT_QUICK_GATHERS) && fd < CKPT_QUICK_NUMBERS &&
@@ -197,8 +410,9 @@ OURS bool ckpt_quick_behind(void)
 		n->files[fd] = 0;
 	if (done && ckpt_quick_dups(k->flags, n->args) && n->result < CKPT_QUICK_NUMBERS)
 		n->files[n->result] = fd < CKPT_QUICK_NUMBERS ? n->files[fd] : 0;
-	c->len = look ? CKPT_QUICK_UNREAD : len;
-	size = sizeof(*c) + (look ? 0 : (len + 7) & ~7ull);
+	size = sizeof(*c) + c->saved + (look ? 0 : c->len);
+	if (look)
+		c->len = CKPT_QUICK_UNREAD;
 	n->room -= size;
 	__atomic_store_n(&n->at, n->at + size, __ATOMIC_RELEASE);
 	__atomic_store_n(&n->amid, 0, __ATOMIC_RELEASE);

@@ -232,6 +232,38 @@ static size_t find_padding(const uint8_t *code, size_t len, uint64_t site, size_
 	return at;
 }
 
+static bool is_prefix(uint8_t b)
+{
+	return b == 0xf2 || b == 0xf3 || b == 0x2e || b == 0x3e || b == 0x66 || (b & 0xf0) == 0x40;
+}
+
+/* Whether code[i] may be where an instruction, a jump, begins, or its prefixes end: from one of some bytes
+ * before, at which a true instruction begins, decoding comes by there. What it can't decode isn't
+ * known. */
+static bool may_jump(const uint8_t *code, size_t len, size_t i)
+{
+	bool passed = false;
+	cs_insn *in;
+	csh cs;
+
+	if (i < BEFORE || len - i < LONGEST || !probe_insn_capstone(&cs, &in))
+		return true;
+	for (size_t from = i - BEFORE; from < i - BEFORE + LONGEST; from++) {
+		const uint8_t *p = code + from;
+		size_t left = i + LONGEST - from, begin = from;
+		uint64_t addr = from;
+
+		while (addr <= i && cs_disasm_iter(cs, &p, &left, &addr, in))
+			begin = in->address;
+		while (begin < i && is_prefix(code[begin]))
+			begin++;
+		if (addr > i && begin == i)
+			return true;
+		passed |= addr > i;
+	}
+	return !passed;
+}
+
 /* Whether bytes that may be a jump, wherever it would begin, lead into [lo, hi). */
 static bool is_target(const uint8_t *code, size_t len, uint64_t at, uint64_t lo, uint64_t hi)
 {
@@ -250,7 +282,7 @@ static bool is_target(const uint8_t *code, size_t len, uint64_t at, uint64_t lo,
 		} else {
 			continue;
 		}
-		if (to >= lo && to < hi)
+		if (to >= lo && to < hi && may_jump(code, len, i))
 			return true;
 	}
 	return false;

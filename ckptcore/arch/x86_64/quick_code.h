@@ -33,68 +33,116 @@ extern const uint8_t ckpt_quick_code_again[]; /* another one, for a thread besid
 
 /* What the code has to look at, and to note, of a call. Arguments count from 0. */
 enum ckpt_quick_flag {
-	CKPT_QUICK_PLAIN = 1,	 /* nothing */
-	CKPT_QUICK_FILE = 2,	 /* the first argument is a descriptor, see enum ckpt_quick_file */
-	CKPT_QUICK_WRITES = 4,	 /* it takes as many bytes from argument 1 as argument 2 says */
-	CKPT_QUICK_TALK = 8,	 /* no flags that change the output's meaning, and no address */
-	CKPT_QUICK_WAKE = 16,	 /* argument 1 is FUTEX_WAKE */
-	CKPT_QUICK_OPENS = 32,	 /* as openat; not with O_DIRECT, nor cutting what is mapped */
-	CKPT_QUICK_CLOSES = 64,	 /* argument 0, a descriptor */
-	CKPT_QUICK_MOVES = 128,	 /* where the file stands behind it isn't clear from its result */
-	CKPT_QUICK_MAPS = 256,	 /* as mmap: memory of its own, anywhere, without code */
-	CKPT_QUICK_RANGE = 512,	 /* arguments 0 and 1 are a range of memory, not of our jumps */
-	CKPT_QUICK_DATA = 1024,	 /* argument 2 makes it no code */
+	CKPT_QUICK_PLAIN = 1,  /* nothing */
+	CKPT_QUICK_FILE = 2,   /* the first argument is a descriptor, see enum ckpt_quick_file */
+	CKPT_QUICK_WRITES = 4, /* it takes as many bytes from argument 1 as argument 2 says */
+	CKPT_QUICK_TALK = 8,   /* argument 3: no flags that change the output's meaning */
+	CKPT_QUICK_WAKE =
+		16, /* argument 1 is FUTEX_WAKE; where there are no threads, or FUTEX_WAIT */
+	CKPT_QUICK_OPENS =
+		32, /* argument `path' and flags: not O_DIRECT, nor cutting what is mapped */
+	CKPT_QUICK_CLOSES = 64, /* argument 0, a descriptor */
+	CKPT_QUICK_MOVES = 128, /* where the file stands behind it isn't clear from its result */
+	CKPT_QUICK_MAPS = 256,	/* as mmap: memory of its own, anywhere, without code; of a file: as
+				    a half one */
+	CKPT_QUICK_RANGE = 512, /* arguments 0 and 1 are a range of memory, not of our jumps */
+	CKPT_QUICK_DATA = 1024, /* argument 2 makes it no code */
 	CKPT_QUICK_KEEPS = 2048, /* argument 3 doesn't say where memory goes to */
-	CKPT_QUICK_ONLY = 4096,	 /* only if argument `only' is `value' */
-	CKPT_QUICK_WAITS = 8192, /* it may, unless `timeout' is an argument's number, and that 0 */
-	CKPT_QUICK_CONTROL = 16384,   /* as fcntl: what doesn't change the file, nor waits */
-	CKPT_QUICK_ALL = 32768,	      /* all that there is room for is output */
-	CKPT_QUICK_HALF = 1 << 16,    /* it is only noted that it was; then a trap */
-	CKPT_QUICK_COPIES = 1 << 17,  /* its result is as good a descriptor as argument 0 */
-	CKPT_QUICK_MASKS = 1 << 18,   /* as rt_sigprocmask; not a mask with SIGSYS or SIGTRAP */
-	CKPT_QUICK_ACTS = 1 << 19,    /* as rt_sigaction; not of these */
-	CKPT_QUICK_GATHERS = 1 << 20, /* as writev, of few pieces */
+	CKPT_QUICK_ONLY = 4096,	 /* only if argument `only' is `value'; if it isn't, see `other' */
+	CKPT_QUICK_WAITS =
+		8192, /* it may, unless `timeout' is an argument's number, and that 0: only
+				    where there are no other threads */
+	CKPT_QUICK_CONTROL = 16384,    /* as fcntl: what doesn't change the file, nor waits */
+	CKPT_QUICK_OPTION = 1 << 15,   /* as getsockopt: what it gives is as long as it says */
+	CKPT_QUICK_HALF = 1 << 16,     /* it is only noted that it was; then a trap */
+	CKPT_QUICK_COPIES = 1 << 17,   /* its result is as good a descriptor as argument 0 */
+	CKPT_QUICK_MASKS = 1 << 18,    /* as rt_sigprocmask; not a mask with SIGSYS or SIGTRAP */
+	CKPT_QUICK_ACTS = 1 << 19,     /* as rt_sigaction; not of these */
+	CKPT_QUICK_GATHERS = 1 << 20,  /* as writev, of few pieces */
+	CKPT_QUICK_SCATTERS = 1 << 21, /* as readv, likewise */
+	CKPT_QUICK_MESSAGE = 1 << 22,  /* argument 1 is a struct msghdr, of few pieces */
+	CKPT_QUICK_MAKES = 1 << 23,    /* its result is a new descriptor */
+	CKPT_QUICK_ALONE = 1 << 24,    /* where there are threads, as a half one */
+	CKPT_QUICK_FAILS = 1 << 25,    /* there may be output, too, when it has failed */
+	CKPT_QUICK_PAIR = 1 << 26,     /* its first output is two new descriptors */
+	CKPT_QUICK_ENTERS = 1 << 27,   /* as chdir */
+	CKPT_QUICK_REAPS = 1 << 28,    /* as wait4: a result above 0 is to be looked at */
+	CKPT_QUICK_TIMES = 1 << 29,    /* as setitimer */
 };
 
+/* Of how many units an output is. */
+enum ckpt_quick_count {
+	CKPT_QUICK_NONE,
+	CKPT_QUICK_RESULT, /* as the result says, but at most argument `most' */
+	CKPT_QUICK_ROOM,   /* argument `most' */
+	CKPT_QUICK_BITS,   /* words, for so many bits */
+	CKPT_QUICK_PAGES,  /* of so many bytes */
+	CKPT_QUICK_LENGTH, /* what the kernel says in argument `length', but at most what was there */
+};
+
+struct ckpt_quick_output {
+	uint8_t used, at; /* whether there is one / the argument that says where, if that isn't 0 */
+	uint8_t count, most, unit;
+	uint16_t size; /* bytes beyond the units */
+};
+
+#define CKPT_QUICK_OUTPUTS 4
 struct ckpt_quick_kind {
 	uint32_t flags; /* 0: never quick */
-	/* Output: at argument `at' `size' bytes, if not 0; or else (unit isn't 0) `unit' bytes times
-	 * the result, or times argument `most', if that is less, or ALL. */
-	uint8_t at, most, unit, only, timeout;
-	uint16_t size, value;
+	uint8_t only, timeout, path;
+	uint8_t other; /* not 0: the call with another value is of this kind of all */
+	/* Not 0: this argument is where a length is, which it reads and changes, unless the argument
+	 * before is 0. */
+	uint8_t length;
+	uint16_t value;
+	struct ckpt_quick_output outputs[CKPT_QUICK_OUTPUTS];
 };
 
 /* Of a descriptor. */
 enum ckpt_quick_file {
 	CKPT_QUICK_CALM = 1,   /* nobody has to wait for it */
 	CKPT_QUICK_PLACE = 2,  /* ... and it is a file or a folder */
-	CKPT_QUICK_PIPE = 4,   /* calls can be made again as if nothing had been */
+	CKPT_QUICK_PIPE = 4,   /* calls may wait, and be made again as if nothing had been */
 	CKPT_QUICK_HALVES = 8, /* calls may be half ones */
 	CKPT_QUICK_APPEND = 16,
 };
 
 #define CKPT_QUICK_SITES 32
 #define CKPT_QUICK_NUMBERS 512 /* calls, and descriptors, below that */
+#define CKPT_QUICK_KINDS 256   /* of which the first one is none */
 #define CKPT_QUICK_THREADS 64
 #define CKPT_QUICK_DEVS 8
 #define CKPT_QUICK_MAPPED 256
-#define CKPT_QUICK_PIECES 8
-#define CKPT_QUICK_LEAST 512 /* bytes: room for a note whose output has no length of its own */
+#define CKPT_QUICK_PIECES 16
+#define CKPT_QUICK_LEAST 1024 /* bytes: room for a note whose output has no length of its own */
 
-/* What the code notes of a call; the output follows, and fills words. */
+/* Some of the program's memory. */
+struct ckpt_quick_piece {
+	uint64_t addr, len; /* bytes; they fill words */
+	uint8_t bytes[];
+};
+
+/* What the code notes of a call. */
 struct ckpt_quick_call {
 	uint64_t nr, site, args[6];
 	int64_t result;
-	uint64_t clock;	  /* so many values of the ring came before, see clock.h */
-	uint64_t offset;  /* where the file stands, if it MOVES; or CKPT_QUICK_UNREAD */
-	uint64_t len;	  /* of the output, in bytes; or CKPT_QUICK_UNREAD */
-	uint8_t output[]; /* if it OPENS: struct ckpt_quick_opened */
+	uint64_t clock;	 /* so many values of the ring came before, see clock.h */
+	uint64_t offset; /* where the file stands, if it MOVES; or CKPT_QUICK_UNREAD */
+	uint64_t saved; /* bytes of what follows: pieces that it reads and may change, as they were */
+	uint64_t len;	/* likewise: what it has written; or CKPT_QUICK_UNREAD */
+	uint8_t rest[];
 };
 
 #define CKPT_QUICK_UNREAD (~0ull) /* it is in the program's memory */
 
+/* Pieces that are no memory: a new descriptor, the folder in which the program is, what an interval
+ * timer's clock says, by their addresses. */
+#define CKPT_QUICK_OPENED 0
+#define CKPT_QUICK_FOLDER 1
+#define CKPT_QUICK_CLOCK 2     /* struct timespec */
+#define CKPT_QUICK_MEMORY 4096 /* from there on it is memory */
 struct ckpt_quick_opened {
-	uint64_t dev, ino;
+	uint64_t dev, ino, fd;
 	uint32_t mode, flags;
 	char path[232]; /* without a 0, if it is that long */
 };
@@ -126,7 +174,8 @@ struct ckpt_quick_notes {
 	uint64_t mapped[CKPT_QUICK_MAPPED]; /* inodes of files that are mapped */
 	uint64_t nmapped;		    /* more than that: all may be */
 	uint8_t files[CKPT_QUICK_NUMBERS];  /* enum ckpt_quick_file */
-	struct ckpt_quick_kind kinds[CKPT_QUICK_NUMBERS];
+	uint8_t kind[CKPT_QUICK_NUMBERS];   /* of each call */
+	struct ckpt_quick_kind kinds[CKPT_QUICK_KINDS];
 	uint8_t selectors[CKPT_QUICK_THREADS]; /* a byte for each thread, see prctl(2) */
 	uint8_t data[];
 };
@@ -138,12 +187,22 @@ static inline bool ckpt_quick_dups(uint32_t flags, const uint64_t a[6])
 	       (flags & CKPT_QUICK_CONTROL && (a[1] == F_DUPFD || a[1] == F_DUPFD_CLOEXEC));
 }
 
-/* Whether call nr may be quick with these arguments, as far as they tell; *half: as a half one
- * only. */
-static inline bool ckpt_quick_fits(const struct ckpt_quick_notes *n, uint64_t nr,
-				   const uint64_t a[6], bool *half)
+/* Of what kind call nr is. */
+static inline const struct ckpt_quick_kind *ckpt_quick_kind(const struct ckpt_quick_notes *n,
+							    uint64_t nr, const uint64_t a[6])
 {
-	const struct ckpt_quick_kind *k = &n->kinds[nr];
+	const struct ckpt_quick_kind *k = &n->kinds[n->kind[nr]];
+
+	while (k->flags & CKPT_QUICK_ONLY && a[k->only] != k->value)
+		k = &n->kinds[k->other];
+	return k;
+}
+
+/* Whether a call of that kind may be quick with these arguments, as far as they tell; *half: as a half
+ * one only. */
+static inline bool ckpt_quick_fits(const struct ckpt_quick_notes *n,
+				   const struct ckpt_quick_kind *k, const uint64_t a[6], bool *half)
+{
 	const uint32_t f = k->flags;
 	const uint8_t file = a[0] < CKPT_QUICK_NUMBERS ? n->files[a[0]] : 0;
 
@@ -151,54 +210,58 @@ static inline bool ckpt_quick_fits(const struct ckpt_quick_notes *n, uint64_t nr
 	if (!f)
 		return false;
 	if (f & CKPT_QUICK_FILE && !(file & CKPT_QUICK_CALM) &&
-	    (!(file & CKPT_QUICK_PIPE) || f & CKPT_QUICK_GATHERS ||
-	     (f & CKPT_QUICK_WRITES && a[2] > PIPE_BUF))) {
+	    (!(file & CKPT_QUICK_PIPE) || (f & CKPT_QUICK_WRITES && a[2] > PIPE_BUF))) {
 		if (!(file & CKPT_QUICK_HALVES))
 			return false;
 		*half = true;
 	}
-	if (f & CKPT_QUICK_CLOSES && !(file & CKPT_QUICK_PLACE))
+	if (f & CKPT_QUICK_CLOSES && !(file & CKPT_QUICK_PLACE) && !n->alone)
 		*half = true;
 	if ((f & CKPT_QUICK_WRITES && a[1] + a[2] > n->code[0] && a[1] < n->code[1]) ||
 	    (f & CKPT_QUICK_RANGE && a[0] + a[1] > n->code[0] && a[0] < n->code[1]))
 		return false;
-	if (k->unit && a[k->most] > (n->room - CKPT_QUICK_LEAST) / k->unit)
+	if (f & CKPT_QUICK_WAKE) {
+		const uint32_t op = (uint32_t)a[1] & ~(uint32_t)FUTEX_PRIVATE_FLAG;
+
+		if (op != FUTEX_WAKE && (op != FUTEX_WAIT || !n->alone))
+			return false;
+	}
+	if (f & CKPT_QUICK_ALONE && !n->alone)
 		*half = true;
-	if (f & CKPT_QUICK_WAKE && ((uint32_t)a[1] & ~(uint32_t)FUTEX_PRIVATE_FLAG) != FUTEX_WAKE)
+	if (f & CKPT_QUICK_OPTION &&
+	    (a[1] != SOL_SOCKET || a[2] == SO_ATTACH_FILTER /* and to get it */))
 		return false;
-	if (f & CKPT_QUICK_TALK &&
-	    (a[4] || (uint32_t)a[3] & ~(uint32_t)(MSG_DONTWAIT | MSG_NOSIGNAL)))
+	if (f & (CKPT_QUICK_TALK | CKPT_QUICK_MESSAGE) &&
+	    (uint32_t)a[f & CKPT_QUICK_TALK ? 3 : 2] &
+		    ~(uint32_t)(MSG_DONTWAIT | MSG_NOSIGNAL | MSG_CMSG_CLOEXEC))
 		return false;
-	if (f & CKPT_QUICK_OPENS && a[2] & O_DIRECT)
+	if (f & CKPT_QUICK_OPENS && a[k->path + 1] & O_DIRECT)
 		return false;
 	if (f & CKPT_QUICK_MASKS && a[1] && (a[0] > SIG_SETMASK || a[3] != 8))
 		return false;
 	if (f & CKPT_QUICK_ACTS && (a[0] == SIGSYS || a[0] == SIGTRAP || a[3] != 8))
 		return false;
-	if (f & CKPT_QUICK_GATHERS && a[2] > CKPT_QUICK_PIECES)
-		return false;
-	if (f & CKPT_QUICK_MAPS && (a[0] || (a[3] & ~(uint64_t)(MAP_NORESERVE | MAP_STACK)) !=
-						    (MAP_PRIVATE | MAP_ANONYMOUS)))
-		return false;
+	if (f & CKPT_QUICK_MAPS) {
+		const uint64_t may = MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK | MAP_DENYWRITE;
+
+		if (a[0] || (a[3] & ~may) != MAP_PRIVATE)
+			return false;
+		*half = !(a[3] & MAP_ANONYMOUS);
+	}
 	if (f & CKPT_QUICK_DATA && a[2] & ~(uint64_t)(PROT_READ | PROT_WRITE))
 		return false;
 	if (f & CKPT_QUICK_KEEPS && a[3] & ~(uint64_t)MREMAP_MAYMOVE)
 		return false;
-	if (f & CKPT_QUICK_ONLY && a[k->only] != k->value)
-		return false;
 	if (f & CKPT_QUICK_CONTROL && !ckpt_quick_dups(f, a) && a[1] != F_GETFD &&
-	    a[1] != F_SETFD && a[1] != F_GETFL && a[1] != F_SETLK)
+	    a[1] != F_SETFD && a[1] != F_GETFL && a[1] != F_SETLK &&
+	    (a[1] != F_SETLKW || !n->alone))
 		return false;
-	if (f & CKPT_QUICK_WAITS && (!k->timeout || (int)a[k->timeout])) {
-		*half = true;
-		return n->alone;
-	}
-	return true;
+	return !(f & CKPT_QUICK_WAITS) || n->alone || (k->timeout && !(int)a[k->timeout]);
 }
 
 /* An entry, and the bytes of a jump to it, which reaches everywhere. An entry loads nr before that
  * is noted, if it is one. */
-#define CKPT_QUICK_ENTRIES (CKPT_QUICK_CODE + 0x1000)
+#define CKPT_QUICK_ENTRIES (CKPT_QUICK_CODE + 0x2000)
 #define CKPT_QUICK_ENTRY 25
 void ckpt_quick_entry(uint64_t at, unsigned int site, long nr, uint8_t ret[CKPT_QUICK_ENTRY]);
 #define CKPT_QUICK_JUMP 14
