@@ -70,7 +70,7 @@ def test_killed_without_a_stop():
     """of which the debugger hears as it happens"""
     for how, signal in (("filter", "SIGSYS"), ("SIGKILL", "SIGKILL")):
         for who in ([], ["thread"]):
-            with Backward("lethal", how, *who, watch=["sum"], timeout=10) as b:
+            with Backward("lethal", how, *who, watch=["sum"], timeout=30) as b:
                 b.only_fred("threads")
                 died = r"Program terminated with signal " + signal
                 b.expect("run", died)
