@@ -469,6 +469,7 @@ struct ckpt_timeline {
 	struct ckpt_clock *clock;     /* see clock.h, or NULL */
 	struct ckpt_quick *quick;     /* see quick.h, or NULL */
 	struct ckpt_shared *shared;   /* see shared.h */
+	bool doubles;		      /* copies may have such: see doubles.h */
 	struct ckpt_written *written; /* see written.h, or NULL */
 	struct ckpt_sharers {
 		pid_t pids[CKPT_SHARERS];

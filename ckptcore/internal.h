@@ -115,6 +115,8 @@ int ckpt_copy_prepare(struct ckpt_task *copy, uint64_t *bytes) __must_check;
 /* redo.c: maps a file, of which we have a descriptor, in a copy. *res: what mmap returns. */
 int ckpt_map_file(struct ckpt_task *p, uint64_t addr, uint64_t len, int prot, uint64_t flags,
 		  int file, uint64_t offset, long *res) __must_check;
+/* How m may be used, as mmap is told. */
+int ckpt_protection(const struct ckpt_map *m);
 /* Puts another file with the same contents in place of that of a private mapping of copy's. */
 int ckpt_copy_replace(struct ckpt_task *copy, const struct ckpt_map *m, int file) __must_check;
 
@@ -128,6 +130,8 @@ struct ckpt_call_reader ckpt_reader(struct ckpt_task *t);
 
 /* unknown.c: says once that this call, or request, can't be described. */
 void ckpt_tell_unknown(long nr, const uint64_t args[6]);
+/* ... and that the recording ends, for a reason in words. */
+void ckpt_tell_end(const char *why);
 
 /* direct.c: whether t's process may have descriptors with O_DIRECT. */
 bool ckpt_direct_any(struct ckpt_task *t);

@@ -171,8 +171,12 @@ static struct ckpt_chunk *open_chunk(struct ckpt_timeline *tl)
 		tl->chunks = more;
 		tl->chunks_room = room;
 	}
-	if (last && !last->closed)
+	if (last && !last->closed) {
 		ckpt_chunk_close(last);
+		/* The oldest part can go only if there are snapshots behind it. */
+		if (tl->recording && ckpt_store_stuck())
+			ckpt_record_due(tl);
+	}
 	last = ckpt_chunk_create(tl->nevents, tl->data_len);
 	if (last)
 		tl->chunks[tl->nchunks++] = last;

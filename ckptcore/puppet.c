@@ -11,6 +11,7 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 
+#include "ckptcore/doubles.h"
 #include "ckptcore/probe.h"
 #include "ckptcore/threads.h"
 
@@ -89,7 +90,8 @@ static int begin_play(struct ckpt_task *p, struct ckpt_timeline *tl,
 	*p->play = *like;
 	p->play->others = p->play->spare = NULL;
 	p->play->nothers = p->play->others_room = p->play->nspare = p->play->spare_room = 0;
-	if (others)
+	err = ckpt_doubles_renew(p);
+	if (!err && others)
 		err = add_others(p, others);
 	ckpt_play_note_mask(p);
 	for (size_t i = 0; i < p->play->nothers; i++)
@@ -180,6 +182,11 @@ int ckpt_puppet_incarnate(struct ckpt_task *p, pid_t leader, struct ckpt_task **
 	err = ckpt_fork(p, false, &puppet_ops, &copy);
 	if (!err) {
 		copy->timeline = p->timeline;
+		err = ckpt_doubles_renew(copy);
+		if (err)
+			ckpt_kill(copy);
+	}
+	if (!err) {
 		err = ckpt_threads_rebuild(s, leader, copy, tasks_ret);
 		if (err) {
 			if (err == -ENOENT)

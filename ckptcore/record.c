@@ -80,6 +80,7 @@ void ckpt_record_stop(struct ckpt_timeline *tl, const char *why)
 	if (!tl->recording)
 		return;
 	tl->recording = false;
+	ckpt_tell_end(why);
 	if (tl->live)
 		ckpt_quick_off(tl->live);
 	free(tl->broken);

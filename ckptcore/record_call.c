@@ -39,6 +39,16 @@ uint64_t ckpt_clone_flags(struct ckpt_task *t, long nr, const uint64_t args[6])
 	return args[0];
 }
 
+/* Whether t's call maps once more what is there: see doubles.h. */
+static bool maps_double(const struct ckpt_task *t)
+{
+	const struct ckpt_thread *th = t->thread;
+
+	return (th->nr == SYS_mremap && !th->args[1]) ||
+	       (th->class == CKPT_CALL_MMAP && !(th->args[3] & MAP_ANONYMOUS) &&
+		ckpt_shared_maps(t, (int)th->args[4]));
+}
+
 /* Sets what kind of event the call at entry will be. */
 void ckpt_record_classify(struct ckpt_task *t)
 {
@@ -56,6 +66,7 @@ void ckpt_record_classify(struct ckpt_task *t)
 		th->barrier = flags & (CLONE_PIDFD | CLONE_UNTRACED) ||
 			      (!th->births && flags & (CLONE_VM | CLONE_PARENT_SETTID));
 	}
+	th->barrier |= maps_double(t);
 	/* fork would leave holes in our copies. */
 	if (th->nr == SYS_madvise &&
 	    (th->args[2] == MADV_DONTFORK || th->args[2] == MADV_WIPEONFORK))
@@ -221,7 +232,9 @@ int ckpt_record_quick(struct ckpt_task *t, const struct ckpt_quick_call *c, uint
 	th->quick = c;
 	if (c->len == CKPT_QUICK_UNREAD) {
 		ckpt_call_enter(th->call, th->args, &reader, &th->entry);
-		ckpt_record_call(t, c->result);
+		th->barrier = maps_double(t);
+		if (!th->barrier)
+			ckpt_record_call(t, c->result);
 		th->unlogged = th->barrier;
 		th->barrier = false;
 	} else {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Calls that shape the process are made again in puppets. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,7 +24,8 @@ int ckpt_map_file(struct ckpt_task *p, uint64_t addr, uint64_t len, int prot, ui
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", getpid(), file);
 	err = ckpt_write(p, PATH_AT, path, strlen(path) + 1);
 	if (!err)
-		err = ckpt_inject(p, &fd, SYS_openat, (uint64_t)-100, PATH_AT, 0, 0, 0, 0);
+		err = ckpt_inject(p, &fd, SYS_openat, (uint64_t)-100, PATH_AT,
+				  flags & MAP_SHARED ? O_RDWR : O_RDONLY, 0, 0, 0);
 	if (err)
 		return err;
 	if (fd < 0)
@@ -63,13 +65,19 @@ int ckpt_redo(struct ckpt_task *p, const struct ckpt_event *ev, long *res)
 		*res = 0;
 		return 0;
 	}
+	/* Refused, by a limit that the puppet hasn't. */
+	if (ev->nr == SYS_brk && (uint64_t)ev->result != a[0]) {
+		*res = ev->result;
+		return 0;
+	}
 	if (ev->nr == SYS_set_tid_address) { /* its result is a real number */
 		*res = ev->result;
 		return 0;
 	}
 	if (ev->nr == SYS_mremap && (uint64_t)ev->result != a[0])
 		return ckpt_inject(p, res, SYS_mremap, a[0], a[1], a[2],
-				   MREMAP_MAYMOVE | MREMAP_FIXED, (uint64_t)ev->result, 0);
+				   (a[3] & MREMAP_DONTUNMAP) | MREMAP_MAYMOVE | MREMAP_FIXED,
+				   (uint64_t)ev->result, 0);
 	return ckpt_inject(p, res, ev->nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 

@@ -20,6 +20,7 @@
 #include "ckptcore/clock.h"
 #include "ckptcore/probe.h"
 #include "ckptcore/record.h"
+#include "ckptcore/shared.h"
 #include "ckptcore/signals.h"
 #include "ckptcore/threads.h"
 
@@ -76,7 +77,9 @@ static int give_outputs(struct ckpt_task *p, const struct ckpt_event *ev)
 
 		memcpy(&addr, at, 8);
 		memcpy(&len, at + 8, 8);
-		if (addr != CKPT_NOTE && ckpt_write(p, addr, at + 16, len))
+		/* Of doubles that can't be written the other one was. */
+		if (addr != CKPT_NOTE && ckpt_write(p, addr, at + 16, len) &&
+		    !(p->timeline->doubles && ckpt_shared_at(p->timeline, addr)))
 			return -EFAULT;
 		at += 16 + len;
 	}

@@ -16,16 +16,20 @@
 #endif
 
 #define CHUNK 64	 /* bytes that are logged together */
+#define WARM 32		 /* looks: so often they are once more after a change */
 #define SMALL (64 << 10) /* so much is looked at after every call */
 #define MOST (16 << 20)	 /* more than that isn't recorded */
 
 /* One mapping whose memory may change without the program's own stores. */
 struct region {
-	uint64_t lo, hi, inode;
+	uint64_t lo, hi, offset, inode;
+	bool writable;
 	bool shared;   /* else private, of a file that is written: see written.h */
 	bool others;   /* somebody else may have it (anonymous: a child) */
 	bool readable; /* devices' memory isn't */
 	uint8_t *last; /* as it was when looked at last; NULL: unknown */
+	/* By chunks, see is_due(); NULL as long as none has changed. */
+	uint8_t *warm;
 	char name[64];
 };
 
@@ -36,9 +40,9 @@ struct ckpt_shared {
 	uint64_t private_bytes;	 /* and of the private ones */
 	struct ckpt_range *ever; /* all that were of others at some time */
 	size_t never;
-	char told[8][64]; /* names that the user knows of */
-	size_t ntold;
 };
+
+#define TOLD 6 /* so many files are named, in a session */
 
 static bool is_anonymous(const struct ckpt_map *m)
 {
@@ -47,23 +51,45 @@ static bool is_anonymous(const struct ckpt_map *m)
 
 static void free_regions(struct region *r, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		free(r[i].last);
+		free(r[i].warm);
+	}
 	free(r);
 }
 
-static void tell(struct ckpt_shared *s, const struct region *r, uint64_t bytes)
+/* Whether name is news: that of a file, or of a kind of memory. */
+static bool is_news(const char *name, bool too_much)
+{
+	static struct {
+		char names[TOLD][64];
+		size_t n;
+		bool more;
+	} told[2];
+	typeof(told[0]) *t = &told[too_much];
+	const char *deleted = strstr(name, " (deleted)");
+	int len = deleted ? (int)(deleted - name) : (int)strlen(name);
+
+	for (size_t i = 0; i < t->n; i++)
+		if (!strncmp(t->names[i], name, (size_t)len) && !t->names[i][len])
+			return false;
+	if (t->n < TOLD) {
+		snprintf(t->names[t->n++], sizeof(t->names[0]), "%.*s", len, name);
+		return true;
+	}
+	if (!t->more && ckpt_warn)
+		ckpt_warn("more files are mapped shared, to which the same applies");
+	t->more = true;
+	return false;
+}
+
+static void tell(const struct region *r, uint64_t bytes)
 {
 	const char *name = r->name[0] ? r->name : "memory";
 	char text[256];
-	size_t i;
 
-	for (i = 0; i < s->ntold; i++)
-		if (!strcmp(s->told[i], name))
-			return;
-	if (s->ntold == sizeof(s->told) / sizeof(*s->told))
+	if (!is_news(name, bytes > MOST))
 		return;
-	strcpy(s->told[s->ntold++], name);
 	if (!r->readable)
 		snprintf(text, sizeof(text),
 			 "%s is mapped: what the device writes there isn't recorded; "
@@ -102,7 +128,8 @@ static bool keep(struct ckpt_shared *s, struct region *r)
 		if (old->lo != r->lo || old->hi != r->hi)
 			continue;
 		r->last = old->last;
-		old->last = NULL;
+		r->warm = old->warm;
+		old->last = old->warm = NULL;
 	}
 	return found;
 }
@@ -146,7 +173,9 @@ static void look(struct ckpt_shared *s, struct ckpt_task *t, bool forked, bool w
 		r = &regions[k++];
 		*r = (struct region){ .lo = m->lo,
 				      .hi = m->hi,
+				      .offset = m->offset,
 				      .inode = m->inode,
+				      .writable = m->w,
 				      .shared = m->shared,
 				      .others = !is_anonymous(m) };
 		memcpy(r->name, m->name, sizeof(r->name));
@@ -172,7 +201,7 @@ static void look(struct ckpt_shared *s, struct ckpt_task *t, bool forked, bool w
 	for (size_t i = 0; i < k; i++)
 		if (regions[i].others && regions[i].shared) {
 			remember(s, &regions[i]);
-			tell(s, &regions[i], s->bytes);
+			tell(&regions[i], s->bytes);
 		}
 }
 
@@ -201,38 +230,99 @@ void ckpt_shared_unstable(struct ckpt_timeline *tl, uint64_t addr, uint64_t len)
 		remember(tl->shared, &r);
 }
 
-static bool is_recorded(const struct ckpt_shared *s, const struct region *r)
+/* Whether r, private, shows all the time what a mapping that is shared has, in copies too: see doubles.h.
+ * (To write there would make pages of its own.) */
+static bool is_double(const struct ckpt_shared *s, const struct region *r)
 {
-	return r->others && r->readable && (r->shared ? s->bytes : s->private_bytes) <= MOST;
+	for (size_t i = 0; !r->shared && i < s->n; i++) {
+		const struct region *o = &s->regions[i];
+
+		if (o->shared && o->writable && o->inode == r->inode && o->offset <= r->offset &&
+		    o->offset + (o->hi - o->lo) >= r->offset + (r->hi - r->lo))
+			return true;
+	}
+	return false;
 }
 
-/* Appends what differs from the last time to the newest event. */
-static int log_changes(struct ckpt_timeline *tl, struct ckpt_task *t, struct region *r,
-		       const uint8_t *now, size_t len)
+static bool is_recorded(const struct ckpt_shared *s, const struct region *r)
 {
-	for (size_t at = 0, end; at < len; at = end) {
+	return !is_double(s, r) && r->others && r->readable &&
+	       (r->shared ? s->bytes : s->private_bytes) <= MOST;
+}
+
+static void warm_up(struct region *r, size_t at)
+{
+	if (!r->warm)
+		r->warm = calloc((r->hi - r->lo) / CHUNK, 1);
+	if (r->warm)
+		r->warm[at / CHUNK] = WARM;
+}
+
+/* What is in a little of such memory at first may be what they will talk by. */
+static void warm_up_all(struct region *r, const uint8_t *now)
+{
+	static const uint8_t nothing[CHUNK];
+
+	for (size_t at = 0; at < r->hi - r->lo && r->hi - r->lo <= SMALL; at += CHUNK)
+		if (memcmp(now + at, nothing, CHUNK))
+			warm_up(r, at);
+}
+
+/*
+ * Whether the len bytes at `at' are logged: if they aren't what they were at the last look, or
+ * others and the program talk by them. Then it may have stored there since, and somebody else what
+ * was there before (a semaphore that one posts and another takes): a puppet would keep its own.
+ */
+static bool is_due(struct region *r, const uint8_t *now, size_t at, size_t len)
+{
+	uint8_t *warm = r->warm ? &r->warm[at / CHUNK] : NULL;
+
+	if (!r->last)
+		return true;
+	if (memcmp(r->last + at, now + at, len)) {
+		warm_up(r, at);
+		return true;
+	}
+	return warm && *warm && (*warm)--;
+}
+
+/* Appends what is due to the newest event; all of what lies at @all and behind: the program may
+ * have stored there since what the call has undone. */
+static int log_changes(struct ckpt_timeline *tl, struct region *r, const uint8_t *now, size_t len,
+		       size_t all)
+{
+	size_t begin = 0, end;
+
+	for (size_t at = 0; at < len; at = end) {
 		end = at + CHUNK < len ? at + CHUNK : len;
-		if (r->last && !memcmp(r->last + at, now + at, end - at))
-			continue;
-		while (end < len && (!r->last || memcmp(r->last + end, now + end,
-							end + CHUNK < len ? CHUNK : len - end)))
-			end = end + CHUNK < len ? end + CHUNK : len;
-		if (ckpt_log_data(tl, t, r->lo + at, end - at))
+		if (is_due(r, now, at, end - at) || end > all) {
+			if (end < len)
+				continue;
+			at = end;
+		}
+		if (at > begin && ckpt_log_bytes(tl, r->lo + begin, now + begin, at - begin))
 			return -ENOMEM;
+		begin = end;
 	}
 	return 0;
 }
 
-static int look_at(struct ckpt_timeline *tl, struct ckpt_task *t, struct region *r, bool log)
+static int look_at(struct ckpt_timeline *tl, struct ckpt_task *t, struct region *r, bool log,
+		   uint64_t cut)
 {
 	size_t size = r->hi - r->lo;
 	uint8_t *now = calloc(1, size);
 	ssize_t len = now ? ckpt_read_some(t, r->lo, now, size) : 0;
 	int err = now ? 0 : -ENOMEM;
 
-	/* A part that can't be read is behind the file's end. */
+	if (!err && !r->last)
+		warm_up_all(r, now);
+	/* A part that can't be read is behind the file's end: zeros, as in copies. */
 	if (!err && log && len > 0)
-		err = log_changes(tl, t, r, now, (size_t)len);
+		err = log_changes(tl, r, now, size,
+				  cut == UINT64_MAX ? size :
+				  cut > r->offset   ? cut - r->offset :
+						      0);
 	free(r->last);
 	r->last = now;
 	return err;
@@ -272,7 +362,22 @@ static bool is_fork(long nr)
 static bool shows(long nr)
 {
 	return nr == SYS_sched_yield || nr == SYS_ftruncate || nr == SYS_truncate ||
-	       nr == SYS_madvise || nr == SYS_fork || nr == SYS_clone || nr == SYS_clone3;
+	       nr == SYS_fallocate || nr == SYS_madvise || nr == SYS_fork || nr == SYS_clone ||
+	       nr == SYS_clone3;
+}
+
+/* From where on a call has cut a file, or taken something out of it; else UINT64_MAX. */
+static uint64_t cut_at(long nr, const uint64_t args[6])
+{
+	switch (nr) {
+	case SYS_ftruncate:
+	case SYS_truncate:
+		return args[1];
+	case SYS_fallocate:
+		return args[1] ? args[2] : UINT64_MAX;
+	default:
+		return UINT64_MAX;
+	}
 }
 
 /* Whether t's descriptor fd can be written through. */
@@ -298,7 +403,7 @@ static int refill(struct ckpt_timeline *tl, struct ckpt_task *t, const uint64_t 
 			continue;
 		free(r->last);
 		r->last = NULL;
-		err = look_at(tl, t, r, true);
+		err = look_at(tl, t, r, true, UINT64_MAX);
 		if (err)
 			return err;
 	}
@@ -329,11 +434,23 @@ int ckpt_shared_after_call(struct ckpt_timeline *tl, struct ckpt_task *t, long n
 	for (size_t i = 0; i < s->n; i++) {
 		if (!is_recorded(s, &s->regions[i]))
 			continue;
-		err = look_at(tl, t, &s->regions[i], log);
+		err = look_at(tl, t, &s->regions[i], log, cut_at(nr, args));
 		if (err)
 			return err;
 	}
 	return 0;
+}
+
+bool ckpt_shared_maps(const struct ckpt_task *t, int fd)
+{
+	const struct ckpt_shared *s = t->timeline->shared;
+	const struct ckpt_outside *o = t->timeline->outside;
+	const struct ckpt_file *f = o && s && s->n ? ckpt_outside_find(o, fd) : NULL;
+
+	for (size_t i = 0; f && i < s->n; i++)
+		if (s->regions[i].shared && s->regions[i].inode == f->ino)
+			return true;
+	return false;
 }
 
 bool ckpt_shared_follows(const struct ckpt_timeline *tl, uint64_t addr)

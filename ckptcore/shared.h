@@ -32,6 +32,8 @@ bool ckpt_shared_at(const struct ckpt_timeline *tl, uint64_t addr);
 bool ckpt_shared_written(struct ckpt_timeline *tl, struct ckpt_task *t);
 /* Whether addr is of one of these, and recorded: then copies must not show the file. */
 bool ckpt_shared_follows(const struct ckpt_timeline *tl, uint64_t addr);
+/* Whether the file behind t's descriptor fd is mapped shared. */
+bool ckpt_shared_maps(const struct ckpt_task *t, int fd);
 /* Bytes of it that are looked at behind calls. */
 uint64_t ckpt_shared_bytes(const struct ckpt_timeline *tl);
 void ckpt_shared_destroy(struct ckpt_shared *s);

@@ -17,6 +17,7 @@
 #include <sys/syscall.h>
 
 #include "ckptcore/clock.h"
+#include "ckptcore/doubles.h"
 #include "ckptcore/outside.h"
 #include "ckptcore/quick.h"
 #include "ckptcore/record.h"
@@ -47,7 +48,7 @@ static const struct ckpt_task_ops parked_ops = { .name = "parked", .stopped = pa
 
 /* ----------------------------------------------------------------- taking */
 
-static int protection(const struct ckpt_map *m)
+int ckpt_protection(const struct ckpt_map *m)
 {
 	return (m->r ? PROT_READ : 0) | (m->w ? PROT_WRITE : 0) | (m->x ? PROT_EXEC : 0);
 }
@@ -65,7 +66,7 @@ static int make_own(struct ckpt_task *copy, const struct ckpt_map *m)
 	/* Behind the end of a mapped file there is nothing to copy. */
 	if (ckpt_read_some(copy, m->lo, buf, len) < 0)
 		memset(buf, 0, len);
-	err = ckpt_inject(copy, &res, SYS_mmap, m->lo, len, (uint64_t)protection(m),
+	err = ckpt_inject(copy, &res, SYS_mmap, m->lo, len, (uint64_t)ckpt_protection(m),
 			  MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1, 0);
 	if (!err && res < 0)
 		err = (int)res;
@@ -114,8 +115,8 @@ int ckpt_copy_replace(struct ckpt_task *copy, const struct ckpt_map *m, int file
 	int err = buf && changed ? read_changed(copy, m, buf, changed) : -ENOMEM;
 
 	if (!err)
-		err = ckpt_map_file(copy, m->lo, len, protection(m), MAP_FIXED | MAP_PRIVATE, file,
-				    m->offset, &res);
+		err = ckpt_map_file(copy, m->lo, len, ckpt_protection(m), MAP_FIXED | MAP_PRIVATE,
+				    file, m->offset, &res);
 	if (!err && res < 0)
 		err = (int)res;
 	for (size_t i = 0; !err && i < len / PAGE; i++)
@@ -143,6 +144,8 @@ static int make_private(struct ckpt_task *copy, uint64_t *bytes)
 			err = -EEXIST; /* the program has something there */
 			break;
 		}
+		if (ckpt_is_double(maps, n, m))
+			continue;
 		if (!(m->shared && (m->w || ckpt_shared_at(copy->timeline, m->lo))) &&
 		    !ckpt_shared_follows(copy->timeline, m->lo)) {
 			if (!i || m->inode != m[-1].inode)
@@ -204,7 +207,7 @@ int ckpt_copy_prepare(struct ckpt_task *copy, uint64_t *bytes)
 				  (uint64_t)-1, 0);
 	if (!err && res < 0)
 		err = (int)res;
-	return err;
+	return err ? err : ckpt_doubles_own(copy, bytes);
 }
 
 static int prepare(struct ckpt_timeline *tl, struct ckpt_snap *s)

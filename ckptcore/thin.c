@@ -180,9 +180,7 @@ static bool cut(struct ckpt_timeline *tl, size_t n)
 	return n > 0;
 }
 
-/* Copies that were killed from outside, by the kernel short of memory most
- * likely: nothing can be replayed from there. */
-static void drop_lost(struct ckpt_timeline *tl)
+void ckpt_thin_lost(struct ckpt_timeline *tl)
 {
 	for (size_t i = tl->nsnaps; i-- > 0;) {
 		if (tl->snaps[i]->copy)
@@ -273,7 +271,7 @@ static void keep_log(struct ckpt_timeline *tl)
 
 void ckpt_thin(struct ckpt_timeline *tl)
 {
-	drop_lost(tl);
+	ckpt_thin_lost(tl);
 	keep_number(tl);
 	keep_log(tl);
 	keep_bytes(tl);

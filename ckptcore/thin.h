@@ -15,6 +15,10 @@ void ckpt_thin(struct ckpt_timeline *tl);
  * some, and keeps fewer from now on. False: there is nothing to drop. */
 bool ckpt_thin_harder(struct ckpt_timeline *tl) __must_check;
 
+/* Drops snapshots whose copies were killed from outside, by the kernel short of memory most likely: nothing
+ * can be replayed from there. Says so once a timeline. */
+void ckpt_thin_lost(struct ckpt_timeline *tl);
+
 /* What counts in the budget, of all timelines: bytes. */
 uint64_t ckpt_budget_used(void);
 

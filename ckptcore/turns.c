@@ -18,6 +18,7 @@
 #include "ckptcore/threads.h"
 
 #define GRACE_NS 40000	   /* a call that takes longer lets others run */
+#define FALLS_ASLEEP 5e-6  /* seconds: soon a call that waits sleeps */
 #define SLEPT 0.0005	   /* seconds: who has been away that long gets the next turn */
 #define FREEZE_SECONDS 0.2 /* who doesn't stop in that time can't now */
 
@@ -511,6 +512,20 @@ bool ckpt_turns_step_ends(struct ckpt_task *t)
 	return true;
 }
 
+/* t's call writes as it falls asleep: that is there before another's turn. True: it came back. */
+static bool writes_early(struct ckpt_task *t)
+{
+	if (!(ckpt_call_flags(t->thread->call, t->thread->args) & CKPT_CALL_EARLY))
+		return false;
+	while (ckpt_wait_until(t, NULL, ckpt_now() + FALLS_ASLEEP))
+		if (ckpt_proc_state(t->tid) == 'S') {
+			ckpt_record_write(t);
+			t->thread->wrote = false; /* it isn't over */
+			return false;
+		}
+	return true;
+}
+
 void ckpt_turns_called(struct ckpt_task *t)
 {
 	struct ckpt_timeline *tl = t->timeline;
@@ -524,7 +539,7 @@ void ckpt_turns_called(struct ckpt_task *t)
 		ckpt_expect(t, false);
 		return;
 	}
-	if (comes_back(t)) {
+	if (comes_back(t) || writes_early(t)) {
 		ckpt_dispatch(t);
 		return;
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Says once which call or request of the program's the table can't describe. */
+/* Says which call or request of the program's the table can't describe, once; and that recording ends. */
 #include <stdio.h>
 #include <sys/syscall.h>
 
@@ -13,6 +13,7 @@ static int request_of(long nr)
 	switch (nr) {
 	case SYS_ioctl:
 	case SYS_fcntl:
+	case SYS_futex:
 		return 1;
 	case SYS_getsockopt:
 		return 2;
@@ -24,7 +25,11 @@ static int request_of(long nr)
 	case SYS_bpf:
 	case SYS_keyctl:
 	case SYS_quotactl:
+	case SYS_seccomp:
+	case SYS_modify_ldt:
 		return 0;
+	case SYS_process_madvise:
+		return 3;
 	default:
 		return -1;
 	}
@@ -59,4 +64,13 @@ void ckpt_tell_unknown(long nr, const uint64_t args[6])
 	ckpt_warn(text);
 	if (ntold == MOST)
 		ckpt_warn("there are more such calls; they aren't named any more");
+}
+
+void ckpt_tell_end(const char *why)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "recording ends here: %s; what was recorded stays", why);
+	if (ckpt_warn)
+		ckpt_warn(text);
 }

@@ -12,6 +12,7 @@
 
 #include "ckptcore/budget.h"
 #include "ckptcore/target.h"
+#include "ckptcore/thin.h"
 #include "fred/branch.h"
 #include "fred/catches.h"
 #include "fred/checkpoint.h"
@@ -161,6 +162,7 @@ int fred_timeline_moment(struct ckpt_goal *goal, size_t *interval)
 		return 0;
 	}
 	ckpt_record_settle(F.tl);
+	ckpt_thin_lost(F.tl);
 	*interval = F.tl->nsnaps - 1;
 	ckpt_goal_of(F.tl, *interval, goal);
 	return 0;

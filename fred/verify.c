@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ckptcore/thin.h"
 #include "fred/progress.h"
 #include "fred/reply.h"
 #include "fred/verify.h"
@@ -117,6 +118,8 @@ void fred_op_verify(json_object *in, json_object *out)
 	fred_timeline_restore();
 	if (F.tl)
 		ckpt_record_settle(F.tl);
+	if (F.tl && !(F.now && F.now->play))
+		ckpt_thin_lost(F.tl);
 	while (F.tl && i < F.tl->nsnaps) {
 		fred_progress_at("comparing: snapshot", i + 1, F.tl->nsnaps);
 		err = verify(i, &d);

@@ -439,6 +439,17 @@ static const struct {
 	{ PTRACE_DETACH, req_detach, RESUMES },
 };
 
+static void tell_untraced(void)
+{
+	static bool told;
+
+	if (!told && ckpt_warn)
+		ckpt_warn(
+			"a child of the program wants to be traced by it: refused (EPERM), as fred "
+			"traces both");
+	told = true;
+}
+
 /* The calling process wants to be traced by its parent. */
 static long trace_me(struct ckpt_task *t)
 {
@@ -448,6 +459,8 @@ static long trace_me(struct ckpt_task *t)
 
 	/* A target's own calls are the kernel's to answer: its wait would never
 	 * hear of a child that is traced here. */
+	if (parent && parent->ops == &vpt_tracee_ops)
+		tell_untraced();
 	if (vpt_find(t->tid) || (parent && parent->ops == &vpt_tracee_ops))
 		return -EPERM;
 	d = vpt_debugger_of(t->parent, true);

@@ -66,6 +66,22 @@ def test_the_leader_is_killed_while_it_waits():
             b.at(struck, "told again")
 
 
+def test_killed_without_a_stop():
+    """of which the debugger hears as it happens"""
+    for how, signal in (("filter", "SIGSYS"), ("SIGKILL", "SIGKILL")):
+        for who in ([], ["thread"]):
+            with Backward("lethal", how, *who, watch=["sum"], timeout=30) as b:
+                b.only_fred("threads")
+                died = r"Program terminated with signal " + signal
+                b.expect("run", died)
+                b.cmd("break die")
+                for _ in range(2):
+                    b.expect("reverse-continue", r"die \(how=")
+                    b.check(b.value("sum"), 50000, "sum before its end")
+                    b.expect("continue", died)
+                b.expect("fred-verify", r"^\d+ snapshots verified\.$")
+
+
 def test_an_exit_by_another_thread():
     with Backward("lethal", "exit", "thread", watch=["sum"]) as b:
         b.only_fred("threads")

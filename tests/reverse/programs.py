@@ -103,7 +103,7 @@ def test_signals_in_such_waits_stop():
 
 
 def test_maps():
-    there_and_back("maps", count=6)
+    there_and_back("maps", count=10)
 
 
 def test_generated_code():

@@ -67,6 +67,23 @@ def test_stops_at_signals_again():
         b.expect("continue", r"exited normally")
 
 
+def test_stopped_and_continued():
+    with Backward("stops", watch=["round_", "conts"], timeout=20) as b:
+        b.only_fred("asynchronous signals")
+        b.cmd("handle SIGSTOP SIGCONT SIGCHLD nostop noprint pass")
+        b.start()
+        b.cmd("break %d" % b.mark("mark"))
+        stops = [b.where()]
+        for _ in range(3):
+            b.cmd("continue")
+            stops.append(b.where())
+        b.expect("continue", r"^3$", r"exited normally")
+        b.expect("fred-verify", r"^\d+ snapshots verified\.$")
+        b.cmd("reverse-continue")
+        b.at(stops[-1], "back from the end")
+        b.check([s.values for s in stops[1:]], ["0|1", "1|2", "2|3"], "rounds and signals")
+
+
 def test_other_stack():
     with Backward("altstack", watch=["faults", "round_"]) as b:
         b.only_fred("signals")

@@ -256,6 +256,26 @@ def test_attached():
     b.check((out.strip(), p.returncode), ("last 2004, sums 10 10 10", 0), "what it did after that")
 
 
+def test_priority_inheritance():
+    """what the kernel marks in a mutex while a thread waits for it, its owner sees"""
+    with Backward("heirs", watch=["round_", "sum", "word"], timeout=30) as b:
+        b.only_fred("threads")
+        b.cmd("break mark")
+        stops = []
+        while "exited normally" not in b.cmd("continue" if stops else "run"):
+            stops.append(b.where())
+        b.check(len(stops), 5, "stops")
+        for want in reversed(stops):
+            b.cmd("reverse-continue")
+            b.at(want, "back")
+        b.expect("reverse-continue", END)
+        for want in stops:
+            b.cmd("continue")
+            b.at(want, "forwards again")
+        b.expect("continue", r"exited normally")
+        b.expect("fred-verify", r"^\d+ snapshots verified\.$")
+
+
 def test_signals_and_waits():
     """nothing to see on the way, but replay is compared with it at the end"""
     with Backward("busythreads", timeout=60) as b:

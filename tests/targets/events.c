@@ -33,6 +33,8 @@ void add(const void *p, ssize_t n)
 		sum = sum * 31 + ((const unsigned char *)p)[i];
 }
 
+struct epoll_event *volatile no_memory = (void *)8;
+
 void watch(int ep, int fd)
 {
 	struct epoll_event ev = { .events = EPOLLIN, .data.fd = fd };
@@ -84,6 +86,10 @@ void loop(void)
 	}
 	rmdir(name);
 	close(tfd);
+	for (int i = 0; i < 20; i++)
+		add(&(int){ epoll_wait(ep, got, 8, 0) }, 4);
+	eventfd_write(ev, 1);
+	add(&(int){ epoll_wait(ep, no_memory, 8, 100) }, 4); /* EFAULT */
 	mark();
 }
 

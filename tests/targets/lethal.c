@@ -1,8 +1,12 @@
 /* A process with threads dies: its first argument says how. cc: -pthread */
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static int sum;
@@ -16,9 +20,30 @@ static void *sleeper(void *arg)
 	return arg;
 }
 
+/* sync() isn't for this program. */
+static void forbid(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_sync, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog all = { sizeof(code) / sizeof(code[0]), code };
+
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &all);
+}
+
 static void die(const char *how)
 {
 	sum += 5;
+	if (!strcmp(how, "filter")) {
+		forbid();
+		sync();
+	}
+	if (!strcmp(how, "SIGKILL"))
+		kill(getpid(), SIGKILL);
 	if (!strcmp(how, "abort"))
 		abort(); /* MARK abort */
 	if (!strcmp(how, "fault"))

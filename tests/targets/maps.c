@@ -1,10 +1,12 @@
-/* Memory of all kinds: files mapped privately and shared, memfd, System V, shared with a child, large, brk, madvise.   cc: -D_GNU_SOURCE */
+/* Memory of all kinds: files mapped privately and shared, memfd, System V, shared with a child, large, brk, madvise.   cc: -D_GNU_SOURCE -pthread */
 #include <fcntl.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/shm.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -144,6 +146,35 @@ void with_child(void)
 	mark();
 }
 
+/* A child takes what this one posts before this one looks: each time all is as before. */
+void posts(void)
+{
+	sem_t *sem = map(4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1);
+	int taken[2];
+	pid_t child;
+	char c = 0;
+
+	need(sem_init(sem, 1, 0) == 0 && pipe(taken) == 0);
+	child = fork();
+	if (child == 0) {
+		for (int i = 0; i < 20; i++) {
+			while (sem_trywait(sem))
+				;
+			if (write(taken[1], &c, 1) != 1)
+				_exit(1);
+		}
+		_exit(0);
+	}
+	for (int i = 0; i < 20; i++) {
+		sem_post(sem);
+		need(read(taken[0], &c, 1) == 1);
+		sum = sum * 31 + (sem_trywait(sem) == 0);
+	}
+	need(waitpid(child, NULL, 0) == child);
+	munmap(sem, 4096);
+	mark();
+}
+
 void large(void)
 {
 	char *p = malloc(300 << 20), *old = sbrk(0), *q;
@@ -188,14 +219,79 @@ void advice(void)
 	mark();
 }
 
+/* What is stored at one address shows at another, with no call in between. */
+void doubles(void)
+{
+	static const unsigned char add_one[] = { 0x8d, 0x47, 0x01, 0xc3 }; /* lea 1(%rdi),%eax; ret */
+	int fd = memfd_create("doubles", 0);
+	unsigned char *code, *ring, *own, *again;
+
+	need(ftruncate(fd, 8192) == 0);
+	code = map(4096, PROT_READ | PROT_EXEC, MAP_SHARED, fd);
+	ring = map(12288, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	need(mmap(ring, 8192, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == ring);
+	need(mmap(ring + 8192, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == ring + 8192);
+	memcpy(ring, add_one, 4);
+	for (int i = 0; i < 40; i++) {
+		ring[8192 + 2] = (unsigned char)i;
+		sum = sum * 31 + ((int (*)(int))code)((int)sum);
+		if (i % 10 == 0)
+			getppid();
+	}
+	own = map(8192, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd);
+	ring[5000] = 1;
+	add(own + 4990, 20);
+	own[5000] = 2;
+	ring[5000] = 3;
+	add(own + 4990, 20);	/* that page is its own now */
+	mark();
+	again = mremap(ring, 0, 8192, MREMAP_MAYMOVE);
+	need(again != MAP_FAILED);
+	again[7000] = 4;
+	add(ring + 6990, 20);
+	need(ftruncate(fd, 4096) == 0 && ftruncate(fd, 8192) == 0);
+	add(again + 6990, 20);	/* it was cut */
+	munmap(ring, 12288);
+	again[10] = 5;
+	add(code, 20);
+	munmap(again, 8192);
+	munmap(own, 8192);
+	munmap(code, 4096);
+	close(fd);
+	mark();
+}
+
+/* Moved and left behind; and refused by a limit. */
+void moved(void)
+{
+	char *p = map(8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1), *q;
+	struct rlimit little = { 0, RLIM_INFINITY }, before;
+
+	strcpy(p, "moves");
+	q = mremap(p, 8192, 8192, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL);
+	need(q != MAP_FAILED);
+	add(p, 10);
+	add(q, 10);
+	need(getrlimit(RLIMIT_DATA, &before) == 0);
+	little.rlim_max = before.rlim_max;
+	need(setrlimit(RLIMIT_DATA, &little) == 0);
+	need(sbrk(8 << 20) == (void *)-1);
+	need(setrlimit(RLIMIT_DATA, &before) == 0);
+	need(sbrk(1 << 16) != (void *)-1);
+	mark();
+}
+
 int main(void)
 {
 	files();	/* MARK first */
 	memfd();
 	segment();
 	with_child();
+	posts();
 	large();
 	advice();
+	doubles();
+	moved();
 	printf("sum %lx\n", sum);
 	return 0;
 }

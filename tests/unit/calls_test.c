@@ -322,7 +322,7 @@ static void check_classes(void)
 		{ SYS_prctl, { 59 }, CKPT_CALL_REFUSE },
 		{ SYS_futex, { 0, FUTEX_WAIT_PRIVATE }, CKPT_CALL_ANSWER },
 		{ SYS_futex, { 0, FUTEX_WAIT_BITSET | FUTEX_CLOCK_REALTIME }, CKPT_CALL_ANSWER },
-		{ SYS_futex, { 0, FUTEX_LOCK_PI_PRIVATE }, CKPT_CALL_BARRIER },
+		{ SYS_futex, { 0, FUTEX_LOCK_PI_PRIVATE }, CKPT_CALL_ANSWER },
 		{ SYS_mmap, { 0, 1, 3, MAP_PRIVATE | MAP_FIXED }, CKPT_CALL_MMAP },
 		{ SYS_mmap, { 0, 1, 3, MAP_SHARED | MAP_ANONYMOUS }, CKPT_CALL_MMAP },
 		{ SYS_mmap, { 0, 1, 3, MAP_SHARED, 5 }, CKPT_CALL_BARRIER },
