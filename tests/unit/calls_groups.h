@@ -226,7 +226,8 @@ static void t_ioctl(void)
 				   SIOCGIFBRDADDR, SIOCGIFNETMASK, SIOCGIFMETRIC, SIOCGIFMTU,
 				   SIOCGIFHWADDR,  SIOCGIFINDEX,   SIOCGIFTXQLEN, SIOCGIFMAP };
 
-	signal(SIGIO, SIG_IGN); /* FIOASYNC, and the terminal's input comes when the kernel has time */
+	signal(SIGIO,
+	       SIG_IGN); /* FIOASYNC, and the terminal's input comes when the kernel has time */
 	unlockpt(master);
 	slave = open(ptsname(master), O_RDWR | O_NOCTTY);
 	write(master, "input\n", 6);
