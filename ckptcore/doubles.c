@@ -137,7 +137,8 @@ int ckpt_doubles_own(struct ckpt_task *copy, uint64_t *bytes)
 	uint64_t before = *bytes;
 	int err = replace_if(copy, bytes, ckpt_is_double);
 
-	copy->timeline->doubles |= *bytes != before;
+	if (copy->timeline)
+		copy->timeline->doubles |= *bytes != before;
 	return err;
 }
 
