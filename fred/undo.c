@@ -28,6 +28,7 @@ struct session {
 	struct vpt_thread *threads; /* as the debugger has them, the leader's first */
 	size_t nthreads;
 	struct ckpt_task *target;	   /* a puppet at its point */
+	struct ckpt_overlay overlay;	   /* what the debugger has in its memory at this prompt */
 	const struct ckpt_timeline *ended; /* of a program that has ended */
 	unsigned int checkpoint;	   /* whose session it is, or 0 */
 };
@@ -63,6 +64,7 @@ static void session_free(struct session *s)
 	if (s->copy)
 		ckpt_kill(s->copy);
 	ckpt_puppet_destroy(s->target);
+	free(s->overlay.pokes);
 	free(s->threads);
 	free(s);
 }
@@ -114,15 +116,24 @@ static int take_threads(struct session *s)
 	return 0;
 }
 
+static int add_overlay(struct ckpt_overlay *to, const struct ckpt_overlay *from)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < from->n; i++)
+		err = ckpt_overlay_add(to, from->pokes[i].addr, from->pokes[i].original);
+	return err;
+}
+
 /* A puppet where the target stands. */
 static int take_target(struct session *s)
 {
 	int err = take_threads(s);
 
-	if (err)
-		return err;
 	s->has_target = true;
-	return fred_timeline_copy(F.now, &s->target);
+	if (!err)
+		err = add_overlay(&s->overlay, &F.tl->overlay);
+	return err ? err : fred_timeline_copy(F.now, &s->target);
 }
 
 /* t stands at its request. */
@@ -306,7 +317,10 @@ static int hand_over(struct session *s, struct ckpt_task *t)
 			fred_timeline_replace(vt, puppet, NULL);
 	}
 	fred_threads_play(puppet);
-	return 0;
+	/* Breakpoints stay inserted at a prompt if gdb is told so, or behind an error amid a command. */
+	err = add_overlay(&F.tl->overlay, &s->overlay);
+	ckpt_overlay_apply(&F.tl->overlay, puppet);
+	return err;
 }
 
 /* s takes the place of the debugger old (NULL: it is dead already). */

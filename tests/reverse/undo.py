@@ -26,6 +26,27 @@ def test_what_counts():
         b.expect("print $z", r"^\$3 = 1$")
 
 
+def test_inserted_breakpoints():
+    """those that gdb leaves in the program at a prompt are there in an undo's program, too"""
+    with Backward("branch", watch=["sum"]) as b:
+        b.only_fred()
+        b.start()
+        b.cmd("set breakpoint always-inserted on")
+        b.cmd("break turn")
+        b.cmd("continue")
+        b.cmd("next")           # from a breakpoint gdb would insert them anew
+        first = b.where()
+        for _ in range(12):     # a session snapshot lies among them
+            b.cmd("set $z = 1")
+        b.cmd("continue")
+        second = b.where()
+        b.cmd("undo")
+        b.cmd("undo 2")
+        b.at(first, "undone")
+        b.expect("continue", r"^Breakpoint \d+, turn")
+        b.at(second, "once more")
+
+
 def test_empty_lines():
     """repeat nearly all of gdb's commands; so does undo. (The test's own looks are commands, too.)"""
     with Backward("branch", watch=["sum", "$z"]) as b:
