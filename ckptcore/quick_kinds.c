@@ -37,6 +37,12 @@
 	}
 #define UNITS(a, m, n) COUNT(a, CKPT_QUICK_RESULT, m, n)
 #define RESULT(a, m) UNITS(a, m, 1)
+/* ... that follow on a message's type */
+#define BEHIND_TYPE(a, m)                                                                 \
+	{                                                                                 \
+		.used = 1, .at = (a), .count = CKPT_QUICK_RESULT, .most = (m), .unit = 1, \
+		.size = sizeof(long)                                                      \
+	}
 #define ROOM(a, m, n) COUNT(a, CKPT_QUICK_ROOM, m, n)
 #define BITS(a) COUNT(a, CKPT_QUICK_BITS, 0, 8)
 #define ADDRESS(a) COUNT(a, CKPT_QUICK_LENGTH, 0, 1), BYTES((a) + 1, 4)
@@ -238,7 +244,7 @@ static const struct {
 	CALL(semtimedop, WAITS),
 	CALL(msgget, PLAIN),
 	CALL(msgsnd, WAITS),
-	CALL(msgrcv, WAITS, OUT({ 1, 1, CKPT_QUICK_RESULT, 2, 1, 8 })),
+	CALL(msgrcv, WAITS, OUT(BEHIND_TYPE(1, 2))),
 	CALL(mq_timedsend, WAITS),
 	CALL(mq_timedreceive, WAITS, OUT(RESULT(1, 2), BYTES(3, 4))),
 	CALL(getrandom, PLAIN, OUT(RESULT(0, 1))),
@@ -282,6 +288,7 @@ bool ckpt_quick_keeps_files(long nr)
 {
 	const struct ckpt_quick_kind *k = kind_of(nr);
 
+	/* FIONBIO changes a descriptor: an ioctl of no kind, and its number is all that is told here. */
 	return k->flags && nr != SYS_ioctl &&
 	       !(k->flags & (HALF | MAKES | CKPT_QUICK_PAIR | CKPT_QUICK_CLOSES |
 			     CKPT_QUICK_COPIES | CKPT_QUICK_CONTROL | CKPT_QUICK_MAPS));
