@@ -21,6 +21,7 @@ MOVES = 15	# of a walk
 CALL = re.compile(r"(66|67|f2|f3|2e|3e|4\w)*(e8|ff([159d][0-7]|[159d][89a-f]))")
 RETURN = re.compile(r"(f2|f3)?c[23]")
 JUMP = re.compile(r"(f2|3e|4\w)*(e9|eb|ff(2[0-7]|e[0-7]|[6a][0-7]))")
+FAR = 1 << 16   # bytes
 STUB = re.compile(r"(f2)?ff25")
 SYSCALL = re.compile(r"0f05")
 
@@ -117,11 +118,12 @@ class Window:
 
     def is_jumped_to(self, i, level):
         """whether another function may have given its frame to that of a level by a jump (a tail call): that is the caller then.
-        The jump of a PLT's stub, straight behind the call, is none."""
+        The jump of a PLT's stub, straight behind the call, is none; a branch to far away leads to the part of a function that is
+        seldom used, which without a symbol is one of its own."""
         for _ in range(level):
             i = self.caller[i]
         call = self.caller[i]
-        return any(self.caller[k] == call and self.sp[k] == self.sp[k + 1] == self.sp[call] - 8 and JUMP.match(self.code[k])
+        return any(self.caller[k] == call and self.sp[k] == self.sp[k + 1] == self.sp[call] - 8 and (JUMP.match(self.code[k]) or abs(self.pc[k + 1] - self.pc[k]) > FAR)
                    for k in range(call + 1, i) if not (k <= call + 2 and STUB.match(self.code[k])))
 
     def caller_of(self, i, level):
