@@ -24,6 +24,7 @@
 #define HALF CKPT_QUICK_HALF
 #define MAKES CKPT_QUICK_MAKES
 #define FAILS CKPT_QUICK_FAILS
+#define ASKS CKPT_QUICK_ASKS
 
 /* Outputs in argument a: so many bytes / as many units of n bytes as the result says, or argument
  * m, if that is less / as argument m says, and so on, see enum ckpt_quick_count. */
@@ -113,10 +114,11 @@ static const struct {
 	CALL(epoll_create, MAKES),
 	CALL(epoll_create1, MAKES),
 	CALL(epoll_ctl, PLAIN),
-	CALL(epoll_wait, WAITS, OUT(UNITS(1, 2, 12)), .timeout = 3),
-	CALL(epoll_pwait, WAITS | CKPT_QUICK_ONLY, OUT(UNITS(1, 2, 12)), .timeout = 3, .only = 4),
+	CALL(epoll_wait, FILE_ | WAITS | ASKS, OUT(UNITS(1, 2, 12)), .timeout = 3),
+	CALL(epoll_pwait, FILE_ | WAITS | ASKS | CKPT_QUICK_ONLY, OUT(UNITS(1, 2, 12)),
+	     .timeout = 3, .only = 4),
 	CALL(epoll_pwait2, WAITS | CKPT_QUICK_ONLY, OUT(UNITS(1, 2, 12)), .only = 4),
-	CALL(poll, WAITS, OUT(ROOM(0, 1, 8)), .timeout = 2),
+	CALL(poll, WAITS | ASKS, OUT(ROOM(0, 1, 8)), .timeout = 2),
 	CALL(ppoll, WAITS | FAILS | CKPT_QUICK_ONLY, OUT(ROOM(0, 1, 8), BYTES(2, 16)), .only = 3),
 	CALL(select, WAITS | FAILS, OUT(BITS(1), BITS(2), BITS(3), BYTES(4, 16))),
 	CALL(pselect6, WAITS | FAILS | CKPT_QUICK_ONLY,
@@ -431,11 +433,10 @@ static uint8_t file_of(struct ckpt_timeline *tl, struct ckpt_quick_notes *notes,
 				return CKPT_QUICK_CALM | half;
 		return half;
 	case S_IFIFO:
-		return notes->alone ? CKPT_QUICK_PIPE | half : 0;
+		return CKPT_QUICK_PIPE | half;
 	case S_IFSOCK:
 	case 0: /* an eventfd, or the like */
-		return half | (notes->alone ? CKPT_QUICK_PIPE : 0) |
-		       (f->flags & O_NONBLOCK ? CKPT_QUICK_CALM : 0);
+		return CKPT_QUICK_PIPE | half | (f->flags & O_NONBLOCK ? CKPT_QUICK_CALM : 0);
 	default:
 		return 0;
 	}

@@ -5,6 +5,7 @@
  * constants that aren't immediate, no tables), and uses general registers only.
  */
 #include <errno.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -116,8 +117,10 @@ OURS static bool gathers(struct ckpt_quick_notes *n, const struct iovec *pieces,
 			return false;
 		sum += len;
 	}
-	n->half |= sum > PIPE_BUF && !(n->files[fd] & CKPT_QUICK_CALM);
-	return true;
+	if (sum <= PIPE_BUF || n->files[fd] & CKPT_QUICK_CALM)
+		return true;
+	n->half = true;
+	return n->alone;
 }
 
 /* Saves what the call reads and may change, or what is to be known of what it reads. Whether that could
@@ -150,6 +153,29 @@ OURS static bool saves(struct ckpt_quick_notes *n, struct ckpt_quick_call *c,
 	return pieces && (!(k->flags & CKPT_QUICK_GATHERS) || gathers(n, pieces, count));
 }
 
+/* Whether the call doesn't wait, as others would have to for its thread's turn. If another process is
+ * quicker it does, and is interrupted. */
+OURS static bool is_ready(const struct ckpt_quick_notes *n, const struct ckpt_quick_kind *k)
+{
+	const bool writes = k->flags & (CKPT_QUICK_WRITES | CKPT_QUICK_GATHERS);
+	struct pollfd some[CKPT_QUICK_PIECES] = { { (int)n->args[0], writes ? POLLOUT : POLLIN,
+						    0 } };
+	uint64_t count = 1;
+
+	if (n->alone || !(k->flags & (CKPT_QUICK_FILE | CKPT_QUICK_ASKS)) ||
+	    (k->timeout && !(int)n->args[k->timeout]))
+		return true;
+	if (k->flags & CKPT_QUICK_FILE) {
+		if (n->files[n->args[0]] & CKPT_QUICK_CALM)
+			return true;
+	} else {
+		count = n->args[1];
+		if (count > CKPT_QUICK_PIECES || !peek(n, n->args[0], some, count * sizeof(*some)))
+			return false;
+	}
+	return ckpt_quick_ask(SYS_poll, (uint64_t)some, count, 0, 0, 0) > 0;
+}
+
 /* Whether the call is made from here. */
 OURS bool ckpt_quick_before(void)
 {
@@ -165,7 +191,7 @@ OURS bool ckpt_quick_before(void)
 		return false;
 	n->half = half;
 	if (cuts_mapped(n, k) || (k->flags & CKPT_QUICK_MASKS && masks_ours(n, n->args)) ||
-	    !saves(n, c, k))
+	    !is_ready(n, k) || !saves(n, c, k))
 		return false;
 	__atomic_store_n(&n->amid, 1, __ATOMIC_RELEASE);
 	return true;
@@ -342,15 +368,15 @@ OURS static bool put_clock(const struct ckpt_quick_notes *n, struct ckpt_quick_c
  * 0: perhaps nothing. */
 OURS static uint8_t file_of(const struct ckpt_quick_notes *n, const struct ckpt_quick_opened *f)
 {
+	const uint8_t half = n->alone ? CKPT_QUICK_HALVES : 0;
 	uint64_t i = 0;
 
 	if (f->flags & (O_PATH | O_DIRECT))
 		return 0;
 	if (S_ISFIFO(f->mode))
-		return n->alone ? CKPT_QUICK_PIPE | CKPT_QUICK_HALVES : 0;
+		return CKPT_QUICK_PIPE | half;
 	if (S_ISSOCK(f->mode) || !(f->mode & S_IFMT))
-		return (n->alone ? CKPT_QUICK_PIPE | CKPT_QUICK_HALVES : 0) |
-		       (f->flags & O_NONBLOCK ? CKPT_QUICK_CALM : 0);
+		return CKPT_QUICK_PIPE | half | (f->flags & O_NONBLOCK ? CKPT_QUICK_CALM : 0);
 	if (!S_ISREG(f->mode) && !S_ISDIR(f->mode))
 		return 0;
 	while (i < n->ndevs && n->devs[i].dev != f->dev)

@@ -72,6 +72,8 @@ enum ckpt_quick_flag {
 	CKPT_QUICK_ENTERS = 1 << 27,   /* as chdir */
 	CKPT_QUICK_REAPS = 1 << 28,    /* as wait4: a result above 0 is to be looked at */
 	CKPT_QUICK_TIMES = 1 << 29,    /* as setitimer */
+	CKPT_QUICK_ASKS =
+		1 << 30, /* WAITS, but it can be asked for: by its descriptor, or as poll */
 };
 
 /* Of how many units an output is. */
@@ -104,9 +106,11 @@ struct ckpt_quick_kind {
 
 /* Of a descriptor. */
 enum ckpt_quick_file {
-	CKPT_QUICK_CALM = 1,   /* nobody has to wait for it */
-	CKPT_QUICK_PLACE = 2,  /* ... and it is a file or a folder */
-	CKPT_QUICK_PIPE = 4,   /* calls may wait, and be made again as if nothing had been */
+	CKPT_QUICK_CALM = 1,  /* nobody has to wait for it */
+	CKPT_QUICK_PLACE = 2, /* ... and it is a file or a folder */
+	CKPT_QUICK_PIPE =
+		4, /* calls may wait, and be made again as if nothing had been; where there
+				  are threads they are made only if it is ready */
 	CKPT_QUICK_HALVES = 8, /* calls may be half ones */
 	CKPT_QUICK_APPEND = 16,
 };
@@ -261,7 +265,8 @@ static inline bool ckpt_quick_fits(const struct ckpt_quick_notes *n,
 	    a[1] != F_SETFD && a[1] != F_GETFL && a[1] != F_SETLK &&
 	    (a[1] != F_SETLKW || !n->alone))
 		return false;
-	return !(f & CKPT_QUICK_WAITS) || n->alone || (k->timeout && !(int)a[k->timeout]);
+	return !(f & CKPT_QUICK_WAITS) || n->alone || f & CKPT_QUICK_ASKS ||
+	       (k->timeout && !(int)a[k->timeout]);
 }
 
 /* An entry, and the bytes of a jump to it, which reaches everywhere. An entry loads nr before that
