@@ -182,9 +182,12 @@ int ckpt_interrupt(struct ckpt_task *t);
 
 /*
  * Waits for the next stop of this task only. *stop is also t->stop.
- * -EINTR when a signal came and the task still runs; -ECHILD never.
+ * -EINTR when a signal came, see ckpt_wake(), and the task still runs; -ECHILD never.
  */
 int ckpt_wait(struct ckpt_task *t, struct ckpt_stop *stop) __must_check;
+
+/* For handlers of signals: the wait that goes on, or the next one, ends with -EINTR. */
+void ckpt_wake(void);
 
 /* The same up to a deadline in terms of ckpt_now(): -EBUSY, and it still runs. */
 int ckpt_wait_until(struct ckpt_task *t, struct ckpt_stop *stop, double deadline) __must_check;
@@ -343,6 +346,9 @@ void ckpt_overlay_apply(struct ckpt_overlay *o, struct ckpt_task *t);
 void ckpt_overlay_forget(struct ckpt_overlay *o, uint64_t addr, uint64_t len);
 /* Undoes the overlay's bytes in what was read from [addr, addr + len). */
 void ckpt_overlay_mask(const struct ckpt_overlay *o, uint64_t addr, uint8_t *buf, size_t len);
+/* The first bytes, without the overlay's, of the instruction that t makes next; zeros if there
+ * is none. */
+void ckpt_overlay_insn(struct ckpt_task *t, uint8_t insn[2]);
 
 /* ----------------------------------------------------- the log: timelines */
 

@@ -2,6 +2,7 @@
 /* The overlay: which bytes in a target's memory are the debugger's. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "ckptcore/internal.h"
 
@@ -91,4 +92,14 @@ void ckpt_overlay_mask(const struct ckpt_overlay *o, uint64_t addr, uint8_t *buf
 	for (size_t i = 0; i < o->n; i++)
 		if (o->pokes[i].addr - addr < len)
 			buf[o->pokes[i].addr - addr] = o->pokes[i].original;
+}
+
+void ckpt_overlay_insn(struct ckpt_task *t, uint8_t insn[2])
+{
+	uint64_t rip = ckpt_regs(t)->rip;
+
+	memset(insn, 0, 2);
+	if (ckpt_read(t, rip, insn, 2) && ckpt_read(t, rip, insn, 1))
+		return;
+	ckpt_overlay_mask(&t->timeline->overlay, rip, insn, 2);
 }

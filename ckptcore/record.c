@@ -506,6 +506,13 @@ static enum ckpt_verdict stopped(struct ckpt_timeline *tl, struct ckpt_task *t)
 		if (t->stop.event != PTRACE_EVENT_STOP)
 			return CKPT_REPORT;
 		th->struck = false;
+		if (t->in_call && th->again) { /* about to make its call again */
+			th->interrupted = true;
+			if (!rec->due)
+				return CKPT_REPORT;
+			ckpt_turns_again(t);
+			return CKPT_HANDLED;
+		}
 		if (th->refused && th->request == PTRACE_CONT) { /* soon at its call */
 			go_on_to_call(t);
 			return CKPT_HANDLED;
@@ -573,17 +580,6 @@ enum ckpt_verdict ckpt_record_stopped(struct ckpt_task *t)
 		ckpt_signal_release(t, false);
 	}
 	return verdict;
-}
-
-/* The first bytes of the instruction that comes next, zeros if there is none. */
-static void next_insn(struct ckpt_task *t, uint8_t insn[2])
-{
-	uint64_t rip = ckpt_regs(t)->rip;
-
-	memset(insn, 0, 2);
-	if (ckpt_read(t, rip, insn, 2) && ckpt_read(t, rip, insn, 1))
-		return;
-	ckpt_overlay_mask(&t->timeline->overlay, rip, insn, 2);
 }
 
 static size_t snap_index(const struct ckpt_timeline *tl, unsigned int id)
@@ -704,7 +700,7 @@ void ckpt_record_resume(struct ckpt_task *t, int request, int sig)
 		run_on(t, PTRACE_SYSCALL, sig);
 		return;
 	}
-	next_insn(t, insn);
+	ckpt_overlay_insn(t, insn);
 	th->step_call = !sig && ((insn[0] == 0x0f && (insn[1] == 0x05 || insn[1] == 0x34)) ||
 				 ckpt_calls_again(ckpt_regs(t)));
 	if (th->step_call) {

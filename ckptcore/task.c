@@ -426,12 +426,31 @@ void ckpt_dispatch(struct ckpt_task *t)
 	t->ops->stopped(t, &t->stop);
 }
 
+/* A signal that comes while we work, or just as a task stops, doesn't interrupt waitpid(): with
+ * a task on our own processor that makes call after call, none ever would. */
+static volatile sig_atomic_t woken;
+
+void ckpt_wake(void)
+{
+	woken = true;
+}
+
+static bool take_wake(void)
+{
+	bool ret = woken;
+
+	woken = false;
+	return ret;
+}
+
 int ckpt_wait(struct ckpt_task *t, struct ckpt_stop *stop)
 {
 	int status;
 
 	check_thread();
 	assert(t->state == CKPT_RUNNING || t->state == CKPT_NEW);
+	if (take_wake())
+		return -EINTR;
 	if (waitpid(t->tid, &status, __WALL) < 0) {
 		if (errno == EINTR)
 			return -EINTR;
@@ -507,6 +526,8 @@ static int wait_any(int options)
 		tell();
 		return 0;
 	}
+	if (take_wake())
+		return -EINTR;
 	from = options ? -1 : whom();
 	/*
 	 * Mostly it is the one that stopped last, and has done so by now. To ask

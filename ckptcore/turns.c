@@ -620,6 +620,10 @@ enum ckpt_verdict ckpt_turns_stopped(struct ckpt_task *t)
 			th->met = true;
 			return CKPT_REPORT;
 		}
+		if (t->in_call && th->again) { /* at its site, where an int3 may be */
+			ckpt_turns_again(t);
+			return CKPT_HANDLED;
+		}
 		if (t->in_call) {
 			ckpt_resume(t, PTRACE_SYSCALL, 0);
 			return CKPT_HANDLED;

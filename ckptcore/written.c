@@ -278,10 +278,11 @@ bool ckpt_written_mapped(struct ckpt_task *t, int fd)
 
 /* --------------------------------------------------------------------- by others */
 
-/* When files were written last, as far as is known. */
+/* When files were written last, as far as is known, and their names, if known. */
 static struct watched {
 	uint64_t inode;
 	struct timespec mtime;
+	char *name; /* ours */
 } * watched;
 static size_t nwatched;
 
@@ -300,6 +301,20 @@ static struct watched *find(uint64_t inode)
 	return &watched[nwatched++];
 }
 
+static void compare(struct watched *w, const struct stat *st)
+{
+	char text[192];
+
+	if (w->mtime.tv_sec && memcmp(&w->mtime, &st->st_mtim, sizeof(st->st_mtim)) && ckpt_warn) {
+		snprintf(text, sizeof(text),
+			 "%s is mapped, and was written meanwhile: the past sees there what it "
+			 "has now",
+			 w->name);
+		ckpt_warn(text);
+	}
+	w->mtime = st->st_mtim;
+}
+
 void ckpt_written_kept(const struct stat *st)
 {
 	struct watched *w = find(st->st_ino);
@@ -312,18 +327,22 @@ void ckpt_written_watch(const struct ckpt_map *m)
 {
 	struct watched *w;
 	struct stat st;
-	char text[192];
 
 	/* If the name is cut, or has another meaning for us, it can't be known. */
 	if (m->shared || !m->inode || m->name[0] != '/' || stat(m->name, &st) ||
 	    st.st_ino != m->inode || !(w = find(m->inode)))
 		return;
-	if (w->mtime.tv_sec && memcmp(&w->mtime, &st.st_mtim, sizeof(st.st_mtim)) && ckpt_warn) {
-		snprintf(text, sizeof(text),
-			 "%s is mapped, and was written meanwhile: the past sees there what it "
-			 "has now",
-			 m->name);
-		ckpt_warn(text);
-	}
-	w->mtime = st.st_mtim;
+	if (!w->name && !(w->name = strdup(m->name)))
+		return;
+	compare(w, &st);
+}
+
+void ckpt_written_look(const struct ckpt_timeline *tl)
+{
+	struct stat st;
+
+	for (size_t i = 0; i < nwatched; i++)
+		if (watched[i].name && !ckpt_written_has(tl, watched[i].inode) &&
+		    !stat(watched[i].name, &st) && st.st_ino == watched[i].inode)
+			compare(&watched[i], &st);
 }

@@ -28,6 +28,8 @@ bool ckpt_written_is_mapped(const struct ckpt_timeline *tl, uint64_t dev, uint64
 size_t ckpt_written_mapped_files(const struct ckpt_timeline *tl, uint64_t *ret, size_t max);
 /* A copy has the mapping m, which isn't recorded: tells once if its file was written since. */
 void ckpt_written_watch(const struct ckpt_map *m);
+/* The past is about to be shown: the same for all such mappings of which is known. */
+void ckpt_written_look(const struct ckpt_timeline *tl);
 /* The log has a descriptor for a file that is mapped now. */
 void ckpt_written_kept(const struct stat *st);
 void ckpt_written_destroy(struct ckpt_timeline *tl);

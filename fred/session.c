@@ -126,7 +126,8 @@ bool fred_session_ends(void)
 
 static void on_tick(int sig)
 {
-	(void)sig; /* only ends a waitpid() early */
+	(void)sig;
+	ckpt_wake();
 }
 
 static void set_signals(void)

@@ -13,6 +13,7 @@
 #include "ckptcore/budget.h"
 #include "ckptcore/target.h"
 #include "ckptcore/thin.h"
+#include "ckptcore/written.h"
 #include "fred/branch.h"
 #include "fred/catches.h"
 #include "fred/checkpoint.h"
@@ -349,6 +350,8 @@ static void land(struct vpt_thread *vt)
 	forget_last();
 	fred_branch_follow(to, former);
 	F.now = to;
+	if (!is_puppet(former))
+		ckpt_written_look(F.tl);
 	if (former && former != to) {
 		/* What the debugger takes out from now on, it takes out of `to'. */
 		if (!is_puppet(former))
@@ -643,6 +646,7 @@ struct vpt_thread *fred_timeline_attaching(pid_t tid, struct vpt_debugger *d)
 		return NULL;
 	vt = vpt_thread_new(tid, tid, d);
 	F.vt = vt;
+	ckpt_written_look(F.tl);
 	F.now = F.staged;
 	F.staged = NULL;
 	F.tl->overlay.n = 0;

@@ -1,5 +1,6 @@
 """A file that is mapped privately, and written: each moment sees what it saw then."""
 import os
+import re
 import subprocess
 
 from tests import *
@@ -87,18 +88,33 @@ def test_attached():
         program.wait()
 
 
-def test_others():
-    """another process writes it: that is told"""
+def others(then, told):
+    """another process writes it"""
     path = os.path.join(tmp(), "mapped")
     open(path, "wb").write(bytes(12288))
-    with Backward("privates", "others", path) as b:
+    with Backward("privates", "others", path, then) as b:
         b.only_fred()
         b.cmd("break %d" % b.mark("mapped"))
         b.expect("run", r"MARK mapped")
         b.cmd("tbreak %d" % b.mark("after"))
         with open(path, "r+b") as f:
             f.write(b"x")
-        b.expect("continue", r"^fred: .*mapped is mapped, and was written meanwhile", r"MARK after")
+        told(b, r"^fred: .*mapped is mapped, and was written meanwhile")
+
+
+def test_others():
+    """that is told at the next snapshot"""
+    others("long", lambda b, text: b.expect("continue", text, r"MARK after"))
+
+
+def test_others_soon():
+    """or when the past is shown, if there was none: once"""
+    def told(b, text):
+        out = b.expect("continue", r"MARK after") + b.expect("reverse-continue", r"MARK mapped")
+        out += b.expect("reverse-stepi") + b.expect("stepi")
+        b.check(len(re.findall(text, out, re.M)), 1, "told once")
+
+    others("soon", told)
 
 
 run(globals())

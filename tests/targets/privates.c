@@ -1,11 +1,13 @@
 /* Private mappings of files that are written while they are mapped:
- * privates file|memfd|first|later|moved|slowly|others [FILE] */
+ * privates file|memfd|first|later|moved|slowly
+ * privates others FILE long|soon */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SIZE 12288
@@ -34,7 +36,7 @@ int main(int argc, char **argv)
 	read_only = mmap(NULL, SIZE, PROT_READ, MAP_PRIVATE, fd, 0);
 	round_ = 1;			/* MARK mapped */
 	if (others) {
-		for (volatile long i = 0; i < 200000000; i++)
+		for (clock_t begin = clock(); !strcmp(argv[3], "long") && clock() - begin < CLOCKS_PER_SEC / 3;)
 			;
 		own = read_only[0];	/* MARK after */
 		return 0;
