@@ -378,15 +378,6 @@ static bool takes_signals(struct ckpt_task *t, struct ckpt_quick *q)
 	return !q->ignored && ptrace(PTRACE_GETSIGMASK, t->tid, 8, &mask) == 0 && !(mask & both);
 }
 
-/* While the debugger keeps a thread it may look at the code. */
-static bool all_run(const struct ckpt_timeline *tl)
-{
-	for (size_t i = 0; i < tl->nthreads; i++)
-		if (!tl->threads[i]->thread->let && !tl->threads[i]->thread->gone)
-			return false;
-	return true;
-}
-
 bool ckpt_quick_arm(struct ckpt_task *t)
 {
 	struct ckpt_timeline *tl = t->timeline;
@@ -395,9 +386,9 @@ bool ckpt_quick_arm(struct ckpt_task *t)
 	struct ckpt_quick *q = tl->quick;
 	int err = 0;
 
-	if (!q || !q->on || !notes || q->impossible || q->looked || !all_run(tl) || t->in_call ||
-	    th->request != PTRACE_CONT || th->delayed || th->resent || tl->sharers.n ||
-	    tl->self.seen || ckpt_shared_bytes(tl) || !takes_signals(t, q) ||
+	if (!q || !q->on || !notes || q->impossible || q->looked || !ckpt_turns_all_run(tl) ||
+	    t->in_call || th->request != PTRACE_CONT || th->delayed || th->resent ||
+	    tl->sharers.n || tl->self.seen || ckpt_shared_bytes(tl) || !takes_signals(t, q) ||
 	    ((!q->in || tl->nthreads > 1) &&
 	     ptrace(PTRACE_PEEKUSER, t->tid, offsetof(struct user, u_debugreg[7]), 0L)))
 		return false;
@@ -628,7 +619,7 @@ bool ckpt_quick_detour(struct ckpt_task *t)
 {
 	const struct ckpt_quick *q = t->timeline->quick;
 
-	if (!q || !q->in)
+	if (!q || !q->ready) /* nor will it lead there before t has made its call */
 		return false;
 	ckpt_regs(t)->rip = address_of(ckpt_quick_code_again);
 	ckpt_regs_dirty(t);

@@ -571,7 +571,7 @@ enum ckpt_verdict ckpt_record_stopped(struct ckpt_task *t)
 		if (quick == CKPT_QUICK_AGAIN || quick == CKPT_QUICK_BEHIND)
 			return CKPT_HANDLED;
 	}
-	if (t->thread->restarts)
+	if (t->thread->restarts && !t->thread->again) /* else that is known */
 		stay_interrupted(t);
 	verdict = t == tl->live ? stopped(tl, t) : ckpt_turns_stopped(t);
 	if (verdict != CKPT_HANDLED && t->thread) {

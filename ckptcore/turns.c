@@ -227,6 +227,17 @@ bool ckpt_turns_others_live(const struct ckpt_task *t)
 	return n > 0;
 }
 
+bool ckpt_turns_all_run(const struct ckpt_timeline *tl)
+{
+	for (size_t i = 0; i < tl->nthreads; i++) {
+		const struct ckpt_thread *th = tl->threads[i]->thread;
+
+		if (!th->gone && (!th->let || (th->again && !th->detour)))
+			return false;
+	}
+	return true;
+}
+
 bool ckpt_is_in_call(const struct ckpt_task *t)
 {
 	return t->in_call || (t->thread && t->thread->joined);
@@ -234,9 +245,16 @@ bool ckpt_is_in_call(const struct ckpt_task *t)
 
 /* ------------------------------------------------------------------- turns */
 
+/* Whether t's call writes as it falls asleep: then that, too, happens in its turn. */
+static bool is_early(const struct ckpt_task *t)
+{
+	return ckpt_call_flags(t->thread->call, t->thread->args) & CKPT_CALL_EARLY;
+}
+
 static bool can_run(const struct ckpt_task *t)
 {
-	return t->thread->let && is_stopped(t) && !t->thread->interrupted && !t->thread->unborn;
+	return t->thread->let && is_stopped(t) && (!t->thread->interrupted || is_early(t)) &&
+	       !t->thread->unborn;
 }
 
 struct ckpt_task *ckpt_turns_next(const struct ckpt_timeline *tl)
@@ -299,6 +317,13 @@ void ckpt_turns_again(struct ckpt_task *t)
 	th->again = t->in_call = true;
 	th->detour = ckpt_quick_detour(t) || go_around_int3(t);
 	ckpt_resume(t, PTRACE_SYSCALL, 0);
+}
+
+/* The same of t, interrupted, whose turn it isn't. */
+static void again(struct ckpt_task *t)
+{
+	if (!is_early(t))
+		ckpt_turns_again(t);
 }
 
 void ckpt_turns_timed(struct ckpt_thread *th)
@@ -515,7 +540,7 @@ bool ckpt_turns_step_ends(struct ckpt_task *t)
 /* t's call writes as it falls asleep: that is there before another's turn. True: it came back. */
 static bool writes_early(struct ckpt_task *t)
 {
-	if (!(ckpt_call_flags(t->thread->call, t->thread->args) & CKPT_CALL_EARLY))
+	if (!is_early(t))
 		return false;
 	while (ckpt_wait_until(t, NULL, ckpt_now() + FALLS_ASLEEP))
 		if (ckpt_proc_state(t->tid) == 'S') {
@@ -621,7 +646,8 @@ enum ckpt_verdict ckpt_turns_stopped(struct ckpt_task *t)
 			return CKPT_REPORT;
 		}
 		if (t->in_call && th->again) { /* at its site, where an int3 may be */
-			ckpt_turns_again(t);
+			th->interrupted = true;
+			again(t);
 			return CKPT_HANDLED;
 		}
 		if (t->in_call) {
@@ -645,7 +671,7 @@ void ckpt_turns_let(struct ckpt_task *t, int request, int sig)
 	/* If the call is over already, the step is the instruction behind it. */
 	t->thread->step_call = request == PTRACE_SINGLESTEP && t->in_call && !t->thread->pending;
 	if (t->thread->interrupted)
-		ckpt_turns_again(t);
+		again(t);
 	else if (t->in_call && !t->thread->pending && is_stopped(t))
 		ckpt_resume(t, PTRACE_SYSCALL, sig); /* into the kernel, or on in it */
 }
@@ -731,7 +757,7 @@ void ckpt_turns_thaw(struct ckpt_timeline *tl)
 		struct ckpt_task *t = tl->threads[i];
 
 		if (t != tl->live && t->thread->interrupted && t->thread->let)
-			ckpt_turns_again(t);
+			again(t);
 	}
 }
 
