@@ -71,6 +71,30 @@ def test_threads_watched():
         b.expect("continue", r"9 phases, 0 wrong, 2000 handed", r"exited normally")
 
 
+def test_blocking():
+    """calls that may wait: quick where they don't, else others go on meanwhile"""
+    with Backward("quickblocking", "5") as b:
+        b.cmd("handle SIGALRM nostop noprint pass")
+        b.only_fred()
+        for mark in "next", "further":
+            b.cmd("break %d" % b.mark(mark))
+        b.expect("run", r"MARK next")
+        fmt = 'printf "%d %lx\\n", phase, sum'
+        truth = [b.cmd(fmt)]
+        for mark in "further", "next", "further":
+            b.expect("continue", r"MARK " + mark)
+            truth.append(b.cmd(fmt))
+        b.check((b.value("wrong"), b.value("phase")), (0, 3), "what the threads saw")
+        b.check(without_stop(b) > 5000, True, "most make no stop")
+        for was in reversed(truth[:-1]):
+            b.expect("reverse-continue", r"MARK")
+            b.check(b.cmd(fmt), was, "as then")
+        for was in truth[1:]:
+            b.expect("continue", r"MARK")
+            b.check(b.cmd(fmt), was, "once more")
+        b.expect("continue", r"4 phases, .*, 0 wrong", r"exited normally")
+
+
 def test_replies():
     """what the kernel writes for another thread comes of a call: not before it; more threads than the kernel has switches for"""
     for off in ({}, {"FRED_QUICK": "0"}):

@@ -1,11 +1,13 @@
-/* What system calls of many kinds take, for tests/bench: callcosts COUNT [NAME]
- * Prints a line for each (or those whose names begin so): nanoseconds that passed for one. */
+/* What system calls of many kinds take, for tests/bench: callcosts COUNT [NAME [threads]]
+ * Prints a line for each (or those whose names begin so): nanoseconds that passed for one. Another thread sleeps
+ * meanwhile, or not.   cc: -pthread */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/futex.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -327,12 +329,26 @@ static void open_all(void)
 		abort();
 }
 
+static void *sleep_on(void *arg)
+{
+	char c;
+
+	if (read(*(int *)arg, &c, 1) < 0) /* nobody ever writes there */
+		abort();
+	return NULL;
+}
+
 int main(int argc, char **argv)
 {
+	int sleeps[2];
+	pthread_t t;
+
 	long n = argc > 1 ? atol(argv[1]) : 1000;
 	const char *only = argc > 2 ? argv[2] : "";
 
 	open_all();
+	if (argc > 3 && (pipe(sleeps) || pthread_create(&t, NULL, sleep_on, sleeps)))
+		abort();
 	for (size_t c = 0; c < sizeof(costs) / sizeof(*costs); c++) {
 		double begin;
 
