@@ -5,7 +5,9 @@
  * constants that aren't immediate, no tables), and uses general registers only.
  */
 #include <errno.h>
+#include <linux/futex.h>
 #include <poll.h>
+#include <sys/select.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -153,27 +155,54 @@ OURS static bool saves(struct ckpt_quick_notes *n, struct ckpt_quick_call *c,
 	return pieces && (!(k->flags & CKPT_QUICK_GATHERS) || gathers(n, pieces, count));
 }
 
+/* Whether select(2) with these sets wouldn't wait. */
+OURS static bool is_selected(const struct ckpt_quick_notes *n)
+{
+	const uint64_t count = n->args[0];
+	struct timeval wait, never = { 0, 0 }; /* in which nothing is as much in a timespec */
+	fd_set some[3];
+
+	if (n->args[4] && peek(n, n->args[4], &wait, sizeof(wait)) && !wait.tv_sec && !wait.tv_usec)
+		return true;
+	if (count > FD_SETSIZE)
+		return false;
+	for (int i = 0; i < 3; i++)
+		if (n->args[i + 1] && !peek(n, n->args[i + 1], &some[i], (count + 63) / 64 * 8))
+			return false;
+	return ckpt_quick_ask(SYS_select, count, n->args[1] ? (uint64_t)&some[0] : 0,
+			      n->args[2] ? (uint64_t)&some[1] : 0,
+			      n->args[3] ? (uint64_t)&some[2] : 0, (uint64_t)&never) > 0;
+}
+
+/* Whether poll(2) of these wouldn't wait. */
+OURS static bool is_polled(const struct ckpt_quick_notes *n)
+{
+	struct pollfd some[CKPT_QUICK_PIECES];
+	const uint64_t count = n->args[1];
+
+	return count <= CKPT_QUICK_PIECES && peek(n, n->args[0], some, count * sizeof(*some)) &&
+	       ckpt_quick_ask(SYS_poll, (uint64_t)some, count, 0, 0, 0) > 0;
+}
+
 /* Whether the call doesn't wait, as others would have to for its thread's turn. If another process is
  * quicker it does, and is interrupted. */
 OURS static bool is_ready(const struct ckpt_quick_notes *n, const struct ckpt_quick_kind *k)
 {
 	const bool writes = k->flags & (CKPT_QUICK_WRITES | CKPT_QUICK_GATHERS);
-	struct pollfd some[CKPT_QUICK_PIECES] = { { (int)n->args[0], writes ? POLLOUT : POLLIN,
-						    0 } };
-	uint64_t count = 1;
+	struct pollfd file = { (int)n->args[0], writes ? POLLOUT : POLLIN, 0 };
+	uint32_t word;
 
-	if (n->alone || !(k->flags & (CKPT_QUICK_FILE | CKPT_QUICK_ASKS)) ||
-	    (k->timeout && !(int)n->args[k->timeout]))
+	if (n->alone || (k->timeout && !(int)n->args[k->timeout]))
 		return true;
-	if (k->flags & CKPT_QUICK_FILE) {
-		if (n->files[n->args[0]] & CKPT_QUICK_CALM)
-			return true;
-	} else {
-		count = n->args[1];
-		if (count > CKPT_QUICK_PIECES || !peek(n, n->args[0], some, count * sizeof(*some)))
-			return false;
-	}
-	return ckpt_quick_ask(SYS_poll, (uint64_t)some, count, 0, 0, 0) > 0;
+	if (k->flags & CKPT_QUICK_WAKE)
+		return (n->args[1] & ~(uint64_t)FUTEX_PRIVATE_FLAG) == FUTEX_WAKE ||
+		       (peek(n, n->args[0], &word, sizeof(word)) && word != (uint32_t)n->args[2]);
+	if (k->flags & CKPT_QUICK_FILE)
+		return n->files[n->args[0]] & CKPT_QUICK_CALM ||
+		       ckpt_quick_ask(SYS_poll, (uint64_t)&file, 1, 0, 0, 0) > 0;
+	if (!(k->flags & CKPT_QUICK_ASKS))
+		return true;
+	return n->nr == SYS_select || n->nr == SYS_pselect6 ? is_selected(n) : is_polled(n);
 }
 
 /* Whether the call is made from here. */

@@ -11,6 +11,7 @@
 #include <linux/futex.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include "ckptcore/ckptcore.h"
 
@@ -42,7 +43,7 @@ enum ckpt_quick_flag {
 	CKPT_QUICK_WRITES = 4, /* it takes as many bytes from argument 1 as argument 2 says */
 	CKPT_QUICK_TALK = 8,   /* argument 3: no flags that change the output's meaning */
 	CKPT_QUICK_WAKE =
-		16, /* argument 1 is FUTEX_WAKE; where there are no threads, or FUTEX_WAIT */
+		16, /* argument 1 is FUTEX_WAKE, or FUTEX_WAIT that doesn't wait for a thread */
 	CKPT_QUICK_OPENS =
 		32, /* argument `path' and flags: not O_DIRECT, nor cutting what is mapped */
 	CKPT_QUICK_CLOSES = 64, /* argument 0, a descriptor */
@@ -72,8 +73,7 @@ enum ckpt_quick_flag {
 	CKPT_QUICK_ENTERS = 1 << 27,   /* as chdir */
 	CKPT_QUICK_REAPS = 1 << 28,    /* as wait4: a result above 0 is to be looked at */
 	CKPT_QUICK_TIMES = 1 << 29,    /* as setitimer */
-	CKPT_QUICK_ASKS =
-		1 << 30, /* WAITS, but it can be asked for: by its descriptor, or as poll */
+	CKPT_QUICK_ASKS = 1 << 30, /* WAITS, but one can ask whether: by FILE, or as poll, select */
 };
 
 /* Of how many units an output is. */
@@ -108,9 +108,8 @@ struct ckpt_quick_kind {
 enum ckpt_quick_file {
 	CKPT_QUICK_CALM = 1,  /* nobody has to wait for it */
 	CKPT_QUICK_PLACE = 2, /* ... and it is a file or a folder */
-	CKPT_QUICK_PIPE =
-		4, /* calls may wait, and be made again as if nothing had been; where there
-				  are threads they are made only if it is ready */
+	/* Calls may wait, and be made again as if nothing had been; with threads only if it is ready. */
+	CKPT_QUICK_PIPE = 4,
 	CKPT_QUICK_HALVES = 8, /* calls may be half ones */
 	CKPT_QUICK_APPEND = 16,
 };
@@ -231,7 +230,7 @@ static inline bool ckpt_quick_fits(const struct ckpt_quick_notes *n,
 	if (f & CKPT_QUICK_WAKE) {
 		const uint32_t op = (uint32_t)a[1] & ~(uint32_t)FUTEX_PRIVATE_FLAG;
 
-		if (op != FUTEX_WAKE && (op != FUTEX_WAIT || !n->alone))
+		if (op != FUTEX_WAKE && op != FUTEX_WAIT)
 			return false;
 	}
 	if (f & CKPT_QUICK_ALONE && !n->alone)
@@ -266,7 +265,7 @@ static inline bool ckpt_quick_fits(const struct ckpt_quick_notes *n,
 	    (a[1] != F_SETLKW || !n->alone))
 		return false;
 	return !(f & CKPT_QUICK_WAITS) || n->alone || f & CKPT_QUICK_ASKS ||
-	       (k->timeout && !(int)a[k->timeout]);
+	       (f & CKPT_QUICK_REAPS && a[2] & WNOHANG) || (k->timeout && !(int)a[k->timeout]);
 }
 
 /* An entry, and the bytes of a jump to it, which reaches everywhere. An entry loads nr before that
