@@ -182,11 +182,11 @@ int ckpt_interrupt(struct ckpt_task *t);
 
 /*
  * Waits for the next stop of this task only. *stop is also t->stop.
- * -EINTR when a signal came, see ckpt_wake(), and the task still runs; -ECHILD never.
+ * -EINTR when a signal came and the task still runs; -ECHILD never.
  */
 int ckpt_wait(struct ckpt_task *t, struct ckpt_stop *stop) __must_check;
 
-/* For handlers of signals: the wait that goes on, or the next one, ends with -EINTR. */
+/* For handlers of signals: the ckpt_wait_any() that goes on, or the next one, ends with -EINTR. */
 void ckpt_wake(void);
 
 /* The same up to a deadline in terms of ckpt_now(): -EBUSY, and it still runs. */

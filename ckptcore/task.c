@@ -427,7 +427,8 @@ void ckpt_dispatch(struct ckpt_task *t)
 }
 
 /* A signal that comes while we work, or just as a task stops, doesn't interrupt waitpid(): with
- * a task on our own processor that makes call after call, none ever would. */
+ * a task on our own processor that makes call after call, none ever would. Each is told of once, by
+ * wait_any(): to wait for one task doesn't take that away. */
 static volatile sig_atomic_t woken;
 
 void ckpt_wake(void)
@@ -437,10 +438,10 @@ void ckpt_wake(void)
 
 static bool take_wake(void)
 {
-	bool ret = woken;
-
+	if (!woken)
+		return false;
 	woken = false;
-	return ret;
+	return true;
 }
 
 int ckpt_wait(struct ckpt_task *t, struct ckpt_stop *stop)
@@ -449,8 +450,6 @@ int ckpt_wait(struct ckpt_task *t, struct ckpt_stop *stop)
 
 	check_thread();
 	assert(t->state == CKPT_RUNNING || t->state == CKPT_NEW);
-	if (take_wake())
-		return -EINTR;
 	if (waitpid(t->tid, &status, __WALL) < 0) {
 		if (errno == EINTR)
 			return -EINTR;
@@ -526,7 +525,7 @@ static int wait_any(int options)
 		tell();
 		return 0;
 	}
-	if (take_wake())
+	if (!options && take_wake())
 		return -EINTR;
 	from = options ? -1 : whom();
 	/*
@@ -542,6 +541,7 @@ static int wait_any(int options)
 	if (tid <= 0) {
 		expected = NULL;
 		alone = 0;
+		woken &= tid == 0 || errno != EINTR;
 		return tid ? -errno : -EAGAIN;
 	}
 	last = tid;

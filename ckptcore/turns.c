@@ -449,19 +449,6 @@ void ckpt_turns_lead(struct ckpt_task *t)
 	}
 }
 
-void ckpt_turns_clock(long ns)
-{
-	static timer_t timer;
-	static bool made;
-	struct itimerspec it = { { 0, ns }, { 0, ns } };
-	struct sigevent ev = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM };
-
-	if (!made && timer_create(CLOCK_MONOTONIC, &ev, &timer))
-		return;
-	made = true;
-	timer_settime(timer, 0, &it, NULL);
-}
-
 bool ckpt_turns_signal(const struct ckpt_task *t)
 {
 	char text[CKPT_PROC_SIZE];
@@ -501,11 +488,11 @@ static bool comes_back(struct ckpt_task *t)
 		return !err || !ckpt_wait(t, NULL);
 	}
 	end = ckpt_now() + GRACE_NS * 1e-9;
-	ckpt_turns_clock(GRACE_NS);
+	ckpt_turns_grace(GRACE_NS);
 	do
 		err = ckpt_wait(t, NULL);
 	while (err == -EINTR && ckpt_now() < end);
-	ckpt_turns_clock(0);
+	ckpt_turns_grace(0);
 	return !err;
 }
 

@@ -92,6 +92,8 @@ enum ckpt_sleeps ckpt_sleeps(const struct ckpt_task *t);
 /* A clock that wakes the tracer up, and goes on doing so, since it may strike
  * before the wait begins. 0: none. */
 void ckpt_turns_clock(long ns);
+/* The same without being heard: ckpt_wait() ends with -EINTR, and for others the clock hasn't struck. */
+void ckpt_turns_grace(long ns);
 /* t has just been let into the kernel: when that takes long another's turn
  * comes; its stop, if it comes soon, is dealt with. */
 void ckpt_turns_called(struct ckpt_task *t);

@@ -13,6 +13,7 @@
 #include "engine_test.h"
 #include "ckptcore/record.h"
 #include "ckptcore/replay.h"
+#include "ckptcore/turns.h"
 #include "tests/unit/engine_target.h"
 
 #define FIELD(name) offsetof(struct told, name)
@@ -630,6 +631,57 @@ static void overlay(void)
 	ckpt_kill(t);
 }
 
+/* --------------------------------------------------------------------- waking */
+
+static void on_tick(int sig)
+{
+	(void)sig;
+	ckpt_wake();
+}
+
+/* A tick a tenth of a second from now. */
+static void set_tick(void)
+{
+	const struct itimerval it = { .it_value = { 0, 100000 } };
+
+	setitimer(ITIMER_REAL, &it, NULL);
+}
+
+static void waking(void)
+{
+	struct sigaction sa = { .sa_handler = on_tick }, old;
+	struct ckpt_task *t = start_target("inject", &plain_ops);
+	double began = ckpt_now();
+
+	sigaction(SIGALRM, &sa, &old);
+	run_to(t, MARK_READY, NULL);
+	ckpt_wake();
+	ok(ckpt_poll_any() == -EAGAIN && ckpt_wait_any() == -EINTR, "a wake is for who waits");
+	set_tick();
+	ok(ckpt_wait_any() == -EINTR && ckpt_now() - began >= 0.1, "... and told once");
+	set_tick();
+	ok(ckpt_wait_any() == -EINTR && ckpt_now() - began >= 0.2,
+	   "... also if it came amid a wait");
+	ckpt_wake();
+	need(!ckpt_resume(t, PTRACE_CONT, 0) && !ckpt_interrupt(t));
+	wait_task(t);
+	ok(ckpt_wait_any() == -EINTR, "... and to wait for one task leaves it");
+	ckpt_turns_grace(1000000);
+	need(!ckpt_resume(t, PTRACE_CONT, 0));
+	began = ckpt_now();
+	while (ckpt_now() - began < 0.01)
+		;
+	ckpt_turns_grace(0);
+	need(!ckpt_interrupt(t));
+	wait_task(t);
+	began = ckpt_now();
+	set_tick();
+	ok(ckpt_wait_any() == -EINTR && ckpt_now() - began >= 0.1,
+	   "the clock for one thread is no tick");
+	sigaction(SIGALRM, &old, NULL);
+	ckpt_kill(t);
+}
+
 int main(void)
 {
 	struct sigaction sa = { .sa_handler = on_alarm };
@@ -639,6 +691,7 @@ int main(void)
 	injection();
 	forking();
 	overlay();
+	waking();
 	recording();
 	return 0;
 }
