@@ -417,6 +417,15 @@ bool ckpt_quick_arm(struct ckpt_task *t)
 	return true;
 }
 
+bool ckpt_quick_keeps_turn(const struct ckpt_timeline *tl)
+{
+	const bool ret = tl->nthreads > 1 && ckpt_quick_sleeps(tl);
+
+	if (ret)
+		ckpt_quick_doubt(ckpt_quick_notes(tl));
+	return ret;
+}
+
 bool ckpt_quick_sleeps(const struct ckpt_timeline *tl)
 {
 	const struct ckpt_quick_notes *notes = tl->quick ? ckpt_quick_notes(tl) : NULL;

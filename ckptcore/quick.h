@@ -62,6 +62,8 @@ void ckpt_quick_back(struct ckpt_task *t);
 void ckpt_quick_died(const struct ckpt_task *t);
 /* Whether the live process, which runs, sleeps in a call of our code's, on a pipe. */
 bool ckpt_quick_sleeps(const struct ckpt_timeline *tl);
+/* The same, and other threads wait for its turn meanwhile. */
+bool ckpt_quick_keeps_turn(const struct ckpt_timeline *tl);
 /* The live process is to stop at its next call. False: it makes no quick ones. */
 bool ckpt_quick_interrupt(struct ckpt_timeline *tl);
 /* Takes our jumps out of t's code; it is stopped, or about to be let go. */

@@ -316,6 +316,15 @@ void ckpt_quick_fill_kinds(struct ckpt_quick_notes *notes)
 	}
 }
 
+void ckpt_quick_doubt(struct ckpt_quick_notes *notes)
+{
+	const uint64_t nr = notes->nr, fd = notes->args[0];
+
+	if (__atomic_load_n(&notes->amid, __ATOMIC_ACQUIRE) && fd < CKPT_QUICK_NUMBERS &&
+	    kind_of((long)nr)->flags & FILE_)
+		notes->files[fd] = 0;
+}
+
 /* By our own table: that in the notes the program may have overwritten. */
 bool ckpt_quick_is_fit(const struct ckpt_quick_notes *notes, long nr, const uint64_t args[6])
 {

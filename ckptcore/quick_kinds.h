@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Which calls may be quick, see quick.h, and with which descriptors: those of files that make nobody
- * wait, of sockets that don't either, and, where there are no other threads, of pipes; with a stop at its
- * end, of anything else but files that are mapped. */
+ * wait, of sockets that don't either, and of pipes and their like, where there are other threads only if
+ * they are ready; with a stop at its end, of anything else but files that are mapped. */
 #ifndef CKPT_QUICK_KINDS_H
 #define CKPT_QUICK_KINDS_H
 
@@ -26,6 +26,9 @@ void ckpt_quick_fill_kinds(struct ckpt_quick_notes *notes);
 /* Tells it of the descriptors, unless it knows. */
 void ckpt_quick_know_files(struct ckpt_timeline *tl, struct ckpt_quick_files *q,
 			   struct ckpt_quick_notes *notes);
+/* The call that is made now waits, though its descriptor was ready, and others wait for it: calls on that
+ * one make their stops until descriptors are told anew. */
+void ckpt_quick_doubt(struct ckpt_quick_notes *notes);
 /* Whether the code would let call nr with these arguments be quick. */
 bool ckpt_quick_is_fit(const struct ckpt_quick_notes *notes, long nr, const uint64_t args[6]);
 /* The bytes of c's note, of which there are `left' at most; 0: it isn't the code's. */

@@ -776,8 +776,8 @@ void ckpt_record_tick(struct ckpt_timeline *tl)
 	waited = ckpt_turns_next(tl) != NULL;
 	/* Its next call makes a stop, where it yields. */
 	asked = waited && ckpt_now() - tl->turn_began > SLICE_MIN && ckpt_quick_interrupt(tl);
-	/* Whoever used a descriptor while it got another meaning. */
-	stuck = tl->nthreads > 1 && ckpt_quick_sleeps(tl);
+	/* Whoever used a descriptor while it got another meaning, or that was ready in vain. */
+	stuck = ckpt_quick_keeps_turn(tl);
 	tl->record->preempt = waited && (stuck || ckpt_now() - tl->turn_began > slice(tl));
 	if (!stuck && !tl->record->preempt &&
 	    ckpt_now() - tl->last_snap < ckpt_snapshot_spacing(tl))

@@ -95,6 +95,19 @@ def test_blocking():
         b.expect("continue", r"4 phases, .*, 0 wrong", r"exited normally")
 
 
+def test_vain():
+    """who waits though he was said not to does so once: others had to wait for a tick with him, and for a snapshot"""
+    with Backward("quickvain") as b:
+        b.only_fred()
+        b.cmd("break %d" % b.mark("end"))
+        b.expect("run", r"MARK end")
+        b.check(b.value("wrong"), 0, "what the threads saw")
+        b.check(without_stop(b) > 100, True, "there are quick ones")
+        snapshots = int(re.search(r"^snapshots +(\d+)", b.cmd("fred-stats"), re.M).group(1))
+        b.check(snapshots < 60, True, "%d snapshots" % snapshots)
+        b.expect("fred-verify", r"snapshots verified")
+
+
 def test_replies():
     """what the kernel writes for another thread comes of a call: not before it; more threads than the kernel has switches for"""
     for off in ({}, {"FRED_QUICK": "0"}):
