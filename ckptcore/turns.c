@@ -107,29 +107,12 @@ static void hand_over(struct ckpt_timeline *tl, struct ckpt_task *to)
 		ckpt_turned(tl, from, to);
 }
 
-/* t, whose turn it is, was killed, and not in a call: how far it had come nobody knows. */
-static void note_killed(struct ckpt_timeline *tl, const struct ckpt_task *t)
-{
-	char text[160];
-
-	if (!WIFSIGNALED(t->stop.status) || WTERMSIG(t->stop.status) != SIGKILL || t->in_call ||
-	    tl->killed || !tl->recording || ckpt_quick_drain(tl))
-		return;
-	tl->killed_amid = true;
-	snprintf(text, sizeof(text),
-		 "it was killed amid its code: its past ends at the last event or snapshot, some "
-		 "%.0f ms before at most",
-		 (ckpt_now() - tl->last_snap) * 1000);
-	if (ckpt_warn)
-		ckpt_warn(text);
-}
-
 void ckpt_turns_died(struct ckpt_task *t)
 {
 	struct ckpt_timeline *tl = t->timeline;
 
 	if (tl->live == t)
-		note_killed(tl, t);
+		ckpt_turns_killed(t);
 	tl->end_status = t->stop.status;
 	if (tl->woken == t)
 		tl->woken = NULL;
