@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The end of a thread of the live target while others live on. */
+/* The end of a thread of the live target while others live on, or from outside. */
+#include <stdio.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
+#include "ckptcore/quick.h"
 #include "ckptcore/record.h"
 #include "ckptcore/turns.h"
 
@@ -86,4 +89,23 @@ void ckpt_turns_exit(struct ckpt_task *t)
 		ckpt_turns_turn(tl, to);
 	if (t->state == CKPT_DEAD)
 		t->ops->stopped(t, &t->stop);
+}
+
+void ckpt_turns_killed(const struct ckpt_task *t)
+{
+	struct ckpt_timeline *tl = t->timeline;
+	const int status = t->stop.status;
+	char text[160];
+
+	tl->killed_amid = false; /* as another process of its may have been */
+	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL || t->in_call || tl->killed ||
+	    !tl->recording || ckpt_quick_drain(tl))
+		return;
+	tl->killed_amid = true;
+	snprintf(text, sizeof(text),
+		 "it was killed amid its code: its past ends at the last event or snapshot, some "
+		 "%.0f ms before at most",
+		 (ckpt_now() - tl->last_snap) * 1000);
+	if (ckpt_warn)
+		ckpt_warn(text);
 }

@@ -90,6 +90,9 @@ void ckpt_record_stop(struct ckpt_timeline *tl, const char *why)
 
 enum ckpt_end ckpt_record_where(const struct ckpt_timeline *tl)
 {
+	if (!tl->live && tl->killed_amid)
+		return tl->nevents > tl->snaps[tl->nsnaps - 1]->event ? CKPT_END_EVENT :
+									CKPT_END_NOW;
 	if (!tl->live || !tl->recording || tl->live->in_call)
 		return CKPT_END_CALL;
 	if (ckpt_calls_again(ckpt_regs(tl->live)))

@@ -111,6 +111,8 @@ void ckpt_turns_died(struct ckpt_task *t)
 {
 	struct ckpt_timeline *tl = t->timeline;
 
+	if (tl->live == t)
+		ckpt_turns_killed(t);
 	tl->end_status = t->stop.status;
 	if (tl->woken == t)
 		tl->woken = NULL;

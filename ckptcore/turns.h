@@ -69,6 +69,8 @@ int ckpt_turns_add(struct ckpt_timeline *tl, struct ckpt_task *t) __must_check;
 void ckpt_turns_born(struct ckpt_task *t, struct ckpt_task *child);
 /* t is at the end of the call that has made thread tid: the rest of that event. */
 void ckpt_turns_note_birth(struct ckpt_task *t, int64_t tid);
+/* t, whose turn it is, has died: perhaps where it was nobody knows, killed amid its code. */
+void ckpt_turns_killed(const struct ckpt_task *t);
 /* t died, and is none any more. */
 void ckpt_turns_died(struct ckpt_task *t);
 /* The recording ends, or the timeline: all run as the debugger says. */

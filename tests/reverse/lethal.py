@@ -1,4 +1,7 @@
 """Processes with threads that a signal kills: into the death, back out of it, and into it again."""
+import os
+import signal
+
 from tests import *
 
 WAYS = {"abort": "SIGABRT", "fault": "SIGSEGV", "kill": "SIGTERM"}
@@ -80,6 +83,36 @@ def test_killed_without_a_stop():
                     b.check(b.value("sum"), 50000, "sum before its end")
                     b.expect("continue", died)
                 b.expect("fred-verify", r"^\d+ snapshots verified\.$")
+
+
+def test_killed_from_outside():
+    """amid its code: nobody knows where, so the past ends a little before"""
+    for args in ([], ["ticks"]):
+        with Backward("endless", *args) as b:
+            b.only_fred()
+            b.cmd("handle SIGALRM nostop noprint pass")
+            b.cmd("break %d" % b.mark("before"))
+            b.expect("run", r"MARK before")
+            pid = int(b.cmd("python print(gdb.selected_inferior().pid)"))
+            b.cmd("delete")
+            died = r"Program terminated with signal SIGKILL"
+            b.type("continue")
+            b.pause(1)
+            os.kill(pid, signal.SIGKILL)
+            b.until(r"^fred: it was killed amid its code.*\s+" + died)
+            b.wait()
+            b.cmd("reverse-stepi")
+            last = b.value("n")
+            b.check(last > 1 if args else last >= 1, True, "and some of it is known: %d" % last)
+            b.expect("continue", died)
+            b.cmd("reverse-stepi")
+            b.check(b.value("n"), last, "back from there again")
+            b.expect("reverse-continue", r"No more reverse-execution history")
+            b.cmd("break %d" % b.mark("before"))
+            b.expect("continue", r"MARK before")
+            b.cmd("delete")
+            b.expect("continue", died)
+            b.expect("fred-verify", r"^\d+ snapshots verified\.$")
 
 
 def test_an_exit_by_another_thread():
