@@ -459,7 +459,8 @@ struct ckpt_timeline {
 	struct ckpt_task *woken; /* one that has slept, and is to be the next soon; or NULL */
 	int end_status;		 /* then: its wait status */
 	bool killed;		 /* by the debugger, where the newest snapshot is */
-	bool killed_amid;	 /* killed from outside, amid its code */
+	bool killing;		 /* the debugger does that, which knows where it stands */
+	bool killed_amid;	 /* from outside, amid its code */
 	bool recording;
 	char *broken;		    /* why going back ends here, or NULL */
 	struct ckpt_chunk **chunks; /* of the log, in order: log.c */

@@ -98,7 +98,7 @@ void ckpt_turns_killed(const struct ckpt_task *t)
 	char text[160];
 
 	tl->killed_amid = false; /* as another process of its may have been */
-	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL || t->in_call || tl->killed ||
+	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL || t->in_call || tl->killing ||
 	    !tl->recording || ckpt_quick_drain(tl))
 		return;
 	tl->killed_amid = true;

@@ -43,7 +43,7 @@ def test_threads():
 
 def test_threads_watched():
     """a watchpoint in all threads, back and forward; interrupts wherever they strike"""
-    with threads(4, 2000) as b:
+    with threads(4, 3500) as b:
         b.cmd("break hand")
         b.expect("run", r"hand \(arg")
         b.cmd("delete")
@@ -68,7 +68,7 @@ def test_threads_watched():
             b.cmd("stepi 3")
             b.cmd("reverse-stepi 3")
             b.check(b.cmd("info registers"), before, "there and back")
-        b.expect("continue", r"9 phases, 0 wrong, 2000 handed", r"exited normally")
+        b.expect("continue", r"9 phases, 0 wrong, 3500 handed", r"exited normally")
 
 
 def test_blocking():
