@@ -681,6 +681,8 @@ static int hold(struct ckpt_task *t)
 
 	if (is_stopped(t))
 		return 0;
+	if (t->state == CKPT_DEAD) /* told soon */
+		return -ESRCH;
 	while (!err && !is_stopped(t)) {
 		ckpt_interrupt(t);
 		err = ckpt_wait_until(t, NULL, deadline);
