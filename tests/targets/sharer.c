@@ -16,7 +16,7 @@ static int child(void *arg)
 {
 	for (int i = 1; i <= 20; i++) {
 		sum += i;
-		usleep(5000);
+		usleep(20000);
 	}
 	done = 1;
 	return arg != NULL;
