@@ -219,7 +219,9 @@ class Session:
         self.type(line)
         out = self.wait(timeout)
         if self.terminal:
-            out = out.partition("\n")[2]
+            first, _, rest = out.partition("\n")
+            # A message of fred's may be quicker than the echo, which gdb writes.
+            out = first + "\n" + rest.partition("\n")[2] if first.startswith("fred: ") else rest
         if self.prompt and out.endswith(self.prompt):
             out = out[:-len(self.prompt)]
         return out
