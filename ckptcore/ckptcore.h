@@ -459,8 +459,8 @@ struct ckpt_timeline {
 	struct ckpt_task *woken; /* one that has slept, and is to be the next soon; or NULL */
 	int end_status;		 /* then: its wait status */
 	bool killed;		 /* by the debugger, where the newest snapshot is */
-	bool killing;		 /* the debugger does that, which knows where it stands */
-	bool killed_amid;	 /* from outside, amid its code */
+	bool dying;		 /* of SIGKILL, and it is known where */
+	bool killed_amid;	 /* ... amid its code: nobody knows exactly */
 	bool recording;
 	char *broken;		    /* why going back ends here, or NULL */
 	struct ckpt_chunk **chunks; /* of the log, in order: log.c */

@@ -97,9 +97,10 @@ void ckpt_turns_killed(const struct ckpt_task *t)
 	const int status = t->stop.status;
 	char text[160];
 
-	tl->killed_amid = false; /* as another process of its may have been */
-	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL || t->in_call || tl->killing ||
-	    !tl->recording || ckpt_quick_drain(tl))
+	if (tl->dying || !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
+		return;
+	tl->dying = true; /* the turn of those that follow is none */
+	if (t->in_call || !tl->recording || ckpt_quick_drain(tl))
 		return;
 	tl->killed_amid = true;
 	snprintf(text, sizeof(text),

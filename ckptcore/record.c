@@ -510,11 +510,10 @@ static enum ckpt_verdict stopped(struct ckpt_timeline *tl, struct ckpt_task *t)
 			return CKPT_REPORT;
 		th->struck = false;
 		if (t->in_call && th->again) { /* about to make its call again */
-			th->interrupted = true;
-			if (!rec->due)
-				return CKPT_REPORT;
-			ckpt_turns_again(t);
-			return CKPT_HANDLED;
+			th->interrupted = !rec->due;
+			if (rec->due)
+				ckpt_turns_again(t);
+			return rec->due ? CKPT_HANDLED : CKPT_REPORT;
 		}
 		if (th->refused && th->request == PTRACE_CONT) { /* soon at its call */
 			go_on_to_call(t);

@@ -590,7 +590,7 @@ static void end_history_here(void)
 	if (!tl || !tl->recording || !tl->live || tl->live->state == CKPT_RUNNING || tl->killed)
 		return;
 	ckpt_record_settle(tl);
-	tl->killing = true;
+	tl->dying = true;
 	where = ckpt_record_where(tl);
 	tl->killed = where != CKPT_END_CALL && !ckpt_snapshot(tl, where, false, 0, NULL);
 }

@@ -155,6 +155,13 @@ class Backward(Session):
             self.at(stops[-1], command + " again")
         self.back("reverse-" + command, stops)
 
+    def both_ways(self, look, truth, stop):
+        """from the last of these stops back to the first, and forward again: look() sees at each what it saw then"""
+        for command, those in ("reverse-continue", truth[-2::-1]), ("continue", truth[1:]):
+            for was in those:
+                self.expect(command, stop)
+                self.check(look(), was, command + ": as then")
+
     def at(self, want, what="here", out=""):
         now = self.where()
         if now != want:

@@ -188,12 +188,7 @@ def there_and_back(name, seed, least):
             if i < 3:
                 b.expect("continue", r"MARK next")
         b.check(without_stop(b) > least, True, "most make no stop")
-        for was in reversed(truth[:-1]):
-            b.expect("reverse-continue", r"MARK next")
-            b.check(b.cmd(show), was, "as then")
-        for was in truth[1:]:
-            b.expect("continue", r"MARK next")
-            b.check(b.cmd(show), was, "once more")
+        b.both_ways(lambda: b.cmd(show), truth, r"MARK next")
         b.expect("fred-verify", r"snapshots verified")
 
 

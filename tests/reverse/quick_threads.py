@@ -32,12 +32,7 @@ def test_threads():
             truth.append(seen(b))
         b.check(b.value("wrong"), 0, "what the threads saw")
         b.check(without_stop(b) > 10000, True, "most make no stop")
-        for was in reversed(truth[:-1]):
-            b.expect("reverse-continue", r"MARK next")
-            b.check(seen(b), was, "as then")
-        for was in truth[1:]:
-            b.expect("continue", r"MARK next")
-            b.check(seen(b), was, "once more")
+        b.both_ways(lambda: seen(b), truth, r"MARK next")
         b.expect("continue", r"9 phases, 0 wrong, 300 handed", r"exited normally")
 
 
@@ -86,12 +81,7 @@ def test_blocking():
             truth.append(b.cmd(fmt))
         b.check((b.value("wrong"), b.value("phase")), (0, 3), "what the threads saw")
         b.check(without_stop(b) > 5000, True, "most make no stop")
-        for was in reversed(truth[:-1]):
-            b.expect("reverse-continue", r"MARK")
-            b.check(b.cmd(fmt), was, "as then")
-        for was in truth[1:]:
-            b.expect("continue", r"MARK")
-            b.check(b.cmd(fmt), was, "once more")
+        b.both_ways(lambda: b.cmd(fmt), truth, r"MARK")
         b.expect("continue", r"4 phases, .*, 0 wrong", r"exited normally")
 
 
