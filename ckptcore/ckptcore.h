@@ -99,6 +99,7 @@ struct ckpt_task {
 	bool fresh;			/* first stop not dispatched yet */
 	bool untold;			/* its ops haven't heard of its death yet */
 	bool tsc_trapped;		/* its rdtsc faults, see ckpt_trap_tsc() */
+	int cuts;			/* so many stops may yet follow on our last interrupt */
 	bool drop_stop;			/* a SIGSTOP that nobody waits for is pending */
 	int request;			/* targets: how the debugger resumed it last */
 	struct ckpt_thread *thread;	/* of the live target: see turns.h */
@@ -271,6 +272,8 @@ int ckpt_proc_descriptor(pid_t pid, int fd, uint64_t *offset, uint32_t *flags) _
 /* The letter that says what a process or thread does: 'S' sleeps, 't' stopped, 'Z'
  * has ended ...; 'X': there is none. */
 char ckpt_proc_state(pid_t tid);
+/* A descriptor of ours for what is behind process pid's fd, the caller's to close(), or -1. */
+int ckpt_proc_borrow(pid_t pid, int fd) __must_check;
 /* Whether children of pid, and so copies of it, come to be in another process namespace than ours:
  * they would take numbers that the program sees, or lead that namespace, and all end with its first process. */
 bool ckpt_has_namespace(pid_t pid);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "ckptcore/ckptcore.h"
 
@@ -102,4 +103,19 @@ bool ckpt_has_namespace(pid_t pid)
 	return !stat("/proc/self/ns/pid", &ours) &&
 	       (stat(path, &theirs) || ours.st_ino != theirs.st_ino ||
 		ours.st_dev != theirs.st_dev);
+}
+
+int ckpt_proc_borrow(pid_t pid, int fd)
+{
+	static pid_t of;
+	static int pidfd = -1;
+	int mine = of == pid ? (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0) : -1;
+
+	if (mine >= 0 || (of == pid && errno != ESRCH))
+		return mine;
+	if (pidfd >= 0)
+		close(pidfd);
+	of = pid;
+	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	return (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
 }

@@ -38,9 +38,10 @@ bool ckpt_quick_arm(struct ckpt_task *t) __must_check;
 enum ckpt_quick_stop {
 	CKPT_QUICK_NOTHING,
 	CKPT_QUICK_INTERRUPTED, /* in a call of our code's, which is as if at its site */
-	CKPT_QUICK_AGAIN,	/* it stands before a call whose stops are to come ... */
-	CKPT_QUICK_BEHIND,	/* ... or behind one that has made its only one: nobody else
-				   needs to know of these two */
+	/* Nobody else needs to know of these: */
+	CKPT_QUICK_AGAIN,  /* it stands before a call whose stops are to come ... */
+	CKPT_QUICK_BEHIND, /* ... or behind one that has made its only one ... */
+	CKPT_QUICK_CUT,	   /* ... or amid one, at its site, as if at the end of a part of it */
 };
 /* t has stopped. Brings it out of our code, and logs the quick calls that it has made.
  * -ESRCH: it died. */

@@ -113,14 +113,6 @@ void ckpt_record_due(struct ckpt_timeline *tl)
 
 /* --------------------------------------------------------------- the calls */
 
-void ckpt_before_call(const struct ckpt_task *t, struct user_regs_struct *r)
-{
-	if ((int64_t)r->orig_rax >= 0) /* else it is before it already */
-		r->rip -= 2;
-	r->rax = (uint64_t)t->thread->nr;
-	r->orig_rax = (uint64_t)-1;
-}
-
 /* Lets the target run on its own account. */
 static void run_on(struct ckpt_task *t, int request, int sig)
 {
@@ -307,6 +299,7 @@ static void end_call(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t resu
 	struct ckpt_thread *th = t->thread;
 
 	t->in_call = false;
+	th->done = 0;
 	result = ckpt_identity_leave(t, th->nr, th->args, result);
 	if (th->class == CKPT_CALL_REFUSE) {
 		int e = ckpt_call_refusal(th->call, th->args);
@@ -510,9 +503,10 @@ static enum ckpt_verdict stopped(struct ckpt_timeline *tl, struct ckpt_task *t)
 			return CKPT_REPORT;
 		th->struck = false;
 		if (t->in_call && th->again) { /* about to make its call again */
-			th->interrupted = !rec->due;
 			if (rec->due)
 				ckpt_turns_again(t);
+			else
+				ckpt_turns_stay(t);
 			return rec->due ? CKPT_HANDLED : CKPT_REPORT;
 		}
 		if (th->refused && th->request == PTRACE_CONT) { /* soon at its call */
@@ -559,6 +553,10 @@ enum ckpt_verdict ckpt_record_stopped(struct ckpt_task *t)
 	enum ckpt_quick_stop quick;
 
 	ckpt_turns_settle(t);
+	if (ckpt_transfer_goes_on(t)) {
+		ckpt_turns_cut(t);
+		return CKPT_HANDLED;
+	}
 	if (t == tl->live && tl->clock) {
 		if (ckpt_quick_goes_on(t, tl->record->due))
 			return CKPT_HANDLED;
@@ -570,7 +568,11 @@ enum ckpt_verdict ckpt_record_stopped(struct ckpt_task *t)
 			go_on_to_call(t);
 		if (quick == CKPT_QUICK_BEHIND)
 			behind_call(t);
-		if (quick == CKPT_QUICK_AGAIN || quick == CKPT_QUICK_BEHIND)
+		if (quick == CKPT_QUICK_CUT) {
+			tl->record->due = false; /* another time */
+			ckpt_turns_cut(t);
+		}
+		if (quick >= CKPT_QUICK_AGAIN)
 			return CKPT_HANDLED;
 	}
 	if (t->thread->restarts && !t->thread->again) /* else that is known */
@@ -768,9 +770,9 @@ void ckpt_record_tick(struct ckpt_timeline *tl)
 	if (t->state != CKPT_RUNNING)
 		return;
 	if (tl->record->due) {
-		if (tl->record->patient)
+		if (tl->record->patient && !t->in_call)
 			ckpt_interrupt(t);
-		tl->record->patient = false;
+		tl->record->patient &= t->in_call;
 		return;
 	}
 	if (ckpt_signal_is_late(t))

@@ -4,7 +4,6 @@
  * and to set one costs as much as a call. An answer that is wrong costs time, no more:
  * whose turn is next is recorded.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
@@ -14,22 +13,6 @@
 
 #include "ckptcore/outside.h"
 #include "ckptcore/turns.h"
-
-/* A descriptor of ours for what is behind one of a process's, or -1. */
-static int borrow(pid_t pid, int fd)
-{
-	static pid_t of;
-	static int pidfd = -1;
-	int mine = of == pid ? (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0) : -1;
-
-	if (mine >= 0 || (of == pid && errno != ESRCH))
-		return mine;
-	if (pidfd >= 0)
-		close(pidfd);
-	of = pid;
-	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	return (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
-}
 
 /* Whether nothing is to be had, or no room, behind t's descriptor. Only pipes and sockets
  * are asked: to close a file can mean to wait for the program, if it serves it, and
@@ -42,7 +25,7 @@ static bool is_stuck(const struct ckpt_task *t, int fd, short event)
 	bool stuck;
 
 	if (f && (S_ISFIFO(f->mode) || S_ISSOCK(f->mode)))
-		p.fd = borrow(t->tgid, fd);
+		p.fd = ckpt_proc_borrow(t->tgid, fd);
 	if (p.fd < 0)
 		return false;
 	stuck = poll(&p, 1, 0) == 0 && !(fcntl(p.fd, F_GETFL) & O_NONBLOCK);

@@ -291,9 +291,13 @@ bool ckpt_key_waits(struct ckpt_task *t, int sig)
 	return false;
 }
 
+/* The stop that is the interrupt's, or shows that it came amid a call: one that was on its way comes before. */
+#define CKPT_CUTS 3
+
 int ckpt_interrupt(struct ckpt_task *t)
 {
 	check_thread();
+	t->cuts = CKPT_CUTS;
 	return ptrace(PTRACE_INTERRUPT, t->tid, 0, 0) < 0 ? -errno : 0;
 }
 
@@ -330,6 +334,7 @@ static void decode(struct ckpt_task *t, int status)
 	memset(s, 0, sizeof(*s));
 	s->status = status;
 	t->regs_valid = t->regs_dirty = false;
+	t->cuts -= t->cuts > 0;
 	if (WIFEXITED(status) || WIFSIGNALED(status)) {
 		s->state = CKPT_DEAD;
 	} else if (WSTOPSIG(status) == (SIGTRAP | 0x80)) {

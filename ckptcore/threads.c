@@ -57,6 +57,14 @@ struct room {
 	uint8_t saved[64];
 };
 
+void ckpt_before_call(const struct ckpt_task *t, struct user_regs_struct *r)
+{
+	if ((int64_t)r->orig_rax >= 0) /* else it is before it already */
+		r->rip -= 2;
+	r->rax = (uint64_t)t->thread->nr;
+	r->orig_rax = (uint64_t)-1;
+}
+
 void ckpt_call_amid(struct user_regs_struct *r)
 {
 	r->rip += 2;

@@ -132,8 +132,8 @@ static void leave(struct ckpt_task *t)
 	struct user_regs_struct *r;
 
 	ckpt_signal_release(t, false);
-	if (!is_stopped(t) || !t->in_call || t->state != CKPT_EXIT || t->thread->again ||
-	    !(t->thread->interrupted || ckpt_interrupted(t->stop.rval)))
+	if (!is_stopped(t) || !t->in_call || t->thread->done || t->state != CKPT_EXIT ||
+	    t->thread->again || !(t->thread->interrupted || ckpt_interrupted(t->stop.rval)))
 		return;
 	r = ckpt_regs(t);
 	ckpt_before_call(t, r);
@@ -317,6 +317,7 @@ void ckpt_turns_again(struct ckpt_task *t)
 		ckpt_regs_dirty(t);
 	}
 	th->again = t->in_call = true;
+	ckpt_transfer_rest(t);
 	th->detour = ckpt_quick_detour(t) || go_around_int3(t);
 	ckpt_resume(t, PTRACE_SYSCALL, 0);
 }
@@ -341,20 +342,29 @@ void ckpt_turns_settle(struct ckpt_task *t)
 		come_around_int3(t);
 	}
 	t->thread->detour = false;
+	ckpt_transfer_settle(t);
 	if (t->state == CKPT_EXIT && t->stop.rval == -516)
 		ckpt_turns_timed(t->thread);
 }
 
 int64_t ckpt_turns_ended(struct ckpt_task *t)
 {
+	struct ckpt_thread *th = t->thread;
 	struct user_regs_struct *r = ckpt_regs(t);
 
-	r->rip = t->thread->ip; /* it may have been brought there already */
-	r->orig_rax = (uint64_t)t->thread->nr;
-	r->rax = (uint64_t)t->thread->code;
+	r->rip = th->ip; /* it may have been brought there already */
+	r->orig_rax = (uint64_t)th->nr;
+	r->rax = (uint64_t)th->code;
 	ckpt_regs_dirty(t);
-	t->thread->again = false;
-	return t->thread->code;
+	th->again = false;
+	return th->code;
+}
+
+void ckpt_turns_stay(struct ckpt_task *t)
+{
+	t->thread->interrupted = true;
+	if (t->thread->done)
+		ckpt_turns_ended(t);
 }
 
 /* Has the thread whose turn has come use it. */
@@ -439,6 +449,12 @@ void ckpt_turns_lead(struct ckpt_task *t)
 	if ((!from->in_call && ckpt_snapshot(tl, ckpt_record_where(tl), false, 0, NULL)) ||
 	    give_turn(tl, t))
 		return;
+	if (th->interrupted && th->done) { /* it ends with that part */
+		t->state = CKPT_EXIT;
+		t->stop.rval = (int64_t)th->done;
+		th->interrupted = false;
+		th->pending = true;
+	}
 	if (th->pending && t->in_call && t->state == CKPT_EXIT) {
 		th->pending = false;
 		ckpt_record_cloned(t);
@@ -467,11 +483,22 @@ static bool was_interrupted(const struct ckpt_task *t)
 	       (ckpt_interrupted(t->stop.rval) || t->stop.rval == -EINTR) && !ckpt_turns_signal(t);
 }
 
+/* t's call, which we have interrupted, is to go on. */
 static void note_interrupted(struct ckpt_task *t)
 {
 	t->thread->interrupted = true;
 	ckpt_record_write(t); /* how much time is left, for instance */
 	t->thread->wrote = false;
+}
+
+void ckpt_turns_cut(struct ckpt_task *t)
+{
+	note_interrupted(t);
+	if (!t->thread->let)
+		return;
+	ckpt_turns_again(t);
+	if (t == t->timeline->live)
+		ckpt_expect(t, false);
 }
 
 /* Whether t, in the kernel, comes back soon; then it is at its stop. */
@@ -519,7 +546,7 @@ bool ckpt_turns_step_ends(struct ckpt_task *t)
 {
 	struct ckpt_thread *th = t->thread;
 
-	if (!th->step_call || !th->step_over || !was_interrupted(t))
+	if (!th->step_call || !th->step_over || !(was_interrupted(t) || ckpt_transfer_cut(t)))
 		return false;
 	th->step_call = th->step_over = false;
 	note_interrupted(t);
@@ -705,8 +732,8 @@ static int hold(struct ckpt_task *t)
 	if (err || !t->in_call || t->thread->interrupted || t->thread->pending)
 		return err;
 	if (t->state == CKPT_EVENT && t->thread->again) {
-		t->thread->interrupted = true; /* just before its call */
-	} else if (was_interrupted(t)) {
+		ckpt_turns_stay(t);
+	} else if (was_interrupted(t) || ckpt_transfer_cut(t)) {
 		note_interrupted(t);
 	} else {
 		set_pending(t);

@@ -22,6 +22,10 @@ struct ckpt_thread {
 	bool interrupted; /* a call of its was ended by us and is to go on */
 	bool again;	  /* ... and is about to be made again; code: what it had ended with */
 	int64_t code;
+	/* Amid a transfer, see transfers.c: bytes that are moved, of which only we know; the rest is
+	 * being moved by a call for so many bytes; all of them came, and more is to. */
+	uint64_t done, rest;
+	bool makes_rest, more;
 	bool detour;	    /* ... from elsewhere: see quick.h, or around an int3 */
 	bool met;	    /* its first stop was seen */
 	bool joined;	    /* stands in a call that was interrupted before it was recorded */
@@ -113,6 +117,8 @@ bool ckpt_sharer_any(struct ckpt_task *t);
 /* Makes the call of t again, at whose end it stands, interrupted. The kernel
  * would do so itself, had no call been injected meanwhile. */
 void ckpt_turns_again(struct ckpt_task *t);
+/* t is at the end of a transfer that was cut: it goes on, if the debugger lets it. */
+void ckpt_turns_cut(struct ckpt_task *t);
 /* t has stopped: first of all. */
 void ckpt_turns_settle(struct ckpt_task *t);
 /* th's call, a timed one, was interrupted: the kernel goes on with that by restart_syscall. */
@@ -120,6 +126,19 @@ void ckpt_turns_timed(struct ckpt_thread *th);
 /* A signal came to t before it made its call again: that ended as it had, which
  * is returned; t's registers are those of the call's end. */
 int64_t ckpt_turns_ended(struct ckpt_task *t);
+/* transfers.c: t is at the end of its call. Whether only a part of what that is to move is moved, because
+ * we have interrupted it: then the rest is to be moved once it goes on. */
+bool ckpt_transfer_cut(struct ckpt_task *t);
+/* The same if t has moved the rest of one piece, and there are others, or we may have interrupted it. */
+bool ckpt_transfer_goes_on(struct ckpt_task *t);
+/* t is about to make its call again: only for the rest, if a part is done. */
+void ckpt_transfer_rest(struct ckpt_task *t);
+/* t has stopped: as if there was one call. */
+void ckpt_transfer_settle(struct ckpt_task *t);
+
+/* t, about to make its call again, stays before that for now; if a part of a transfer is done, at its end, as if
+ * that was all. */
+void ckpt_turns_stay(struct ckpt_task *t);
 /* Whether a signal waits that t will get when it goes on. */
 bool ckpt_turns_signal(const struct ckpt_task *t);
 
