@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include <assert.h>
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <linux/sched.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 
@@ -13,237 +8,12 @@
 #include "ckptcore/quick.h"
 #include "ckptcore/record.h"
 #include "ckptcore/replay.h"
-#include "ckptcore/signals.h"
 #include "ckptcore/turns.h"
-#include "ckptcore/threads.h"
 
 #define GRACE_NS 40000	   /* a call that takes longer lets others run */
 #define FALLS_ASLEEP 5e-6  /* seconds: soon a call that waits sleeps */
 #define SLEPT 0.0005	   /* seconds: who has been away that long gets the next turn */
 #define FREEZE_SECONDS 0.2 /* who doesn't stop in that time can't now */
-
-/* --------------------------------------------------------------- the threads */
-
-int ckpt_turns_add(struct ckpt_timeline *tl, struct ckpt_task *t)
-{
-	if (tl->nthreads == tl->threads_room) {
-		size_t room = tl->threads_room ? tl->threads_room * 2 : 8;
-		struct ckpt_task **more = realloc(tl->threads, room * sizeof(*more));
-
-		if (!more)
-			return -ENOMEM;
-		tl->threads = more;
-		tl->threads_room = room;
-	}
-	t->thread = calloc(1, sizeof(*t->thread));
-	if (!t->thread)
-		return -ENOMEM;
-	t->thread->request = PTRACE_CONT;
-	t->thread->left = ckpt_now();
-	t->timeline = tl;
-	tl->threads[tl->nthreads++] = t;
-	return 0;
-}
-
-void ckpt_turns_born(struct ckpt_task *t, struct ckpt_task *child)
-{
-	if (!t->thread || !t->timeline->recording)
-		return;
-	if (ckpt_turns_add(t->timeline, child))
-		ckpt_record_stop(t->timeline, "no memory for one more thread");
-	else
-		child->thread->unborn = true;
-	/* The kernel has told it its number before that stop. */
-	while (child->state == CKPT_NEW && ckpt_wait(child, NULL) == -EINTR)
-		;
-}
-
-void ckpt_turns_note_birth(struct ckpt_task *t, int64_t tid)
-{
-	struct ckpt_thread *th = t->thread;
-	uint64_t flags = ckpt_clone_flags(t, th->nr, th->args), ctid = th->args[3];
-	struct ckpt_task *child = ckpt_find((pid_t)tid);
-
-	if (th->nr == SYS_clone3 && ckpt_read(t, th->args[0] + 16, &ctid, 8))
-		ctid = 0;
-	if (ctid && flags & CLONE_CHILD_SETTID && !th->barrier &&
-	    ckpt_log_data(t->timeline, t, ctid, 4))
-		th->barrier = true;
-	if (!child || !child->thread)
-		return;
-	child->thread->unborn = false;
-	if (flags & CLONE_CHILD_CLEARTID)
-		child->thread->clear_tid = ctid;
-}
-
-static void remove_thread(struct ckpt_timeline *tl, struct ckpt_task *t)
-{
-	size_t i = 0;
-
-	while (i < tl->nthreads && tl->threads[i] != t)
-		i++;
-	if (i < tl->nthreads) {
-		tl->nthreads--;
-		memmove(tl->threads + i, tl->threads + i + 1,
-			(tl->nthreads - i) * sizeof(*tl->threads));
-	}
-	if (t->thread->delayed)
-		ckpt_turns_clock(0);
-	ckpt_quick_died(t);
-	free(t->thread);
-	t->thread = NULL;
-}
-
-static void hand_over(struct ckpt_timeline *tl, struct ckpt_task *to)
-{
-	struct ckpt_task *from = tl->live;
-
-	if (from && from->thread)
-		from->thread->left = ckpt_now();
-	if (to == tl->woken)
-		tl->woken = NULL;
-	tl->live = to;
-	if (ckpt_turned)
-		ckpt_turned(tl, from, to);
-}
-
-void ckpt_turns_died(struct ckpt_task *t)
-{
-	struct ckpt_timeline *tl = t->timeline;
-
-	if (tl->live == t)
-		ckpt_turns_killed(t);
-	tl->end_status = t->stop.status;
-	if (tl->woken == t)
-		tl->woken = NULL;
-	remove_thread(tl, t);
-	if (tl->live == t)
-		hand_over(tl, tl->nthreads ? tl->threads[0] : NULL);
-}
-
-static bool is_stopped(const struct ckpt_task *t)
-{
-	return t->state != CKPT_RUNNING && t->state != CKPT_NEW && t->state != CKPT_DEAD;
-}
-
-/* Whoever resumes t from now on needn't know that we have interrupted its call. */
-static void leave(struct ckpt_task *t)
-{
-	struct user_regs_struct *r;
-
-	ckpt_signal_release(t, false);
-	if (!is_stopped(t) || !t->in_call || t->thread->done || t->state != CKPT_EXIT ||
-	    t->thread->again || !(t->thread->interrupted || ckpt_interrupted(t->stop.rval)))
-		return;
-	r = ckpt_regs(t);
-	ckpt_before_call(t, r);
-	if (t->stop.rval == -516)
-		r->rax = SYS_restart_syscall;
-	ckpt_regs_dirty(t);
-}
-
-void ckpt_record_forget(struct ckpt_timeline *tl)
-{
-	while (tl->nthreads) {
-		struct ckpt_task *t = tl->threads[tl->nthreads - 1];
-
-		leave(t);
-		remove_thread(tl, t);
-		t->timeline = NULL;
-	}
-	free(tl->threads);
-	tl->threads = NULL;
-	tl->threads_room = 0;
-}
-
-/* Takes the live process's tasks from their owners and from tl. */
-static struct ckpt_task **disown(struct ckpt_timeline *tl, size_t *n)
-{
-	struct ckpt_task **tasks = tl->threads;
-
-	*n = tl->nthreads;
-	tl->live = NULL;
-	for (size_t i = 0; i < *n; i++) {
-		leave(tasks[i]);
-		free(tasks[i]->thread);
-		tasks[i]->thread = NULL;
-		tasks[i]->timeline = NULL;
-		tasks[i]->owner = NULL;
-	}
-	tl->threads = NULL;
-	tl->nthreads = tl->threads_room = 0;
-	return tasks;
-}
-
-void ckpt_record_kill(struct ckpt_timeline *tl)
-{
-	pid_t pid = tl->live ? tl->live->tgid : 0;
-	size_t n;
-
-	free(disown(tl, &n));
-	if (pid)
-		ckpt_kill_process(pid);
-}
-
-void ckpt_record_let_go(struct ckpt_timeline *tl, const struct ckpt_task_ops *ops)
-{
-	struct ckpt_task **tasks;
-	size_t n;
-
-	if (tl->live)
-		ckpt_quick_off(tl->live);
-	tasks = disown(tl, &n);
-
-	for (size_t i = 0; i < n; i++) {
-		struct ckpt_task *t = tasks[i];
-
-		t->ops = ops;
-		if (is_stopped(t))
-			ckpt_resume(t, PTRACE_CONT,
-				    t->state == CKPT_SIGNAL && t->stop.sig != SIGTRAP ?
-					    t->stop.sig :
-					    0);
-	}
-	free(tasks);
-}
-
-int ckpt_turns_others(const struct ckpt_timeline *tl, struct ckpt_task ***ret, size_t *n)
-{
-	*n = 0;
-	*ret = calloc(tl->nthreads, sizeof(**ret));
-	if (!*ret)
-		return -ENOMEM;
-	for (size_t i = 0; i < tl->nthreads; i++)
-		if (tl->threads[i] != tl->live && !tl->threads[i]->thread->gone)
-			(*ret)[(*n)++] = tl->threads[i];
-	return 0;
-}
-
-bool ckpt_turns_others_live(const struct ckpt_task *t)
-{
-	const struct ckpt_timeline *tl = t->timeline;
-	size_t n = 0;
-
-	for (size_t i = 0; i < tl->nthreads; i++)
-		n += tl->threads[i] != t && !tl->threads[i]->thread->gone;
-	return n > 0;
-}
-
-bool ckpt_turns_all_run(const struct ckpt_timeline *tl)
-{
-	for (size_t i = 0; i < tl->nthreads; i++) {
-		const struct ckpt_thread *th = tl->threads[i]->thread;
-
-		if (!th->gone && (!th->let || (th->again && !th->detour)))
-			return false;
-	}
-	return true;
-}
-
-bool ckpt_is_in_call(const struct ckpt_task *t)
-{
-	return t->in_call || (t->thread && t->thread->joined);
-}
 
 /* ------------------------------------------------------------------- turns */
 
@@ -255,8 +25,8 @@ static bool is_early(const struct ckpt_task *t)
 
 static bool can_run(const struct ckpt_task *t)
 {
-	return t->thread->let && is_stopped(t) && (!t->thread->interrupted || is_early(t)) &&
-	       !t->thread->unborn;
+	return t->thread->let && ckpt_turns_is_stopped(t) &&
+	       (!t->thread->interrupted || is_early(t)) && !t->thread->unborn;
 }
 
 struct ckpt_task *ckpt_turns_next(const struct ckpt_timeline *tl)
@@ -373,7 +143,7 @@ static void use_turn(struct ckpt_task *t)
 	struct ckpt_thread *th = t->thread;
 	int sig = th->sig;
 
-	if (!is_stopped(t))
+	if (!ckpt_turns_is_stopped(t))
 		return; /* in its call */
 	if (th->interrupted) {
 		if (th->let)
@@ -417,7 +187,7 @@ static int give_turn(struct ckpt_timeline *tl, struct ckpt_task *to)
 	tl->turn_began = ckpt_now();
 	note_preempted(tl, from);
 	ckpt_record_aligned(tl);
-	hand_over(tl, to);
+	ckpt_turns_hand_over(tl, to);
 	return 0;
 }
 
@@ -443,7 +213,8 @@ void ckpt_turns_lead(struct ckpt_task *t)
 	struct ckpt_thread *th = t->thread;
 	struct ckpt_task *from = tl->live;
 
-	if (t == from || !is_stopped(t) || !is_stopped(from) || th->unborn || th->gone)
+	if (t == from || !ckpt_turns_is_stopped(t) || !ckpt_turns_is_stopped(from) || th->unborn ||
+	    th->gone)
 		return;
 	ckpt_record_settle(tl);
 	if ((!from->in_call && ckpt_snapshot(tl, ckpt_record_where(tl), false, 0, NULL)) ||
@@ -617,7 +388,7 @@ void ckpt_record_idle(struct ckpt_timeline *tl)
 		return;
 	}
 	/* The debugger has stopped it, and lets another one run. */
-	if (!is_stopped(t) && !t->in_call)
+	if (!ckpt_turns_is_stopped(t) && !t->in_call)
 		return;
 	ckpt_record_settle(tl);
 	if (!t->in_call && ckpt_snapshot(tl, ckpt_record_where(tl), false, 0, NULL))
@@ -688,7 +459,7 @@ void ckpt_turns_let(struct ckpt_task *t, int request, int sig)
 	t->thread->step_call = request == PTRACE_SINGLESTEP && t->in_call && !t->thread->pending;
 	if (t->thread->interrupted)
 		again(t);
-	else if (t->in_call && !t->thread->pending && is_stopped(t))
+	else if (t->in_call && !t->thread->pending && ckpt_turns_is_stopped(t))
 		ckpt_resume(t, PTRACE_SYSCALL, sig); /* into the kernel, or on in it */
 }
 
@@ -706,11 +477,11 @@ static int hold(struct ckpt_task *t)
 	double deadline = ckpt_now() + FREEZE_SECONDS;
 	int err = 0;
 
-	if (is_stopped(t))
+	if (ckpt_turns_is_stopped(t))
 		return 0;
 	if (t->state == CKPT_DEAD) /* told soon */
 		return -ESRCH;
-	while (!err && !is_stopped(t)) {
+	while (!err && !ckpt_turns_is_stopped(t)) {
 		ckpt_interrupt(t);
 		err = ckpt_wait_until(t, NULL, deadline);
 		if (!err)
@@ -760,7 +531,7 @@ int ckpt_turns_freeze(struct ckpt_timeline *tl)
 	for (size_t i = 0; i < tl->nthreads; i++) {
 		struct ckpt_task *t = tl->threads[i];
 
-		if (t == tl->live || t->thread->gone || is_stopped(t))
+		if (t == tl->live || t->thread->gone || ckpt_turns_is_stopped(t))
 			continue;
 		err2 = hold(t);
 		if (err2)
@@ -776,27 +547,5 @@ void ckpt_turns_thaw(struct ckpt_timeline *tl)
 
 		if (t != tl->live && t->thread->interrupted && t->thread->let)
 			again(t);
-	}
-}
-
-void ckpt_turns_release(struct ckpt_timeline *tl)
-{
-	tl->woken = NULL;
-	for (size_t i = 0; i < tl->nthreads; i++) {
-		struct ckpt_task *t = tl->threads[i];
-		struct ckpt_thread *th = t->thread;
-
-		ckpt_affinity_free(t->tid);
-		if (t == tl->live || !is_stopped(t))
-			continue;
-		if (th->pending && !t->in_call) {
-			th->pending = false;
-			t->ops->stopped(t, &t->stop);
-			continue;
-		}
-		leave(t);
-		th->pending = th->interrupted = false;
-		if (th->let)
-			ckpt_resume(t, th->request, th->sig);
 	}
 }

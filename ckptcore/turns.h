@@ -73,6 +73,12 @@ int ckpt_turns_add(struct ckpt_timeline *tl, struct ckpt_task *t) __must_check;
 void ckpt_turns_born(struct ckpt_task *t, struct ckpt_task *child);
 /* t is at the end of the call that has made thread tid: the rest of that event. */
 void ckpt_turns_note_birth(struct ckpt_task *t, int64_t tid);
+/* It is to's turn (NULL: nobody's). */
+void ckpt_turns_hand_over(struct ckpt_timeline *tl, struct ckpt_task *to);
+static inline bool ckpt_turns_is_stopped(const struct ckpt_task *t)
+{
+	return t->state != CKPT_RUNNING && t->state != CKPT_NEW && t->state != CKPT_DEAD;
+}
 /* t, whose turn it is, has died: perhaps where it was nobody knows, killed amid its code. */
 void ckpt_turns_killed(const struct ckpt_task *t);
 /* t died, and is none any more. */
