@@ -8,7 +8,7 @@ from tests import *
 
 
 def seen(b):
-    return b.cmd('printf "phase %d, sum %lx, %lu short, %lu wrong\\n", phase, sum, shorts, wrong\n')
+    return b.cmd('printf "phase %d, sum %lx, %lu short, %lu wrong\\n", phase, sum, shorts, wrong')
 
 
 def there_and_back(how, rounds):
