@@ -349,6 +349,8 @@ bool ckpt_quick_arm(struct ckpt_task *t)
 		}
 		q->ready = true;
 	}
+	if (!ckpt_turns_off_sites(tl))
+		return false;
 	ckpt_quick_know_files(tl, &q->files, notes);
 	if (q->files.serves && !q->files.alone)
 		return false; /* nor would the thread that answers get its turn */
@@ -356,6 +358,7 @@ bool ckpt_quick_arm(struct ckpt_task *t)
 	ckpt_sites_range(&q->sites, notes->code);
 	q->in = true;
 	notes->room = CKPT_QUICK_DATA_SIZE;
+	notes->waited = ckpt_turns_next(tl) != NULL;
 	notes->open = 1;
 	ckpt_quick_select(t, notes, CKPT_QUICK_BLOCK);
 	return true;
@@ -381,6 +384,14 @@ bool ckpt_quick_sleeps(const struct ckpt_timeline *tl)
 	ckpt_proc_read(tl->live->tid, "stat", text, sizeof(text));
 	state = strrchr(text, ')');
 	return state && !strncmp(state, ") S", 3);
+}
+
+void ckpt_quick_waited(struct ckpt_timeline *tl)
+{
+	struct ckpt_quick_notes *notes = tl->quick ? ckpt_quick_notes(tl) : NULL;
+
+	if (notes)
+		notes->waited = 1;
 }
 
 bool ckpt_quick_interrupt(struct ckpt_timeline *tl)

@@ -65,6 +65,8 @@ void ckpt_quick_died(const struct ckpt_task *t);
 bool ckpt_quick_sleeps(const struct ckpt_timeline *tl);
 /* The same, and other threads wait for its turn meanwhile. */
 bool ckpt_quick_keeps_turn(const struct ckpt_timeline *tl);
+/* Another thread waits for its turn: whoever yields is to stop. */
+void ckpt_quick_waited(struct ckpt_timeline *tl);
 /* The live process is to stop at its next call. False: it makes no quick ones. */
 bool ckpt_quick_interrupt(struct ckpt_timeline *tl);
 /* Takes our jumps out of t's code; it is stopped, or about to be let go. */

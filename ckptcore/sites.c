@@ -20,8 +20,8 @@ static int take_out(struct ckpt_task *t, struct ckpt_site *s)
 	return err;
 }
 
-/* NULL: there are more from which calls come. Each call from one that isn't here makes all others count
- * less, so those that stay are those from which most come (Misra and Gries, 1982). */
+/* NULL: there are more from which calls come. Each call from one for which there is no place makes all others
+ * count less, so those that stay are those from which most come (Misra and Gries, 1982). */
 static struct ckpt_site *find(struct ckpt_sites *all, struct ckpt_task *t, uint64_t ip)
 {
 	struct ckpt_site *rare = NULL;
@@ -29,15 +29,13 @@ static struct ckpt_site *find(struct ckpt_sites *all, struct ckpt_task *t, uint6
 	for (size_t i = 0; i < all->n; i++)
 		if (all->sites[i].ip == ip)
 			return &all->sites[i];
-	for (size_t i = 0; i < all->n && all->n == CKPT_QUICK_SITES; i++) {
-		struct ckpt_site *s = &all->sites[i];
-
-		s->met -= s->met > 0;
-		if (!s->met)
-			rare = s;
-	}
 	if (all->n < CKPT_QUICK_SITES)
 		rare = &all->sites[all->n++];
+	for (size_t i = 0; i < all->n && !rare; i++)
+		if (!all->sites[i].met)
+			rare = &all->sites[i];
+	for (size_t i = 0; i < all->n && !rare; i++)
+		all->sites[i].met--;
 	if (!rare || (rare->in && take_out(t, rare)))
 		return NULL;
 	*rare = (struct ckpt_site){ .ip = ip };

@@ -403,6 +403,7 @@ static void set_pending(struct ckpt_task *t)
 	struct ckpt_timeline *tl = t->timeline;
 
 	t->thread->pending = true;
+	ckpt_quick_waited(tl);
 	if (t->state != CKPT_EXIT || !t->in_call)
 		return;
 	ckpt_record_write(t);
@@ -548,4 +549,26 @@ void ckpt_turns_thaw(struct ckpt_timeline *tl)
 		if (t != tl->live && t->thread->interrupted && t->thread->let)
 			again(t);
 	}
+}
+
+static bool any_at_site(const struct ckpt_timeline *tl)
+{
+	for (size_t i = 0; i < tl->nthreads; i++) {
+		const struct ckpt_thread *th = tl->threads[i]->thread;
+
+		if (!th->gone && th->again && !th->detour)
+			return true;
+	}
+	return false;
+}
+
+bool ckpt_turns_off_sites(struct ckpt_timeline *tl)
+{
+	int err;
+
+	if (!any_at_site(tl))
+		return true;
+	err = ckpt_turns_freeze(tl);
+	ckpt_turns_thaw(tl);
+	return !err && !any_at_site(tl);
 }

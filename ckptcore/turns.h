@@ -151,8 +151,11 @@ bool ckpt_turns_signal(const struct ckpt_task *t);
 /* Stops what is in the kernel / lets it go on there. -EBUSY: one can't. */
 int ckpt_turns_freeze(struct ckpt_timeline *tl) __must_check;
 void ckpt_turns_thaw(struct ckpt_timeline *tl);
-/* Whether the debugger keeps no thread, and none is about to make its call again at its site. */
+/* Whether the debugger keeps no thread. */
 bool ckpt_turns_all_run(const struct ckpt_timeline *tl);
+/* Code is about to be changed: whoever makes its call again at its site is to do so from elsewhere. False:
+ * somebody can't. */
+bool ckpt_turns_off_sites(struct ckpt_timeline *tl);
 /* Whether t isn't the last thread. */
 bool ckpt_turns_others_live(const struct ckpt_task *t);
 /* All living threads but the current one; *ret is the caller's to free(). */

@@ -239,7 +239,7 @@ bool ckpt_turns_all_run(const struct ckpt_timeline *tl)
 	for (size_t i = 0; i < tl->nthreads; i++) {
 		const struct ckpt_thread *th = tl->threads[i]->thread;
 
-		if (!th->gone && (!th->let || (th->again && !th->detour)))
+		if (!th->gone && !th->let)
 			return false;
 	}
 	return true;

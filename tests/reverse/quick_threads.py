@@ -117,4 +117,19 @@ def test_replies():
             b.expect("fred-verify", r"snapshots verified")
 
 
+def test_locks():
+    """locks that others hold are waited for, and who yields does so"""
+    with Backward("quicklocks", "300") as b:
+        b.only_fred()
+        for word in ("counted", "joined", "sent"):
+            b.cmd("break %d" % b.mark(word))
+        truth = []
+        for command in ("run", "continue", "continue"):
+            b.expect(command, r"MARK (counted|joined|sent)")
+            truth.append(b.cmd('printf "%d %lu %lu %d\\n", phase, wrong, waited, holder'))
+        b.check(without_stop(b) > 1000, True, "most make no stop")
+        b.both_ways(lambda: b.cmd('printf "%d %lu %lu %d\\n", phase, wrong, waited, holder'), truth, r"MARK (counted|joined|sent)")
+        b.expect("continue", r"900 by flock, 600 by fcntl, 0 wrong", r"exited normally")
+
+
 run(globals())

@@ -5,8 +5,10 @@
  * constants that aren't immediate, no tables), and uses general registers only.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <poll.h>
+#include <sys/file.h>
 #include <sys/select.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -188,7 +190,8 @@ OURS static bool is_polled(const struct ckpt_quick_notes *n)
  * quicker it does, and is interrupted. */
 OURS static bool is_ready(const struct ckpt_quick_notes *n, const struct ckpt_quick_kind *k)
 {
-	const bool writes = k->flags & (CKPT_QUICK_WRITES | CKPT_QUICK_GATHERS);
+	const bool writes =
+		k->flags & (CKPT_QUICK_WRITES | CKPT_QUICK_GATHERS) || n->nr == SYS_sendfile;
 	struct pollfd file = { (int)n->args[0], writes ? POLLOUT : POLLIN, 0 };
 	uint32_t word;
 
@@ -197,6 +200,12 @@ OURS static bool is_ready(const struct ckpt_quick_notes *n, const struct ckpt_qu
 	if (k->flags & CKPT_QUICK_WAKE)
 		return (n->args[1] & ~(uint64_t)FUTEX_PRIVATE_FLAG) == FUTEX_WAKE ||
 		       (peek(n, n->args[0], &word, sizeof(word)) && word != (uint32_t)n->args[2]);
+	/* Who has got a lock gets it at once. */
+	if (n->nr == SYS_flock)
+		return n->args[1] & LOCK_UN ||
+		       !ckpt_quick_ask(SYS_flock, n->args[0], n->args[1] | LOCK_NB, 0, 0, 0);
+	if (k->flags & CKPT_QUICK_CONTROL && n->args[1] == F_SETLKW)
+		return !ckpt_quick_ask(SYS_fcntl, n->args[0], F_SETLK, n->args[2], 0, 0);
 	if (k->flags & CKPT_QUICK_FILE)
 		return n->files[n->args[0]] & CKPT_QUICK_CALM ||
 		       ckpt_quick_ask(SYS_poll, (uint64_t)&file, 1, 0, 0, 0) > 0;

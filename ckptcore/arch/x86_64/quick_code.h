@@ -73,7 +73,9 @@ enum ckpt_quick_flag {
 	CKPT_QUICK_ENTERS = 1 << 27,   /* as chdir */
 	CKPT_QUICK_REAPS = 1 << 28,    /* as wait4: a result above 0 is to be looked at */
 	CKPT_QUICK_TIMES = 1 << 29,    /* as setitimer */
-	CKPT_QUICK_ASKS = 1 << 30, /* WAITS, but one can ask whether: by FILE, or as poll, select */
+	CKPT_QUICK_ASKS =
+		1 << 30, /* WAITS, but one can ask whether: by FILE, or as poll, select, flock */
+	CKPT_QUICK_YIELDS = 1u << 31, /* where another thread waits for its turn, as a half one */
 };
 
 /* Of how many units an output is. */
@@ -168,7 +170,8 @@ struct ckpt_quick_notes {
 	uint64_t at;	  /* where the next call is noted, in data */
 	uint64_t half;	  /* that call is */
 	uint64_t amid;	  /* not 0: of the call that is made now there is no note yet */
-	uint64_t alone;	  /* there is one thread */
+	uint64_t alone;	  /* there is one thread ... */
+	uint64_t waited;  /* ... or another waits for its turn */
 	uint64_t unseen;  /* how a file was opened can't be asked */
 	uint64_t pid;	  /* the program's */
 	uint64_t code[2]; /* from there to there it isn't the program's own: nothing to be written */
@@ -233,7 +236,7 @@ static inline bool ckpt_quick_fits(const struct ckpt_quick_notes *n,
 		if (op != FUTEX_WAKE && op != FUTEX_WAIT)
 			return false;
 	}
-	if (f & CKPT_QUICK_ALONE && !n->alone)
+	if ((f & CKPT_QUICK_ALONE && !n->alone) || (f & CKPT_QUICK_YIELDS && n->waited))
 		*half = true;
 	/* SO_ATTACH_FILTER is also to get it. */
 	if (f & CKPT_QUICK_OPTION &&
@@ -261,8 +264,7 @@ static inline bool ckpt_quick_fits(const struct ckpt_quick_notes *n,
 	if (f & CKPT_QUICK_KEEPS && a[3] & ~(uint64_t)MREMAP_MAYMOVE)
 		return false;
 	if (f & CKPT_QUICK_CONTROL && !ckpt_quick_dups(f, a) && a[1] != F_GETFD &&
-	    a[1] != F_SETFD && a[1] != F_GETFL && a[1] != F_SETLK &&
-	    (a[1] != F_SETLKW || !n->alone))
+	    a[1] != F_SETFD && a[1] != F_GETFL && a[1] != F_SETLK && a[1] != F_SETLKW)
 		return false;
 	return !(f & CKPT_QUICK_WAITS) || n->alone || f & CKPT_QUICK_ASKS ||
 	       (f & CKPT_QUICK_REAPS && a[2] & WNOHANG) || (k->timeout && !(int)a[k->timeout]);
