@@ -349,8 +349,10 @@ bool ckpt_quick_arm(struct ckpt_task *t)
 		}
 		q->ready = true;
 	}
-	if (!ckpt_turns_off_sites(tl))
+	if (!ckpt_turns_off_sites(tl)) {
+		q->on = false; /* that takes time, and isn't to be tried at each call */
 		return false;
+	}
 	ckpt_quick_know_files(tl, &q->files, notes);
 	if (q->files.serves && !q->files.alone)
 		return false; /* nor would the thread that answers get its turn */
