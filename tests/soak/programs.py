@@ -290,7 +290,8 @@ PROGRAMS = [
     Program("sqlite3-wal", lambda: sqlite3("wal"), ["pwrite64", "fdatasync", "ftruncate64"]),
     Program("lua", lambda: [path("lua5.4"), file("a.lua", LUA)], ["fwrite", "popen", "__clone_internal", "longjmp", "lua_gc", "write"]),
     Program("perl", lambda: [path("perl"), file("a.pl", PERL)], ["write", "fork", "setitimer", "Perl_die_unwind"]),
-    Program("cc1", cc1, ["read", "open", "fputs", "write"]),
+    # `step` at the first instruction of all has gdb, also without fred, step through the whole dynamic linker: a minute
+    Program("cc1", cc1, ["read", "open", "fputs", "write"], timeout=240),
     Program("python3", lambda: [path("python3"), file("a.py", PYTHON)],
             ["pthread_create", "getrandom", "setitimer", "socketpair", "vfork", "wait4", "waitpid", "write"]),
     Program("sort", sort, ["pthread_create", "pthread_join", "fread_unlocked", "fclose"]),
