@@ -737,6 +737,8 @@ void ckpt_record_exec(struct ckpt_task *t)
 	t->in_call = false;
 	t->thread->step_call = false;
 	t->thread->barrier = false;
+	t->thread->makes_rest = t->thread->more = false; /* another thread may have made the call */
+	t->thread->done = 0;
 	t->thread->clear_tid = 0;
 	if (t->timeline->outside)
 		ckpt_outside_exec(t, t->timeline->outside);

@@ -12,9 +12,11 @@
 #include <string.h>
 #include <unistd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
+#include "ckptcore/outside.h"
 #include "ckptcore/turns.h"
 
 /* How a call moves bytes. */
@@ -55,11 +57,21 @@ static size_t pieces_of(struct ckpt_task *t, const struct transfer *f, struct io
 					  (struct iovec){ NULL, args[3] };
 		return 1;
 	}
+	/* Descriptors come with the first part, or would be lost with the rest. */
 	if ((f->form == MESSAGE && ckpt_read(t, args[1], &m, sizeof(m))) ||
-	    m.msg_iovlen > IOV_MAX ||
+	    (f->receives && m.msg_control) || m.msg_iovlen > IOV_MAX ||
 	    ckpt_read(t, (uint64_t)m.msg_iov, v, m.msg_iovlen * sizeof(*v)))
 		return 0;
 	return m.msg_iovlen;
+}
+
+/* Whether what t's call writes to is a file of a disk: interrupts don't cut that. */
+static bool is_to_disk(const struct ckpt_task *t)
+{
+	const struct ckpt_outside *o = t->timeline->outside;
+	const struct ckpt_file *f = o ? ckpt_outside_find(o, (int)t->thread->args[0]) : NULL;
+
+	return f && S_ISREG(f->mode);
 }
 
 /* How much a receive waits for, at least: a stream's alone ends with less if it is interrupted. */
@@ -86,8 +98,8 @@ static uint64_t least(struct ckpt_task *t, const struct transfer *f, const struc
 
 	for (size_t i = 0; i < n; i++)
 		all += v[i].iov_len;
-	if (!f->receives)
-		return all;
+	if (!f->receives) /* a disk is full, or the file at its limit: the next call is told so */
+		return is_to_disk(t) ? 0 : all;
 	return least_received(t, f->flags < 0 ? 0 : (int)t->thread->args[f->flags], all);
 }
 
@@ -142,10 +154,13 @@ void ckpt_transfer_rest(struct ckpt_task *t)
 		r->rsi = i == n ? 0 : (uint64_t)v[i].iov_base + skip;
 		r->rdx = th->rest;
 	}
-	if (f->form == MESSAGE) {
+	if (f->form == MESSAGE)
 		r->r10 = th->args[2];
+	if (f->form == MESSAGE || f->receives) /* no name: the first part has brought it */
 		r->r8 = r->r9 = 0;
-	}
+	/* A call of which a part is done raises no SIGPIPE. */
+	if (f->flags >= 0 && !f->receives)
+		r->r10 |= MSG_NOSIGNAL;
 	th->makes_rest = true;
 	ckpt_regs_dirty(t);
 }
