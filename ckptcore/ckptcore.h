@@ -486,6 +486,7 @@ struct ckpt_timeline {
 		pid_t pids[CKPT_SHARERS];
 		size_t n;
 	} sharers;		      /* children that share its memory */
+	int owed, owed_fd;	      /* an error to be told by its next transfer there, or 0 */
 	struct ckpt_outside *outside; /* the live process's now, or NULL */
 	bool outside_stale;	      /* the next snapshot has to look anew */
 	struct ckpt_identity {

@@ -331,7 +331,7 @@ bool ckpt_quick_arm(struct ckpt_task *t)
 	int err = 0;
 
 	if (!q || !q->on || !notes || q->impossible || q->looked || !ckpt_turns_all_run(tl) ||
-	    t->in_call || th->request != PTRACE_CONT || th->delayed || th->resent ||
+	    t->in_call || th->request != PTRACE_CONT || th->delayed || th->resent || tl->owed ||
 	    tl->sharers.n || tl->self.seen || ckpt_shared_bytes(tl) || !takes_signals(t, q) ||
 	    ((!q->in || tl->nthreads > 1) &&
 	     ptrace(PTRACE_PEEKUSER, t->tid, offsetof(struct user, u_debugreg[7]), 0L)))

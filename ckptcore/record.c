@@ -178,6 +178,7 @@ static enum ckpt_verdict at_entry(struct ckpt_timeline *tl, struct ckpt_task *t)
 	ckpt_record_entered(t);
 	ckpt_written_entered(t);
 	ckpt_quick_entered(t);
+	ckpt_transfer_entered(t);
 	if (th->stops_behind)
 		ckpt_interrupt(t);
 	th->stops_behind = false;
@@ -301,10 +302,11 @@ static void end_call(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t resu
 	t->in_call = false;
 	th->done = 0;
 	result = ckpt_identity_leave(t, th->nr, th->args, result);
-	if (th->class == CKPT_CALL_REFUSE) {
-		int e = ckpt_call_refusal(th->call, th->args);
+	if (th->class == CKPT_CALL_REFUSE || th->owed) {
+		int e = th->owed ? th->owed : ckpt_call_refusal(th->call, th->args);
 
 		result = th->nr == SYS_madvise ? 0 : e ? -e : -ENOSYS;
+		th->owed = 0;
 		ckpt_set_result(t, result);
 	}
 	if (ckpt_interrupted(result))

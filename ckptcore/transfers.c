@@ -8,6 +8,7 @@
  * The rest of pieces (writev, sendmsg ...) is moved piece by piece: what has come to a
  * sleep with a part done is a stream, which keeps no boundaries.
  */
+#include <errno.h>
 #include <limits.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,7 +23,7 @@
 /* How a call moves bytes. */
 static const struct transfer {
 	long nr;
-	enum { PLAIN, PIECES, MESSAGE, FILE_PART } form;
+	enum { PLAIN, PIECES, MESSAGE, FILE_PART, RANDOM } form;
 	bool receives;
 	int flags;   /* which argument says MSG_..., or -1 */
 	long single; /* the call that moves a piece */
@@ -36,6 +37,7 @@ static const struct transfer {
 	{ SYS_recvfrom, PLAIN, true, 3, SYS_recvfrom },
 	{ SYS_readv, PIECES, true, -1, SYS_read },
 	{ SYS_recvmsg, MESSAGE, true, 2, SYS_recvfrom },
+	{ SYS_getrandom, RANDOM, true, -1, SYS_getrandom },
 };
 
 static const struct transfer *transfer_of(const struct ckpt_thread *th)
@@ -46,38 +48,64 @@ static const struct transfer *transfer_of(const struct ckpt_thread *th)
 	return NULL;
 }
 
-/* The memory of t's call. Returns how many pieces; none: it can't be read any more. */
+/* What t's call writes to or reads from, or NULL. */
+static const struct ckpt_file *file_of(const struct ckpt_task *t)
+{
+	const struct ckpt_outside *o = t->timeline->outside;
+
+	return o ? ckpt_outside_find(o, (int)t->thread->args[0]) : NULL;
+}
+
+static bool is_socket(const struct ckpt_task *t)
+{
+	const struct ckpt_file *file = file_of(t);
+
+	return file && S_ISSOCK(file->mode);
+}
+
+/* Whether the program filters its calls: one that it doesn't make itself may be forbidden. A program that we have
+ * started has our filter, and those that we have. */
+static bool filters(const struct ckpt_task *t)
+{
+	char theirs[CKPT_PROC_SIZE], ours[CKPT_PROC_SIZE];
+
+	ckpt_proc_read(t->tid, "status", theirs, sizeof(theirs));
+	ckpt_proc_read(getpid(), "status", ours, sizeof(ours));
+	return ckpt_proc_field(theirs, "Seccomp_filters", 10) >
+	       ckpt_proc_field(ours, "Seccomp_filters", 10) + !t->no_exitkill;
+}
+
+/* The memory of t's call. Returns how many pieces; none: it isn't to be told, or to be moved by other calls. */
 static size_t pieces_of(struct ckpt_task *t, const struct transfer *f, struct iovec v[IOV_MAX])
 {
 	const uint64_t *args = t->thread->args;
 	struct msghdr m = { .msg_iov = (struct iovec *)args[1], .msg_iovlen = args[2] };
 
-	if (f->form == PLAIN || f->form == FILE_PART) {
-		v[0] = f->form == PLAIN ? (struct iovec){ (void *)args[1], args[2] } :
-					  (struct iovec){ NULL, args[3] };
+	switch (f->form) {
+	case PLAIN:
+		v[0] = (struct iovec){ (void *)args[1], args[2] };
 		return 1;
+	case FILE_PART:
+		v[0] = (struct iovec){ NULL, args[3] };
+		return 1;
+	case RANDOM:
+		v[0] = (struct iovec){ (void *)args[0], args[1] };
+		return 1;
+	default:
+		break;
 	}
 	/* Descriptors come with the first part, or would be lost with the rest. */
 	if ((f->form == MESSAGE && ckpt_read(t, args[1], &m, sizeof(m))) ||
-	    (f->receives && m.msg_control) || m.msg_iovlen > IOV_MAX ||
+	    (f->receives && m.msg_control) || m.msg_iovlen > IOV_MAX || filters(t) ||
 	    ckpt_read(t, (uint64_t)m.msg_iov, v, m.msg_iovlen * sizeof(*v)))
 		return 0;
 	return m.msg_iovlen;
 }
 
-/* Whether what t's call writes to is a file of a disk: interrupts don't cut that. */
-static bool is_to_disk(const struct ckpt_task *t)
-{
-	const struct ckpt_outside *o = t->timeline->outside;
-	const struct ckpt_file *f = o ? ckpt_outside_find(o, (int)t->thread->args[0]) : NULL;
-
-	return f && S_ISREG(f->mode);
-}
-
-/* How much a receive waits for, at least: a stream's alone ends with less if it is interrupted. */
+/* How much a receive from a socket waits for, at least: a stream's alone ends with less if it is interrupted. */
 static uint64_t least_received(const struct ckpt_task *t, int flags, uint64_t all)
 {
-	int fd = flags & MSG_PEEK ? -1 : ckpt_proc_borrow(t->tgid, (int)t->thread->args[0]);
+	int fd = ckpt_proc_borrow(t->tgid, (int)t->thread->args[0]);
 	int type = 0, low = 0;
 	socklen_t len = sizeof(int);
 
@@ -90,17 +118,30 @@ static uint64_t least_received(const struct ckpt_task *t, int flags, uint64_t al
 	return flags & MSG_WAITALL || (uint64_t)low > all ? all : (uint64_t)low;
 }
 
-/* How much t's call moves, at least, if nothing interrupts it; 0: that is unknown. */
+/* How much t's call moves, at least, if nothing interrupts it; 0: interrupts don't cut it, or that is unknown. */
 static uint64_t least(struct ckpt_task *t, const struct transfer *f, const struct iovec *v,
 		      size_t n)
 {
+	static const char *const endless[] = { "/dev/random", "/dev/urandom", "/dev/zero" };
+	const struct ckpt_file *file = file_of(t);
+	const int flags = f->flags < 0 ? 0 : (int)t->thread->args[f->flags];
 	uint64_t all = 0;
 
 	for (size_t i = 0; i < n; i++)
 		all += v[i].iov_len;
-	if (!f->receives) /* a disk is full, or the file at its limit: the next call is told so */
-		return is_to_disk(t) ? 0 : all;
-	return least_received(t, f->flags < 0 ? 0 : (int)t->thread->args[f->flags], all);
+	if (f->form == RANDOM)
+		return all;
+	if (!file || flags & MSG_OOB)
+		return 0;
+	if (!f->receives)
+		return S_ISFIFO(file->mode) || S_ISSOCK(file->mode) || S_ISCHR(file->mode) ? all :
+											     0;
+	if (S_ISSOCK(file->mode))
+		return least_received(t, flags, all);
+	for (size_t i = 0; i < sizeof(endless) / sizeof(*endless); i++)
+		if (!strcmp(file->path, endless[i]))
+			return all;
+	return 0;
 }
 
 /* Whether t's call, at its end, has moved a part only, and no signal has come to it. */
@@ -113,6 +154,14 @@ static bool is_part(struct ckpt_task *t)
 	       (uint64_t)t->stop.rval < least(t, f, v, pieces_of(t, f, v)) && !ckpt_turns_signal(t);
 }
 
+/* Whether t only looks at what comes, which the next call gets once more: then nothing is done. */
+static bool peeks(const struct ckpt_thread *th)
+{
+	const struct transfer *f = transfer_of(th);
+
+	return f->receives && f->flags >= 0 && th->args[f->flags] & MSG_PEEK;
+}
+
 bool ckpt_transfer_cut(struct ckpt_task *t)
 {
 	struct ckpt_thread *th = t->thread;
@@ -120,7 +169,7 @@ bool ckpt_transfer_cut(struct ckpt_task *t)
 	th->more = false;
 	if (!is_part(t))
 		return false;
-	th->done = (uint64_t)t->stop.rval;
+	th->done = peeks(th) ? 0 : (uint64_t)t->stop.rval;
 	return true;
 }
 
@@ -145,24 +194,65 @@ void ckpt_transfer_rest(struct ckpt_task *t)
 	left = left > skip ? left - skip : 0;
 	while (i < n && skip >= v[i].iov_len)
 		skip -= v[i++].iov_len;
-	/* Who has changed them meanwhile gets the part. */
 	th->rest = i == n ? 0 : v[i].iov_len - skip < left ? v[i].iov_len - skip : left;
 	r->rax = (uint64_t)f->single;
-	if (f->form == FILE_PART) { /* the file's offset, wherever that is, says what is next */
+	if (i == n) { /* it has changed them meanwhile, and gets the part: by no call at all */
+		r->rax = (uint64_t)-1;
+	} else if (f->form ==
+		   FILE_PART) { /* the file's offset, wherever that is, says what is next */
 		r->r10 = th->rest;
+	} else if (f->form == RANDOM) {
+		r->rdi = (uint64_t)v[i].iov_base + skip;
+		r->rsi = th->rest;
 	} else {
-		r->rsi = i == n ? 0 : (uint64_t)v[i].iov_base + skip;
+		r->rsi = (uint64_t)v[i].iov_base + skip;
 		r->rdx = th->rest;
 	}
 	if (f->form == MESSAGE)
 		r->r10 = th->args[2];
-	if (f->form == MESSAGE || f->receives) /* no name: the first part has brought it */
+	if (f->single == SYS_sendto ||
+	    f->single == SYS_recvfrom) /* no name: the first part has brought it */
 		r->r8 = r->r9 = 0;
-	/* A call of which a part is done raises no SIGPIPE. */
-	if (f->flags >= 0 && !f->receives)
+	/* A call of which a part is done raises no SIGPIPE, where the call can be told. */
+	if (f->single == SYS_sendto)
 		r->r10 |= MSG_NOSIGNAL;
+	if (r->rax == SYS_write && is_socket(t) && !filters(t)) {
+		r->rax = SYS_sendto;
+		r->r10 = MSG_NOSIGNAL;
+		r->r8 = r->r9 = 0;
+	}
 	th->makes_rest = true;
 	ckpt_regs_dirty(t);
+}
+
+/* The rest has ended so. An error is told only once, and not to who gets a part: it is the next call's. */
+static void note_error(struct ckpt_task *t, int64_t result)
+{
+	static const int told_once[] = { ECONNRESET,  ECONNABORTED, ETIMEDOUT, EHOSTUNREACH,
+					 ENETUNREACH, EHOSTDOWN,    ENETDOWN };
+	struct ckpt_timeline *tl = t->timeline;
+
+	for (size_t i = 0; i < sizeof(told_once) / sizeof(*told_once); i++)
+		if (result == -told_once[i] && is_socket(t)) {
+			tl->owed = told_once[i];
+			tl->owed_fd = (int)t->thread->args[0];
+		}
+}
+
+void ckpt_transfer_entered(struct ckpt_task *t)
+{
+	struct ckpt_timeline *tl = t->timeline;
+	struct ckpt_thread *th = t->thread;
+
+	if (!tl->owed || (int)th->args[0] != tl->owed_fd)
+		return;
+	if (transfer_of(th)) {
+		th->owed = tl->owed;
+		ckpt_regs(t)->orig_rax = (uint64_t)-1;
+		ckpt_regs_dirty(t);
+	}
+	if (transfer_of(th) || th->nr == SYS_close)
+		tl->owed = 0;
 }
 
 void ckpt_transfer_settle(struct ckpt_task *t)
@@ -178,6 +268,7 @@ void ckpt_transfer_settle(struct ckpt_task *t)
 		return;
 	}
 	r = ckpt_regs(t);
+	r->rdi = th->args[0];
 	r->rsi = th->args[1];
 	r->rdx = th->args[2];
 	r->r10 = th->args[3];
@@ -188,6 +279,7 @@ void ckpt_transfer_settle(struct ckpt_task *t)
 			th->more = (uint64_t)t->stop.rval == th->rest;
 			th->done += (uint64_t)t->stop.rval;
 		}
+		note_error(t, t->stop.rval);
 		r->orig_rax = (uint64_t)th->nr;
 		r->rax = th->done;
 		t->stop.rval = (int64_t)th->done;

@@ -26,6 +26,7 @@ struct ckpt_thread {
 	 * being moved by a call for so many bytes; all of them came, and more is to. */
 	uint64_t done, rest;
 	bool makes_rest, more;
+	int owed;	    /* its call isn't made: that error was told already, to us */
 	bool detour;	    /* ... from elsewhere: see quick.h, or around an int3 */
 	bool met;	    /* its first stop was seen */
 	bool joined;	    /* stands in a call that was interrupted before it was recorded */
@@ -137,6 +138,8 @@ int64_t ckpt_turns_ended(struct ckpt_task *t);
 bool ckpt_transfer_cut(struct ckpt_task *t);
 /* The same if t has moved the rest of one piece, and there are others, or we may have interrupted it. */
 bool ckpt_transfer_goes_on(struct ckpt_task *t);
+/* t is at the entry of its call. */
+void ckpt_transfer_entered(struct ckpt_task *t);
 /* t is about to make its call again: only for the rest, if a part is done. */
 void ckpt_transfer_rest(struct ckpt_task *t);
 /* t has stopped: as if there was one call. */
