@@ -505,11 +505,12 @@ static enum ckpt_verdict stopped(struct ckpt_timeline *tl, struct ckpt_task *t)
 			return CKPT_REPORT;
 		th->struck = false;
 		if (t->in_call && th->again) { /* about to make its call again */
-			if (rec->due)
-				ckpt_turns_again(t);
-			else
+			if (!rec->due) {
 				ckpt_turns_stay(t);
-			return rec->due ? CKPT_HANDLED : CKPT_REPORT;
+				return CKPT_REPORT;
+			}
+			ckpt_turns_again(t);
+			return CKPT_HANDLED;
 		}
 		if (th->refused && th->request == PTRACE_CONT) { /* soon at its call */
 			go_on_to_call(t);
@@ -737,8 +738,7 @@ void ckpt_record_exec(struct ckpt_task *t)
 	struct ckpt_record *rec = t->timeline->record;
 
 	t->in_call = false;
-	t->thread->step_call = false;
-	t->thread->barrier = false;
+	t->thread->step_call = t->thread->barrier = false;
 	t->thread->makes_rest = t->thread->more = false; /* another thread may have made the call */
 	t->thread->done = 0;
 	t->thread->clear_tid = 0;

@@ -198,9 +198,8 @@ void ckpt_transfer_rest(struct ckpt_task *t)
 	r->rax = (uint64_t)f->single;
 	if (i == n) { /* it has changed them meanwhile, and gets the part: by no call at all */
 		r->rax = (uint64_t)-1;
-	} else if (f->form ==
-		   FILE_PART) { /* the file's offset, wherever that is, says what is next */
-		r->r10 = th->rest;
+	} else if (f->form == FILE_PART) {
+		r->r10 = th->rest; /* the file's offset, wherever that is, says what is next */
 	} else if (f->form == RANDOM) {
 		r->rdi = (uint64_t)v[i].iov_base + skip;
 		r->rsi = th->rest;
@@ -208,19 +207,17 @@ void ckpt_transfer_rest(struct ckpt_task *t)
 		r->rsi = (uint64_t)v[i].iov_base + skip;
 		r->rdx = th->rest;
 	}
-	if (f->form == MESSAGE)
-		r->r10 = th->args[2];
-	if (f->single == SYS_sendto ||
-	    f->single == SYS_recvfrom) /* no name: the first part has brought it */
-		r->r8 = r->r9 = 0;
-	/* A call of which a part is done raises no SIGPIPE, where the call can be told. */
-	if (f->single == SYS_sendto)
-		r->r10 |= MSG_NOSIGNAL;
 	if (r->rax == SYS_write && is_socket(t) && !filters(t)) {
 		r->rax = SYS_sendto;
-		r->r10 = MSG_NOSIGNAL;
-		r->r8 = r->r9 = 0;
+		r->r10 = 0;
+	} else if (f->form == MESSAGE) {
+		r->r10 = th->args[2];
 	}
+	/* No name: the first part has brought it. Nor SIGPIPE, which no call raises of which a part is done. */
+	if (r->rax == SYS_sendto || r->rax == SYS_recvfrom)
+		r->r8 = r->r9 = 0;
+	if (r->rax == SYS_sendto)
+		r->r10 |= MSG_NOSIGNAL;
 	th->makes_rest = true;
 	ckpt_regs_dirty(t);
 }
@@ -244,7 +241,8 @@ void ckpt_transfer_entered(struct ckpt_task *t)
 	struct ckpt_timeline *tl = t->timeline;
 	struct ckpt_thread *th = t->thread;
 
-	if (!tl->owed || (int)th->args[0] != tl->owed_fd)
+	if (!tl->owed || th->makes_rest || th->nr == SYS_getrandom ||
+	    (int)th->args[0] != tl->owed_fd)
 		return;
 	if (transfer_of(th)) {
 		th->owed = tl->owed;

@@ -155,6 +155,14 @@ class Backward(Session):
             self.at(stops[-1], command + " again")
         self.back("reverse-" + command, stops)
 
+    def looks(self, look, stop, more):
+        """from a stop forward to so many others: what look() sees at each"""
+        seen = [look()]
+        for _ in range(more):
+            self.expect("continue", stop)
+            seen.append(look())
+        return seen
+
     def both_ways(self, look, truth, stop):
         """from the last of these stops back to the first, and forward again: look() sees at each what it saw then"""
         for command, those in ("reverse-continue", truth[-2::-1]), ("continue", truth[1:]):

@@ -26,10 +26,7 @@ def test_threads():
     with threads(3, 300) as b:
         b.cmd("break %d" % b.mark("next"))
         b.expect("run", r"MARK next")
-        truth = [seen(b)]
-        for _ in range(8):
-            b.expect("continue", r"MARK next")
-            truth.append(seen(b))
+        truth = b.looks(lambda: seen(b), r"MARK next", 8)
         b.check(b.value("wrong"), 0, "what the threads saw")
         b.check(without_stop(b) > 10000, True, "most make no stop")
         b.both_ways(lambda: seen(b), truth, r"MARK next")
@@ -123,12 +120,11 @@ def test_locks():
         b.only_fred()
         for word in ("counted", "joined", "sent"):
             b.cmd("break %d" % b.mark(word))
-        truth = []
-        for command in ("run", "continue", "continue"):
-            b.expect(command, r"MARK (counted|joined|sent)")
-            truth.append(b.cmd('printf "%d %lu %lu %d\\n", phase, wrong, waited, holder'))
+        look, stop = lambda: b.cmd('printf "%d %lu %lu %d\\n", phase, wrong, waited, holder'), r"MARK (counted|joined|sent)"
+        b.expect("run", stop)
+        truth = b.looks(look, stop, 2)
         b.check(without_stop(b) > 1000, True, "most make no stop")
-        b.both_ways(lambda: b.cmd('printf "%d %lu %lu %d\\n", phase, wrong, waited, holder'), truth, r"MARK (counted|joined|sent)")
+        b.both_ways(look, truth, stop)
         b.expect("continue", r"900 by flock, 600 by fcntl, 0 wrong", r"exited normally")
 
 

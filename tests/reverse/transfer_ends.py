@@ -37,4 +37,19 @@ def test_shut():
     ends("shut", "shut")
 
 
+def test_reset():
+    """the other end resets: the next call is told, as if nothing had asked in between"""
+    ends("reset", "reset")
+
+
+def test_peek():
+    """what came is looked at, and taken then"""
+    ends("peek", "peek")
+
+
+def test_random():
+    """many random bytes, at which interrupts are looked for, too"""
+    ends("random", "random")
+
+
 run(globals())

@@ -16,10 +16,7 @@ def there_and_back(how, rounds):
         b.only_fred()
         b.cmd("break %d" % b.mark("phase"))
         b.expect("run", r"MARK phase")
-        truth = [seen(b)]
-        for _ in range(19):
-            b.expect("continue", r"MARK phase")
-            truth.append(seen(b))
+        truth = b.looks(lambda: seen(b), r"MARK phase", 19)
         b.check(len(set(truth)), 20, "each phase is another")
         b.both_ways(lambda: seen(b), truth, r"MARK phase")
         b.expect("continue", r"20 phases, 0 wrong, 0 short, sum \w+\s", r"exited normally")

@@ -1,7 +1,8 @@
 /* Transfers that end otherwise than by all of their bytes: another thread makes a new program of the process, a file
  * is at its limit, the first part brings a name for which there is no room, descriptors come with the second,
- * nobody is to be written to any more. How many went wrong is said. cc: -pthread */
+ * nobody is to be written to any more, the other end resets, what comes is looked at first, or is random. How many went wrong is said. cc: -pthread */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -87,6 +89,18 @@ static void *sends_descriptor(void *arg)
 	compute(0.5);
 	if (sendmsg(fds[1], &m, 0) != 100 || write(fds[1], bytes, 800) != 800)
 		wrong++;
+	return arg;
+}
+
+static void *resets(void *arg)
+{
+	const struct linger none = { 1, 0 };
+
+	if (write(fds[1], bytes, 1000) != 1000)
+		wrong++;
+	compute(0.5);
+	setsockopt(fds[1], SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+	close(fds[1]);
 	return arg;
 }
 
@@ -177,6 +191,30 @@ static void all_of_it(void)
 	check(signals == 0, "no SIGPIPE for that");
 }
 
+static void reset(void)
+{
+	check(recv(fds[0], bytes, 5000, MSG_WAITALL) == 1000, "a part came");
+	check(recv(fds[0], bytes, 100, 0) == -1 && errno == ECONNRESET, "and then the error");
+	check(recv(fds[0], bytes, 100, 0) == 0, "once");
+}
+
+static void peek(void)
+{
+	check(recv(fds[0], bytes + 1000, 5000, MSG_WAITALL | MSG_PEEK) == 5000, "looked at all");
+	check(recv(fds[0], bytes + 1000, 5000, MSG_WAITALL) == 5000, "took all");
+}
+
+static void random_bytes(void)
+{
+	static char much[30000000];
+	int fd = open("/dev/urandom", O_RDONLY);
+
+	for (int i = 0; i < 4; i++)
+		check(getrandom(much, sizeof(much), 0) == sizeof(much) && read(fd, much, sizeof(much)) == sizeof(much),
+		      "all of it is random");
+	over = 1;
+}
+
 int main(int argc, char **argv)
 {
 	const char *how = argc > 1 ? argv[1] : "";
@@ -203,6 +241,20 @@ int main(int argc, char **argv)
 		connect_tcp();
 		pthread_create(&t, NULL, shuts, NULL);
 		all_of_it();
+		pthread_join(t, NULL);
+	} else if (!strcmp(how, "reset")) {
+		connect_tcp();
+		pthread_create(&t, NULL, resets, NULL);
+		reset();
+		pthread_join(t, NULL);
+	} else if (!strcmp(how, "peek")) {
+		connect_tcp();
+		pthread_create(&t, NULL, sends, NULL);
+		peek();
+		pthread_join(t, NULL);
+	} else if (!strcmp(how, "random")) {
+		pthread_create(&t, NULL, computes, NULL);
+		random_bytes();
 		pthread_join(t, NULL);
 	}
 	printf("%s: %d wrong\n", how, wrong);
