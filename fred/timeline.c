@@ -400,14 +400,26 @@ static bool has_resumed(void)
 	return fred_forward_stops_here() || (ticked && debugger_sleeps());
 }
 
-/* The same of all threads: before the process ends, as those that it hasn't resumed by
- * then would be missed. */
+/* The same of all threads: before any of them ends, as one that it hasn't resumed by then
+ * would be missed, or be gone as it is about to. */
 static bool has_resumed_all(void)
 {
 	for (struct vpt_thread *vt = vpt_first(); vt; vt = vt->next)
 		if (is_ours(vt) && vt->state == VPT_STOPPED)
 			return ticked && debugger_sleeps();
 	return true;
+}
+
+/* Whether other threads may run, and so end, as the debugger has resumed vt like that: also a step takes until
+ * it is vt's turn again, if that ends at the call over which it goes. */
+static bool others_may_run(const struct vpt_thread *vt)
+{
+	uint8_t insn[2];
+
+	return vt->request != PTRACE_SINGLESTEP || vt != fred_threads_current() ||
+	       F.now->waits_behind || fred_seek_may_die(F.now->play->interval) ||
+	       ckpt_read(F.now, ckpt_regs(F.now)->rip, insn, 2) ||
+	       (insn[0] == 0x0f && insn[1] == 0x05);
 }
 
 /* Threads of a puppet have been resumed: it goes on, as it did then. */
@@ -424,8 +436,7 @@ static void go(void)
 		if (!stepper || vt->request == PTRACE_SINGLESTEP)
 			stepper = vt;
 	}
-	if (any && !F.tl->live && !has_resumed_all() &&
-	    (stepper->request != PTRACE_SINGLESTEP || fred_seek_may_die(F.now->play->interval)))
+	if (any && !has_resumed_all() && others_may_run(stepper))
 		return;
 	F.going = false;
 	if (any)
