@@ -482,6 +482,22 @@ int ckpt_hurry(struct ckpt_task *t, uint64_t left)
 	return repeat(t, &rep, ckpt_regs(t)->rcx - left, &sig);
 }
 
+int ckpt_run_to(struct ckpt_task *t, uint64_t at)
+{
+	struct ckpt_guest g;
+	int err = enter_to_run(t, &g);
+
+	if (!err)
+		err = run_to_int3(&g, at);
+	if (err && err != -EFAULT)
+		return err;
+	if (!err) {
+		g.regs = *ckpt_regs(t);
+		g.regs.rip -= t->stop.sig == SIGTRAP && g.regs.rip == at + 1;
+	}
+	return ckpt_guest_leave(&g);
+}
+
 /* ----------------------------------------------------------- short instructions */
 
 #define MAX_AHEAD 64 /* steps, of some 20 us */

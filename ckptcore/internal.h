@@ -107,6 +107,8 @@ int ckpt_pass_short(struct ckpt_task *t) __must_check;
 /* Steps t, which is no copy or has no signals coming, as long as more(t), but not
  * more often than that. */
 int ckpt_step_while(struct ckpt_task *t, bool (*more)(struct ckpt_task *t), int most) __must_check;
+/* Has it run to `at', or to a fault before that: what is there doesn't go on for long. */
+int ckpt_run_to(struct ckpt_task *t, uint64_t at) __must_check;
 
 /* snapshot.c: makes a fresh copy fit to be parked: memory shared with others
  * becomes its own (*bytes of it), our page is there. */

@@ -96,8 +96,8 @@ static const struct {
 	CALL(close, CKPT_QUICK_CLOSES),
 	CALL(close_range, HALF),
 	CALL(dup, PLAIN | CKPT_QUICK_COPIES),
-	CALL(dup2, CKPT_QUICK_COPIES | CKPT_QUICK_ALONE),
-	CALL(dup3, CKPT_QUICK_COPIES | CKPT_QUICK_ALONE),
+	CALL(dup2, PLAIN | CKPT_QUICK_COPIES),
+	CALL(dup3, PLAIN | CKPT_QUICK_COPIES),
 	CALL(pipe, CKPT_QUICK_PAIR, OUT(BYTES(0, 8))),
 	CALL(pipe2, CKPT_QUICK_PAIR, OUT(BYTES(0, 8))),
 	CALL(memfd_create, MAKES),
@@ -129,7 +129,7 @@ static const struct {
 	CALL(socketpair, CKPT_QUICK_PAIR | FAILS, OUT(BYTES(3, 8))),
 	CALL(bind, PLAIN),
 	CALL(listen, PLAIN),
-	CALL(connect, WAITS),
+	CALL(connect, FILE_ | WAITS | ASKS),
 	CALL(accept, FILE_ | MAKES, OUT(ADDRESS(1)), .length = 2),
 	CALL(accept4, FILE_ | MAKES, OUT(ADDRESS(1)), .length = 2),
 	CALL(shutdown, PLAIN),
@@ -247,13 +247,13 @@ static const struct {
 	/* Others. */
 	CALL(futex, CKPT_QUICK_WAKE),
 	CALL(semget, PLAIN),
-	CALL(semop, WAITS),
-	CALL(semtimedop, WAITS),
+	CALL(semop, WAITS | ASKS),
+	CALL(semtimedop, WAITS | ASKS),
 	CALL(msgget, PLAIN),
-	CALL(msgsnd, WAITS),
-	CALL(msgrcv, WAITS, OUT(BEHIND_TYPE(1, 2))),
-	CALL(mq_timedsend, WAITS),
-	CALL(mq_timedreceive, WAITS, OUT(RESULT(1, 2), BYTES(3, 4))),
+	CALL(msgsnd, WAITS | ASKS),
+	CALL(msgrcv, WAITS | ASKS, OUT(BEHIND_TYPE(1, 2))),
+	CALL(mq_timedsend, WAITS | ASKS),
+	CALL(mq_timedreceive, WAITS | ASKS, OUT(RESULT(1, 2), BYTES(3, 4))),
 	CALL(getrandom, PLAIN, OUT(RESULT(0, 1))),
 	CALL(getrusage, PLAIN, OUT(BYTES(1, 144))),
 	CALL(uname, PLAIN, OUT(BYTES(0, 390))),
@@ -324,9 +324,12 @@ void ckpt_quick_doubt(struct ckpt_quick_notes *notes)
 {
 	const uint64_t nr = notes->nr, fd = notes->args[0];
 
-	if (__atomic_load_n(&notes->amid, __ATOMIC_ACQUIRE) && fd < CKPT_QUICK_NUMBERS &&
-	    kind_of((long)nr)->flags & FILE_)
+	if (!__atomic_load_n(&notes->amid, __ATOMIC_ACQUIRE))
+		return;
+	if (fd < CKPT_QUICK_NUMBERS && kind_of((long)nr)->flags & FILE_)
 		notes->files[fd] = 0;
+	if (nr == SYS_connect) /* the next one is another descriptor's */
+		notes->kind[nr] = 0;
 }
 
 /* By our own table: that in the notes the program may have overwritten. */
@@ -439,7 +442,7 @@ static uint8_t file_of(struct ckpt_timeline *tl, struct ckpt_quick_notes *notes,
 		    ((f->flags & O_ACCMODE) != O_RDONLY &&
 		     ckpt_written_is_mapped(tl, f->dev, f->ino)))
 			return 0;
-		return CKPT_QUICK_CALM | CKPT_QUICK_PLACE | CKPT_QUICK_HALVES |
+		return CKPT_QUICK_CALM | CKPT_QUICK_HALVES |
 		       (f->flags & O_APPEND ? CKPT_QUICK_APPEND : 0);
 	case S_IFCHR:
 		for (size_t i = 0; i < sizeof(devices) / sizeof(*devices); i++)

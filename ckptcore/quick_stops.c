@@ -69,6 +69,45 @@ static bool goes_on(struct ckpt_task *t)
 	return is_amid(t, rip) && !is_before(rip);
 }
 
+/* Whether t is in what the assembly has called. */
+static bool is_called(uint64_t rip)
+{
+	const uint64_t begin = ckpt_quick_address(ckpt_quick_code_begin);
+
+	return rip - CKPT_QUICK_CODE < (uint64_t)(__stop_fred_quick - __start_fred_quick) &&
+	       rip - begin >= ckpt_quick_address(ckpt_quick_code_end) - begin;
+}
+
+static bool steps_on(struct ckpt_task *t)
+{
+	return !is_called(ckpt_regs(t)->rip) && goes_on(t);
+}
+
+/* Has t go on to where it is to make its call, or out of our code. What is called it runs through: to step
+ * there takes longer than from one signal to the next in some programs. */
+static int go_out(struct ckpt_task *t, const struct ckpt_quick_notes *notes)
+{
+	const uint64_t *top = notes->stack + sizeof(notes->stack) / sizeof(*notes->stack);
+	uint64_t back;
+	int err;
+
+	for (;;) {
+		err = ckpt_step_while(t, steps_on, MOST_STEPS);
+		if (err || !is_called(ckpt_regs(t)->rip))
+			return err;
+		back = top[-1];
+		if (back != ckpt_quick_address(ckpt_quick_code_decided) &&
+		    back != ckpt_quick_address(ckpt_quick_code_noted))
+			break; /* the program has overwritten it */
+		err = ckpt_run_to(t, back);
+		if (err)
+			return err;
+		if (ckpt_regs(t)->rip != back)
+			break; /* a fault */
+	}
+	return ckpt_step_while(t, goes_on, MOST_STEPS);
+}
+
 /* t has been about to make a call from our code: it is at its site. */
 static void go_back(struct ckpt_task *t, const struct ckpt_quick_notes *notes)
 {
@@ -310,9 +349,11 @@ static int leave_code(struct ckpt_task *t, struct ckpt_quick_notes *notes,
 {
 	const bool behind = ckpt_regs(t)->rip == ckpt_quick_address(ckpt_quick_code_call) + 2;
 	const bool trapped = has_trapped(t);
+	const int64_t result = (int64_t)ckpt_regs(t)->rax;
 	int err;
 
-	if (behind && ckpt_interrupted((int64_t)ckpt_regs(t)->rax))
+	if (behind && (ckpt_interrupted(result) ||
+		       (result == -EINTR && t->cuts > 0 && !ckpt_turns_signal(t))))
 		*ret = CKPT_QUICK_INTERRUPTED;
 	else if (behind && is_cut(t, notes))
 		*ret = CKPT_QUICK_CUT;
@@ -320,7 +361,7 @@ static int leave_code(struct ckpt_task *t, struct ckpt_quick_notes *notes,
 		return 0;
 	if (!is_amid(t, ckpt_regs(t)->rip))
 		return 0;
-	err = ckpt_step_while(t, goes_on, MOST_STEPS);
+	err = go_out(t, notes);
 	if (err)
 		return err;
 	if (is_before(ckpt_regs(t)->rip)) {

@@ -23,6 +23,7 @@
 #include "ckptcore/outside.h"
 #include "ckptcore/quick.h"
 #include "ckptcore/record.h"
+#include "ckptcore/record_internal.h"
 #include "ckptcore/replay.h"
 #include "ckptcore/shared.h"
 #include "ckptcore/signals.h"
@@ -35,20 +36,6 @@
 #define SLICE_MIN 0.02
 #define SLICE_MAX 0.25
 #define SLICE_GROWS (1 / 50.0) /* a second */
-
-struct ckpt_record {
-	bool due;     /* the clock wants a snapshot ... */
-	bool preempt; /* ... and another thread's turn */
-	bool patient; /* it waits for a call, until its next tick */
-	bool changed; /* the user changed the stopped target */
-	/* A function that the user calls runs: */
-	struct ckpt_general before_call; /* registers that will come back */
-	unsigned int call_snap;		 /* 1 more than the id of the snapshot before it; 0: none */
-	bool aligned;			 /* no instruction was run since the last event */
-	bool direct;			 /* it may have descriptors with O_DIRECT */
-	double began;			 /* the recording */
-	bool own_cores;			 /* it chose its cores itself */
-};
 
 int ckpt_record_start(struct ckpt_timeline *tl)
 {
@@ -103,6 +90,7 @@ enum ckpt_end ckpt_record_where(const struct ckpt_timeline *tl)
 void ckpt_record_aligned(struct ckpt_timeline *tl)
 {
 	tl->record->aligned = true;
+	tl->record->still_at = 0;
 }
 
 void ckpt_record_due(struct ckpt_timeline *tl)
@@ -113,11 +101,36 @@ void ckpt_record_due(struct ckpt_timeline *tl)
 
 /* --------------------------------------------------------------- the calls */
 
+/* Notes at which stop of t, which goes on, it won't have run any instruction. */
+static void note_still(struct ckpt_task *t, int request)
+{
+	const struct ckpt_overlay *o = &t->timeline->overlay;
+	struct ckpt_record *rec = t->timeline->record;
+
+	rec->still_at = 0;
+	if (!rec->aligned || !(o->n || request == PTRACE_SINGLESTEP))
+		return;
+	rec->still_at = t->state == CKPT_EXIT && !t->regs_valid ? t->stop.ip : ckpt_regs(t)->rip;
+	rec->stepped = !ckpt_overlay_at(o, rec->still_at, NULL);
+	if (rec->stepped && request != PTRACE_SINGLESTEP)
+		rec->still_at = 0;
+}
+
+/* Whether t, which goes on anew, still stands where that was noted. */
+static bool is_still(struct ckpt_task *t)
+{
+	const struct ckpt_record *rec = t->timeline->record;
+
+	return rec->still_at && t->state == CKPT_SIGNAL && ckpt_regs(t)->rip == rec->still_at &&
+	       (t->stop.sig == SIGTRAP ? !rec->stepped : !ckpt_signal_is_fault(t));
+}
+
 /* Lets the target run on its own account. */
 static void run_on(struct ckpt_task *t, int request, int sig)
 {
 	struct ckpt_timeline *tl = t->timeline;
 
+	note_still(t, request);
 	tl->record->aligned = false;
 	if (tl->recording && request == PTRACE_SYSCALL) {
 		ckpt_clock_arm(tl);
@@ -152,6 +165,8 @@ void ckpt_record_entered(struct ckpt_task *t)
 	const struct ckpt_stop *stop = &t->stop;
 
 	th->ip = stop->ip;
+	if (!th->again)
+		ckpt_timeout_began(th);
 	th->wrote = th->again = th->joined = th->struck = th->restarts = th->refused = false;
 	rec->aligned = false;
 	if (stop->nr == SYS_restart_syscall) {
@@ -556,7 +571,7 @@ enum ckpt_verdict ckpt_record_stopped(struct ckpt_task *t)
 	enum ckpt_quick_stop quick;
 
 	ckpt_turns_settle(t);
-	if (ckpt_transfer_goes_on(t)) {
+	if (ckpt_turns_goes_on(t)) {
 		ckpt_turns_cut(t);
 		return CKPT_HANDLED;
 	}
@@ -589,57 +604,6 @@ enum ckpt_verdict ckpt_record_stopped(struct ckpt_task *t)
 	return verdict;
 }
 
-static size_t snap_index(const struct ckpt_timeline *tl, unsigned int id)
-{
-	size_t i = tl->nsnaps;
-
-	while (i > 0 && tl->snaps[i - 1]->id != id)
-		i--;
-	return i ? i - 1 : tl->nsnaps;
-}
-
-/* The snapshot behind a change by the user. A function that the user called is
- * no part of the program's past: history goes on from before it to behind it, unless
- * other threads have gone on meanwhile. */
-static void after_change(struct ckpt_timeline *tl, int sig)
-{
-	struct ckpt_record *rec = tl->record;
-	struct user_regs_struct regs = *ckpt_regs(tl->live);
-	struct ckpt_general now;
-	unsigned int id = tl->snaps[tl->nsnaps - 1]->id, next = tl->next_id;
-	size_t newest, before;
-
-	ckpt_call_anew(tl->live, &regs);
-	now = ckpt_general_of(&regs);
-	rec->changed = false;
-	tl->snaps[tl->nsnaps - 1]->pins++; /* or it might be dropped for the new one */
-	ckpt_snapshot(tl, CKPT_END_NOW, true, sig, &tl->live->thread->siginfo);
-	newest = snap_index(tl, id);
-	if (newest == tl->nsnaps)
-		return; /* its copy was killed */
-	tl->snaps[newest]->pins--;
-	if (tl->next_id == next || !tl->snaps[newest]->copy)
-		return; /* it failed */
-	if (rec->call_snap && !memcmp(&now, &rec->before_call, sizeof(now))) {
-		before = snap_index(tl, rec->call_snap - 1);
-		if (before < newest && !ckpt_turns_since(tl, tl->snaps[before]->event))
-			ckpt_snapshots_skip(tl, before + 1, newest + 1);
-		rec->call_snap = 0;
-		return;
-	}
-	if (rec->call_snap)
-		return; /* the user changed things inside of the function */
-	rec->before_call = ckpt_general_of(ckpt_regs(tl->snaps[newest]->copy));
-	if (ckpt_call_was_pushed(tl->live, &rec->before_call))
-		rec->call_snap = tl->snaps[newest]->id + 1;
-}
-
-void ckpt_record_settle(struct ckpt_timeline *tl)
-{
-	if (tl->recording && tl->live && tl->record->changed && !tl->live->in_call)
-		after_change(tl, 0);
-}
-
 void ckpt_record_resume(struct ckpt_task *t, int request, int sig)
 {
 	struct ckpt_timeline *tl = t->timeline;
@@ -665,6 +629,8 @@ void ckpt_record_resume(struct ckpt_task *t, int request, int sig)
 		return;
 	}
 	th->step_call = th->step_over = false; /* a signal may have come before that call */
+	if (is_still(t))
+		rec->aligned = true;
 	if (th->held && !sig)
 		sig = th->sig;
 	effect = sig ? ckpt_signal_effect(t, sig) : CKPT_EFFECT_NONE;
@@ -684,7 +650,7 @@ void ckpt_record_resume(struct ckpt_task *t, int request, int sig)
 	if (sig && sig != th->siginfo.si_signo) /* the user's: `signal N' */
 		th->siginfo = (siginfo_t){ .si_signo = sig, .si_code = SI_USER };
 	if (rec->changed) {
-		after_change(tl, sig);
+		ckpt_record_after_change(tl, sig);
 	} else if (sig && ckpt_signal_deliver(t, sig, effect, ckpt_record_where(tl))) {
 		rec->aligned = false;
 		if (t->state == CKPT_RUNNING)
@@ -728,11 +694,6 @@ void ckpt_record_resume(struct ckpt_task *t, int request, int sig)
 	t->ops->stopped(t, &t->stop);
 }
 
-void ckpt_record_branched(struct ckpt_timeline *tl)
-{
-	tl->record->changed = true;
-}
-
 void ckpt_record_exec(struct ckpt_task *t)
 {
 	struct ckpt_record *rec = t->timeline->record;
@@ -751,18 +712,6 @@ void ckpt_record_exec(struct ckpt_task *t)
 	ckpt_shared_look(t->timeline, t);
 }
 
-void ckpt_record_changed(struct ckpt_task *t)
-{
-	struct ckpt_timeline *tl = t->timeline;
-
-	if (!tl->record || tl->record->changed || !tl->recording)
-		return;
-	/* The end of the interval before: as it was when it stopped. */
-	if (!tl->live->in_call)
-		ckpt_snapshot(tl, ckpt_record_where(tl), false, 0, NULL);
-	tl->record->changed = true;
-}
-
 void ckpt_record_tick(struct ckpt_timeline *tl)
 {
 	struct ckpt_task *t = tl->live;
@@ -771,6 +720,7 @@ void ckpt_record_tick(struct ckpt_timeline *tl)
 	if (!t || !tl->recording)
 		return;
 	ckpt_clock_tick(tl);
+	ckpt_timeouts_tick(tl);
 	if (t->state != CKPT_RUNNING)
 		return;
 	if (tl->record->due) {

@@ -167,15 +167,10 @@ bool ckpt_transfer_cut(struct ckpt_task *t)
 	struct ckpt_thread *th = t->thread;
 
 	th->more = false;
-	if (!is_part(t))
+	if (!is_part(t) || ckpt_timeout_is_over(t))
 		return false;
 	th->done = peeks(th) ? 0 : (uint64_t)t->stop.rval;
 	return true;
-}
-
-bool ckpt_transfer_goes_on(struct ckpt_task *t)
-{
-	return t->in_call && (t->thread->more || t->cuts > 0) && ckpt_transfer_cut(t);
 }
 
 void ckpt_transfer_rest(struct ckpt_task *t)

@@ -248,10 +248,23 @@ bool ckpt_turns_signal(const struct ckpt_task *t)
 }
 
 /* Whether it was us who have ended t's call. */
-static bool was_interrupted(const struct ckpt_task *t)
+static bool was_interrupted(struct ckpt_task *t)
 {
 	return t->state == CKPT_EXIT &&
-	       (ckpt_interrupted(t->stop.rval) || t->stop.rval == -EINTR) && !ckpt_turns_signal(t);
+	       (ckpt_interrupted(t->stop.rval) || t->stop.rval == -EINTR) &&
+	       !ckpt_turns_signal(t) && !ckpt_timeout_ends(t);
+}
+
+bool ckpt_turns_goes_on(struct ckpt_task *t)
+{
+	const struct ckpt_thread *th = t->thread;
+
+	if (!t->in_call || t->state != CKPT_EXIT || th->step_over)
+		return false;
+	/* It has moved the rest of one piece, and there are others. */
+	if (th->more || (t->cuts > 0 && t->stop.rval > 0))
+		return ckpt_transfer_cut(t);
+	return t->cuts > 0 && t->stop.rval == -EINTR && was_interrupted(t);
 }
 
 /* t's call, which we have interrupted, is to go on. */

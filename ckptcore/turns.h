@@ -40,6 +40,8 @@ struct ckpt_thread {
 	bool births;	    /* its call starts a thread */
 	bool held;	    /* the debugger gave it `sig', which it gets once that sleeps */
 	double left;	    /* when it lost its turn */
+	double began;	    /* when its call did ... */
+	double until;	    /* ... and how long that waits, see timeouts.c; 0: not known yet */
 	int request, sig;   /* how the debugger resumed it last */
 	siginfo_t siginfo;  /* at a signal's stop, as the kernel gave it ... */
 	uint64_t signal_ip; /* ... and where that was */
@@ -124,8 +126,11 @@ bool ckpt_sharer_any(struct ckpt_task *t);
 /* Makes the call of t again, at whose end it stands, interrupted. The kernel
  * would do so itself, had no call been injected meanwhile. */
 void ckpt_turns_again(struct ckpt_task *t);
-/* t is at the end of a transfer that was cut: it goes on, if the debugger lets it. */
+/* t is at the end of a call that was cut: it goes on, if the debugger lets it. */
 void ckpt_turns_cut(struct ckpt_task *t);
+/* Whether t is at the end of a call that it would have gone on with had we not interrupted it, though its
+ * result looks like another one. */
+bool ckpt_turns_goes_on(struct ckpt_task *t);
 /* t has stopped: first of all. */
 void ckpt_turns_settle(struct ckpt_task *t);
 /* th's call, a timed one, was interrupted: the kernel goes on with that by restart_syscall. */
@@ -136,8 +141,14 @@ int64_t ckpt_turns_ended(struct ckpt_task *t);
 /* transfers.c: t is at the end of its call. Whether only a part of what that is to move is moved, because
  * we have interrupted it: then the rest is to be moved once it goes on. */
 bool ckpt_transfer_cut(struct ckpt_task *t);
-/* The same if t has moved the rest of one piece, and there are others, or we may have interrupted it. */
-bool ckpt_transfer_goes_on(struct ckpt_task *t);
+/* timeouts.c: th's call begins. */
+void ckpt_timeout_began(struct ckpt_thread *th);
+/* Whether the time has passed for which t's call waits at most. */
+bool ckpt_timeout_is_over(struct ckpt_task *t);
+/* t is at the end of its call, interrupted by us. The same; then it has ended by that. */
+bool ckpt_timeout_ends(struct ckpt_task *t);
+/* Ends calls that were made again, and whose time has passed. */
+void ckpt_timeouts_tick(struct ckpt_timeline *tl);
 /* t is at the entry of its call. */
 void ckpt_transfer_entered(struct ckpt_task *t);
 /* t is about to make its call again: only for the rest, if a part is done. */

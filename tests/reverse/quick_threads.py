@@ -128,4 +128,28 @@ def test_locks():
         b.expect("continue", r"900 by flock, 600 by fcntl, 0 wrong", r"exited normally")
 
 
+def test_queues():
+    """semaphores, messages and connections of threads: had at once, or waited for"""
+    with Backward("quickqueues") as b:
+        b.only_fred()
+        for word in ("passed", "sent", "connected", "drained"):
+            b.cmd("break %d" % b.mark(word))
+        look = lambda: b.cmd('printf "%d %lu %lu %lx %lx %lx %lx\\n", phase, wrong, waited, sums[0], sums[1], sums[2], sums[3]')
+        stop = r"MARK (passed|sent|connected|drained)"
+        b.expect("run", stop)
+        truth = b.looks(look, stop, 3)
+        b.check(b.value("wrong"), 0, "what the threads saw")
+        b.check(without_stop(b) > 4000, True, "most make no stop")
+        b.both_ways(look, truth, stop)
+        b.cmd("delete")
+        b.cmd("break %d" % b.mark("received"))
+        b.cmd("reverse-continue")
+        one = b.cmd("output m.text")
+        b.cmd("reverse-continue")
+        b.cmd("continue")
+        b.check(b.cmd("output m.text"), one, "the same message")
+        b.cmd("delete")
+        b.expect("continue", r"4 phases, sums .* 0 wrong", r"exited normally")
+
+
 run(globals())

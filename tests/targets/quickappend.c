@@ -19,7 +19,7 @@ static void tick(int sig)
 
 int main(void)
 {
-	struct itimerval often = { { 0, 1100 }, { 0, 1100 } }, never = { { 0, 0 }, { 0, 0 } };
+	struct itimerval often = { { 0, 2300 }, { 0, 2300 } }, never = { { 0, 0 }, { 0, 0 } };
 	char name[] = "/tmp/quickappendXXXXXX";
 	int log = mkostemp(name, O_APPEND);
 	long written = 0, seen = 0;

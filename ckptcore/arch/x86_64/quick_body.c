@@ -7,8 +7,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/file.h>
+#include <sys/ipc.h>
+#include <sys/sem.h>
+#include <sys/socket.h>
 #include <sys/select.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -24,7 +28,9 @@
 #define NOTES ((struct ckpt_quick_notes *)CKPT_QUICK_NOTES)
 #define RING ((const struct ckpt_ring *)CKPT_RING)
 
-bool ckpt_quick_before(void);
+/* What is to be done about a call; the assembly knows them. */
+enum ckpt_quick_way { CKPT_QUICK_ELSEWHERE, CKPT_QUICK_HERE, CKPT_QUICK_MADE };
+enum ckpt_quick_way ckpt_quick_before(void);
 bool ckpt_quick_behind(void);
 long ckpt_quick_ask(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e);
 void ckpt_quick_copy(void *to, const void *from, uint64_t n);
@@ -186,12 +192,55 @@ OURS static bool is_polled(const struct ckpt_quick_notes *n)
 	       ckpt_quick_ask(SYS_poll, (uint64_t)some, count, 0, 0, 0) > 0;
 }
 
+/* Whether connect(2) leads to this machine, where one waits for it only if there are too many. */
+OURS static bool is_near(const struct ckpt_quick_notes *n)
+{
+	struct sockaddr_in a = { .sin_family = AF_UNSPEC };
+	bool here;
+
+	if (!peek(n, n->args[1], &a.sin_family, sizeof(a.sin_family)))
+		return false;
+	here = a.sin_family == AF_INET && peek(n, n->args[1], &a, sizeof(a)) &&
+	       (a.sin_addr.s_addr & 255) == IN_LOOPBACKNET;
+	return a.sin_family == AF_UNIX || here;
+}
+
+/* Whether the call can be made so that it fails instead of waiting. */
+OURS static bool may_fail(const struct ckpt_quick_notes *n)
+{
+	return n->nr == SYS_semop || n->nr == SYS_semtimedop || n->nr == SYS_msgsnd ||
+	       n->nr == SYS_msgrcv;
+}
+
+/* Makes the call so; what it gives is in n->result. False: it would wait. */
+OURS static bool make(struct ckpt_quick_notes *n)
+{
+	const uint64_t *a = n->args;
+	struct sembuf ops[CKPT_QUICK_PIECES];
+
+	if (n->nr == SYS_msgsnd) {
+		n->result = ckpt_quick_ask(SYS_msgsnd, a[0], a[1], a[2], a[3] | IPC_NOWAIT, 0);
+		return n->result != -EAGAIN;
+	}
+	if (n->nr == SYS_msgrcv) {
+		n->result = ckpt_quick_ask(SYS_msgrcv, a[0], a[1], a[2], a[3], a[4] | IPC_NOWAIT);
+		return n->result != -ENOMSG;
+	}
+	if (a[2] > CKPT_QUICK_PIECES || !peek(n, a[1], ops, a[2] * sizeof(*ops)))
+		return false;
+	for (uint64_t i = 0; i < a[2]; i++)
+		ops[i].sem_flg = (short)(ops[i].sem_flg | IPC_NOWAIT);
+	n->result = ckpt_quick_ask((long)n->nr, a[0], (uint64_t)ops, a[2], a[3], 0);
+	return n->result != -EAGAIN;
+}
+
 /* Whether the call doesn't wait, as others would have to for its thread's turn. If another process is
  * quicker it does, and is interrupted. */
 OURS static bool is_ready(const struct ckpt_quick_notes *n, const struct ckpt_quick_kind *k)
 {
-	const bool writes =
-		k->flags & (CKPT_QUICK_WRITES | CKPT_QUICK_GATHERS) || n->nr == SYS_sendfile;
+	const bool writes = k->flags & (CKPT_QUICK_WRITES | CKPT_QUICK_GATHERS) ||
+			    n->nr == SYS_sendfile || n->nr == SYS_mq_timedsend;
+	const bool queue = n->nr == SYS_mq_timedsend || n->nr == SYS_mq_timedreceive;
 	struct pollfd file = { (int)n->args[0], writes ? POLLOUT : POLLIN, 0 };
 	uint32_t word;
 
@@ -206,16 +255,19 @@ OURS static bool is_ready(const struct ckpt_quick_notes *n, const struct ckpt_qu
 		       !ckpt_quick_ask(SYS_flock, n->args[0], n->args[1] | LOCK_NB, 0, 0, 0);
 	if (k->flags & CKPT_QUICK_CONTROL && n->args[1] == F_SETLKW)
 		return !ckpt_quick_ask(SYS_fcntl, n->args[0], F_SETLK, n->args[2], 0, 0);
-	if (k->flags & CKPT_QUICK_FILE)
-		return n->files[n->args[0]] & CKPT_QUICK_CALM ||
-		       ckpt_quick_ask(SYS_poll, (uint64_t)&file, 1, 0, 0, 0) > 0;
-	if (!(k->flags & CKPT_QUICK_ASKS))
+	if (k->flags & CKPT_QUICK_FILE && n->files[n->args[0]] & CKPT_QUICK_CALM)
+		return true;
+	if (n->nr == SYS_connect)
+		return is_near(n);
+	if (k->flags & CKPT_QUICK_FILE || queue)
+		return ckpt_quick_ask(SYS_poll, (uint64_t)&file, 1, 0, 0, 0) > 0;
+	if (!(k->flags & CKPT_QUICK_ASKS) || may_fail(n))
 		return true;
 	return n->nr == SYS_select || n->nr == SYS_pselect6 ? is_selected(n) : is_polled(n);
 }
 
-/* Whether the call is made from here. */
-OURS bool ckpt_quick_before(void)
+/* Whether, and how, the call is made from here. */
+OURS enum ckpt_quick_way ckpt_quick_before(void)
 {
 	struct ckpt_quick_notes *n = NOTES;
 	struct ckpt_quick_call *c = (struct ckpt_quick_call *)(n->data + n->at);
@@ -223,16 +275,21 @@ OURS bool ckpt_quick_before(void)
 	bool half;
 
 	if (!n->open || n->room < CKPT_QUICK_LEAST || n->nr >= CKPT_QUICK_NUMBERS)
-		return false;
+		return CKPT_QUICK_ELSEWHERE;
 	k = ckpt_quick_kind(n, n->nr, n->args);
 	if (!ckpt_quick_fits(n, k, n->args, &half))
-		return false;
+		return CKPT_QUICK_ELSEWHERE;
 	n->half = half;
 	if (cuts_mapped(n, k) || (k->flags & CKPT_QUICK_MASKS && masks_ours(n, n->args)) ||
 	    !is_ready(n, k) || !saves(n, c, k))
-		return false;
+		return CKPT_QUICK_ELSEWHERE;
 	__atomic_store_n(&n->amid, 1, __ATOMIC_RELEASE);
-	return true;
+	if (n->alone || !may_fail(n))
+		return CKPT_QUICK_HERE;
+	if (make(n))
+		return CKPT_QUICK_MADE;
+	__atomic_store_n(&n->amid, 0, __ATOMIC_RELEASE);
+	return CKPT_QUICK_ELSEWHERE;
 }
 
 /* Adds memory to what is noted behind the call. False: there is no room, or it isn't there, unless that
@@ -422,8 +479,7 @@ OURS static uint8_t file_of(const struct ckpt_quick_notes *n, const struct ckpt_
 	if (i == n->ndevs || !n->devs[i].calm ||
 	    ((f->flags & O_ACCMODE) != O_RDONLY && is_mapped(n, f->ino)))
 		return 0;
-	return CKPT_QUICK_CALM | CKPT_QUICK_PLACE | CKPT_QUICK_HALVES |
-	       (f->flags & O_APPEND ? CKPT_QUICK_APPEND : 0);
+	return CKPT_QUICK_CALM | CKPT_QUICK_HALVES | (f->flags & O_APPEND ? CKPT_QUICK_APPEND : 0);
 }
 
 /* Notes the descriptors that the call has made. False: somebody else is to look at them. */

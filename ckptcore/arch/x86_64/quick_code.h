@@ -28,13 +28,16 @@
  */
 extern const uint8_t __start_fred_quick[], __stop_fred_quick[]; /* all of it */
 extern const uint8_t ckpt_quick_code_begin[];
-extern const uint8_t ckpt_quick_code_call[];  /* a syscall that makes no stop */
+extern const uint8_t ckpt_quick_code_decided[]; /* behind what is decided of a call ... */
+extern const uint8_t ckpt_quick_code_noted[];	/* ... and what is noted */
+extern const uint8_t ckpt_quick_code_call[];	/* a syscall that makes no stop */
 extern const uint8_t ckpt_quick_code_ask[];   /* another one, by which the code learns of a call */
 extern const uint8_t ckpt_quick_code_trap[];  /* an int3 behind a call that is to be looked at */
 extern const uint8_t ckpt_quick_code_copy[];  /* a rep movsb into our memory */
 extern const uint8_t ckpt_quick_code_real[];  /* a syscall that makes stops */
 extern const uint8_t ckpt_quick_code_again[]; /* another one, for a thread beside: it never
 						goes on from there */
+extern const uint8_t ckpt_quick_code_end[];
 
 /* What the code has to look at, and to note, of a call. Arguments count from 0. */
 enum ckpt_quick_flag {
@@ -74,7 +77,7 @@ enum ckpt_quick_flag {
 	CKPT_QUICK_REAPS = 1 << 28,    /* as wait4: a result above 0 is to be looked at */
 	CKPT_QUICK_TIMES = 1 << 29,    /* as setitimer */
 	CKPT_QUICK_ASKS =
-		1 << 30, /* WAITS, but one can ask whether: by FILE, or as poll, select, flock */
+		1 << 30, /* WAITS, but one can ask, or guess, whether: by FILE, or its number */
 	CKPT_QUICK_YIELDS = 1u << 31, /* where another thread waits for its turn, as a half one */
 };
 
@@ -108,12 +111,11 @@ struct ckpt_quick_kind {
 
 /* Of a descriptor. */
 enum ckpt_quick_file {
-	CKPT_QUICK_CALM = 1,  /* nobody has to wait for it */
-	CKPT_QUICK_PLACE = 2, /* ... and it is a file or a folder */
+	CKPT_QUICK_CALM = 1, /* nobody has to wait for it */
 	/* Calls may wait, and be made again as if nothing had been; with threads only if it is ready. */
-	CKPT_QUICK_PIPE = 4,
-	CKPT_QUICK_HALVES = 8, /* calls may be half ones */
-	CKPT_QUICK_APPEND = 16,
+	CKPT_QUICK_PIPE = 2,
+	CKPT_QUICK_HALVES = 4, /* calls may be half ones */
+	CKPT_QUICK_APPEND = 8,
 };
 
 #define CKPT_QUICK_SITES 32
@@ -225,8 +227,6 @@ static inline bool ckpt_quick_fits(const struct ckpt_quick_notes *n,
 			return false;
 		*half = true;
 	}
-	if (f & CKPT_QUICK_CLOSES && !(file & CKPT_QUICK_PLACE) && !n->alone)
-		*half = true;
 	if ((f & CKPT_QUICK_WRITES && a[1] + a[2] > n->code[0] && a[1] < n->code[1]) ||
 	    (f & CKPT_QUICK_RANGE && a[0] + a[1] > n->code[0] && a[0] < n->code[1]))
 		return false;
@@ -272,7 +272,7 @@ static inline bool ckpt_quick_fits(const struct ckpt_quick_notes *n,
 
 /* An entry, and the bytes of a jump to it, which reaches everywhere. An entry loads nr before that
  * is noted, if it is one. */
-#define CKPT_QUICK_ENTRIES (CKPT_QUICK_CODE + 0x2000)
+#define CKPT_QUICK_ENTRIES (CKPT_QUICK_CODE + 0x2c00)
 #define CKPT_QUICK_ENTRY 25
 void ckpt_quick_entry(uint64_t at, unsigned int site, long nr, uint8_t ret[CKPT_QUICK_ENTRY]);
 #define CKPT_QUICK_JUMP 14
