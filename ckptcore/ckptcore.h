@@ -111,6 +111,7 @@ struct ckpt_task {
 	uint64_t called;    /* puppets: the stack behind the return of a function that the
 			     * debugger has called in this thread, or 0 */
 	bool stepped_aside; /* puppets: it was stepped while one ran in another thread */
+	bool shares_core;   /* see ckpt_affinity_share(); it hasn't chosen others itself */
 	bool ours;	    /* a copy: a child of fred, without descriptors */
 	int mem_fd;	    /* /proc/TID/mem or -1 */
 	uint64_t exec_pages[CKPT_EXEC_PAGES]; /* known to be executable, by their low bits */
@@ -126,9 +127,12 @@ int ckpt_init(void) __must_check;
 
 /* The tracer chooses a core for itself and for those who come to share it. */
 void ckpt_affinity_init(void);
-void ckpt_affinity_share(pid_t tid);
-/* tid gets its cores back. */
-void ckpt_affinity_free(pid_t tid);
+void ckpt_affinity_share(struct ckpt_task *t);
+/* t gets its cores back. */
+void ckpt_affinity_free(struct ckpt_task *t);
+/* The clock has struck. If we, the debugger and the target (0: none) have to wait for the core too often, we and
+ * all who share it move to another one, should there be an idle one. */
+void ckpt_affinity_tick(pid_t debugger, pid_t target);
 
 /*
  * Seizes tid, a thread of process tgid that isn't traced yet.

@@ -611,6 +611,7 @@ int ckpt_guest_clone(struct ckpt_guest *g, uint64_t flags, uint64_t ctid,
 	child->int3_after = t->int3_after;
 	child->clock_code = t->clock_code;
 	child->near_code = t->near_code;
+	child->shares_core = t->shares_core;
 	child->no_exitkill = t->no_exitkill;
 	child->tsc_trapped = t->tsc_trapped;
 	if (child->state == CKPT_NEW) {

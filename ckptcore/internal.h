@@ -141,7 +141,9 @@ bool ckpt_direct_any(struct ckpt_task *t);
  * call that it reads from one. */
 void ckpt_direct_note(struct ckpt_task *t, bool *any);
 
-/* affinity.c: at the end of t's sched_getaffinity: its cores as without us. */
+/* affinity.c: t has chosen cores for a thread, or itself (0): we don't any more. */
+void ckpt_affinity_chosen(struct ckpt_task *t, pid_t of);
+/* At the end of t's sched_getaffinity: its cores as without us. */
 void ckpt_affinity_hide(struct ckpt_task *t, const uint64_t args[6], int64_t result);
 
 /* log.c */

@@ -54,7 +54,7 @@ int ckpt_record_start(struct ckpt_timeline *tl)
 		tl->outside = NULL;
 	}
 	if (!tl->live->no_exitkill) /* an attached one outlives us */
-		ckpt_affinity_share(tl->live->tid);
+		ckpt_affinity_share(tl->live);
 	tl->recording = true;
 	ckpt_clock_start(tl);
 	ckpt_written_start(tl->live);
@@ -288,8 +288,10 @@ static void note_effects(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t 
 		th->clear_tid = th->args[0];
 	if (result)
 		return;
-	if (th->nr == SYS_sched_setaffinity)
+	if (th->nr == SYS_sched_setaffinity) {
 		tl->record->own_cores = true;
+		ckpt_affinity_chosen(t, (pid_t)th->args[0]);
+	}
 	if ((th->nr == SYS_unshare || th->nr == SYS_setns) && ckpt_has_namespace(t->tgid))
 		ckpt_record_stop(tl, "the program has made a namespace of processes");
 	if (th->nr == SYS_munmap)

@@ -29,6 +29,7 @@ int ckpt_turns_add(struct ckpt_timeline *tl, struct ckpt_task *t)
 	t->thread->request = PTRACE_CONT;
 	t->thread->left = ckpt_now();
 	t->timeline = tl;
+	t->shares_core = tl->nthreads && tl->live && tl->live->shares_core;
 	tl->threads[tl->nthreads++] = t;
 	return 0;
 }
@@ -197,7 +198,7 @@ void ckpt_turns_release(struct ckpt_timeline *tl)
 		struct ckpt_task *t = tl->threads[i];
 		struct ckpt_thread *th = t->thread;
 
-		ckpt_affinity_free(t->tid);
+		ckpt_affinity_free(t);
 		if (t == tl->live || !ckpt_turns_is_stopped(t))
 			continue;
 		if (th->pending && !t->in_call) {

@@ -282,7 +282,7 @@ int fred_session_run(const struct fred_options *o)
 	set_signals();
 	start_clock();
 	ckpt_affinity_init();
-	ckpt_affinity_share(debugger);
+	ckpt_affinity_share(t);
 	if (write(go_pipe[1], "g", 1) != 1)
 		return 1;
 	close(go_pipe[0]);

@@ -140,6 +140,7 @@ void fred_timeline_tick(void)
 	fred_progress_tick();
 	fred_timeline_idle();
 	ticked = false;
+	ckpt_affinity_tick(F.debugger ? F.debugger->tgid : 0, F.now ? F.now->tid : 0);
 	fred_processes_each(tick_here, NULL);
 }
 
