@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MILLISECONDS 100
+#define MILLISECONDS 60
 
 volatile unsigned long wrong, rounds;
 volatile int phase, over;
