@@ -74,12 +74,16 @@ static bool has_ours(pid_t tid)
 /* Takes that core. False: it can't be had. */
 static bool take(int cpu)
 {
+	uint8_t one[MASK] = { 0 };
+
 	if (cpu < 0 || cpu >= MASK * 8)
 		return false;
-	memset(shared, 0, sizeof(shared));
-	shared[cpu / 8] = (uint8_t)(1 << cpu % 8);
+	one[cpu / 8] = (uint8_t)(1 << cpu % 8);
+	if (sched_setaffinity(0, MASK, (cpu_set_t *)one))
+		return false;
+	memcpy(shared, one, sizeof(shared));
 	used[cpu / 8] |= shared[cpu / 8];
-	return !sched_setaffinity(0, MASK, (cpu_set_t *)shared);
+	return true;
 }
 
 void ckpt_affinity_init(void)
@@ -90,24 +94,35 @@ void ckpt_affinity_init(void)
 
 void ckpt_affinity_share(struct ckpt_task *t)
 {
-	/* Whoever has chosen cores for itself keeps them. */
-	t->shares_core = is_all(t->tid) && !sched_setaffinity(t->tid, MASK, (cpu_set_t *)shared);
+	/* Whoever has chosen cores for itself keeps them; a branch's has ours already. */
+	if (is_all(t->tid) && !sched_setaffinity(t->tid, MASK, (cpu_set_t *)shared))
+		t->shares_core = true;
 }
 
-void ckpt_affinity_free(struct ckpt_task *t)
+void ckpt_affinity_free(struct ckpt_task *t, const struct ckpt_task *from)
 {
-	if (has_ours(t->tid))
+	if (from->shares_core && has_ours(t->tid))
 		sched_setaffinity(t->tid, MASK, (cpu_set_t *)all);
 	t->shares_core = false;
 }
 
-void ckpt_affinity_chosen(struct ckpt_task *t, pid_t of)
+/* The thread of t's process that t calls so; NULL: it is none. */
+static struct ckpt_task *thread_of(struct ckpt_task *t, pid_t of)
 {
 	const struct ckpt_timeline *tl = t->timeline;
 
 	for (size_t i = 0; i < tl->nthreads; i++)
 		if (of ? ckpt_vtid(tl->threads[i]) == of : tl->threads[i] == t)
-			tl->threads[i]->shares_core = false;
+			return tl->threads[i];
+	return NULL;
+}
+
+void ckpt_affinity_chosen(struct ckpt_task *t, pid_t of)
+{
+	struct ckpt_task *who = thread_of(t, of);
+
+	if (who)
+		who->shares_core = false;
 }
 
 static void move(struct ckpt_task *t, void *arg)
@@ -213,10 +228,10 @@ void ckpt_affinity_tick(pid_t debugger, pid_t target)
 
 void ckpt_affinity_hide(struct ckpt_task *t, const uint64_t args[6], int64_t result)
 {
+	const struct ckpt_task *who = thread_of(t, (pid_t)args[0]);
 	uint8_t seen[MASK];
-	pid_t of = (pid_t)args[0];
 
-	if (!len || result <= 0 || result > MASK || (of && of != t->tid) ||
+	if (!who || !who->shares_core || result <= 0 || result > MASK ||
 	    ckpt_read(t, args[2], seen, (size_t)result) || !is_ours(seen, (size_t)result))
 		return;
 	/* The kernel has just written there: it can be written. */

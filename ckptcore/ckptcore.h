@@ -128,8 +128,8 @@ int ckpt_init(void) __must_check;
 /* The tracer chooses a core for itself and for those who come to share it. */
 void ckpt_affinity_init(void);
 void ckpt_affinity_share(struct ckpt_task *t);
-/* t gets its cores back. */
-void ckpt_affinity_free(struct ckpt_task *t);
+/* t, which has them from that one, or itself, gets its cores back. */
+void ckpt_affinity_free(struct ckpt_task *t, const struct ckpt_task *from);
 /* The clock has struck. If we, the debugger and the target (0: none) have to wait for the core too often, we and
  * all who share it move to another one, should there be an idle one. */
 void ckpt_affinity_tick(pid_t debugger, pid_t target);
@@ -463,6 +463,7 @@ struct ckpt_timeline {
 	struct ckpt_task **threads; /* ... and all that are alive, in order of birth */
 	size_t nthreads, threads_room;
 	double turn_began;	 /* when the current one's turn did */
+	double signalled;	 /* when a thread has got a signal last */
 	struct ckpt_task *woken; /* one that has slept, and is to be the next soon; or NULL */
 	int end_status;		 /* then: its wait status */
 	bool killed;		 /* by the debugger, where the newest snapshot is */

@@ -12,6 +12,7 @@
 #include "ckptcore/outside.h"
 #include "ckptcore/quick_internal.h"
 #include "ckptcore/record.h"
+#include "ckptcore/signals.h"
 
 #ifndef SYS_USER_DISPATCH
 #define SYS_USER_DISPATCH 2 /* si_code */
@@ -353,7 +354,7 @@ static int leave_code(struct ckpt_task *t, struct ckpt_quick_notes *notes,
 	int err;
 
 	if (behind && (ckpt_interrupted(result) ||
-		       (result == -EINTR && t->cuts > 0 && !ckpt_turns_signal(t))))
+		       (result == -EINTR && t->cuts > 0 && !ckpt_signal_comes(t))))
 		*ret = CKPT_QUICK_INTERRUPTED;
 	else if (behind && is_cut(t, notes))
 		*ret = CKPT_QUICK_CUT;

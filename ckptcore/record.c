@@ -282,16 +282,14 @@ static void note_effects(struct ckpt_timeline *tl, struct ckpt_task *t, int64_t 
 {
 	struct ckpt_thread *th = t->thread;
 
-	if (th->nr == SYS_sched_getaffinity && !tl->record->own_cores)
+	if (th->nr == SYS_sched_getaffinity)
 		ckpt_affinity_hide(t, th->args, result);
 	if (th->nr == SYS_set_tid_address)
 		th->clear_tid = th->args[0];
 	if (result)
 		return;
-	if (th->nr == SYS_sched_setaffinity) {
-		tl->record->own_cores = true;
+	if (th->nr == SYS_sched_setaffinity)
 		ckpt_affinity_chosen(t, (pid_t)th->args[0]);
-	}
 	if ((th->nr == SYS_unshare || th->nr == SYS_setns) && ckpt_has_namespace(t->tgid))
 		ckpt_record_stop(tl, "the program has made a namespace of processes");
 	if (th->nr == SYS_munmap)
@@ -367,7 +365,7 @@ static enum ckpt_verdict at_exit(struct ckpt_timeline *tl, struct ckpt_task *t)
 	}
 	if (ckpt_interrupted(t->stop.rval)) {
 		th->restarts = true;
-		if (tl->nthreads == 1 || ckpt_turns_signal(t))
+		if (tl->nthreads == 1 || ckpt_signal_comes(t))
 			run_on(t, PTRACE_SYSCALL, 0);
 		else
 			ckpt_turns_again(t);
@@ -478,6 +476,7 @@ static enum ckpt_verdict stopped(struct ckpt_timeline *tl, struct ckpt_task *t)
 	struct ckpt_record *rec = tl->record;
 	struct ckpt_thread *th = t->thread;
 	struct ckpt_outer_insn insn;
+	uint64_t left;
 	bool preempt;
 
 	switch (t->state) {
@@ -504,6 +503,7 @@ static enum ckpt_verdict stopped(struct ckpt_timeline *tl, struct ckpt_task *t)
 		}
 		if (ckpt_outer_insn_at(t, &insn))
 			return outer_insn(tl, t, &insn);
+		tl->signalled = ckpt_now();
 		/* Injected calls make stops of their own later. */
 		memset(&th->siginfo, 0, sizeof(th->siginfo));
 		ptrace(PTRACE_GETSIGINFO, t->tid, 0, &th->siginfo);
@@ -514,8 +514,11 @@ static enum ckpt_verdict stopped(struct ckpt_timeline *tl, struct ckpt_task *t)
 			run_on(t, PTRACE_SYSCALL, 0);
 			return CKPT_HANDLED;
 		}
+		left = ckpt_regs(t)->rcx;
 		if (!ckpt_signal_is_fault(t) && !th->struck && ckpt_finish_rep(t))
 			return CKPT_HANDLED; /* it died: told soon */
+		if (ckpt_regs(t)->rcx != left)
+			rec->still_at = 0;
 		return CKPT_REPORT;
 	case CKPT_EVENT:
 		if (t->stop.event != PTRACE_EVENT_STOP)
@@ -577,7 +580,8 @@ enum ckpt_verdict ckpt_record_stopped(struct ckpt_task *t)
 		ckpt_turns_cut(t);
 		return CKPT_HANDLED;
 	}
-	if (t == tl->live && tl->clock) {
+	/* Who is about to make its call again is in none of our code. */
+	if (t == tl->live && tl->clock && !t->thread->again) {
 		if (ckpt_quick_goes_on(t, tl->record->due))
 			return CKPT_HANDLED;
 		if (ckpt_quick_stopped(t, &quick) || ckpt_clock_stopped(t))

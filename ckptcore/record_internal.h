@@ -18,7 +18,6 @@ struct ckpt_record {
 	bool stepped;			 /* ... by what keeps a single step from being made; or 0 */
 	bool direct;			 /* it may have descriptors with O_DIRECT */
 	double began;			 /* the recording */
-	bool own_cores;			 /* it chose its cores itself */
 };
 
 /* Takes the snapshot behind a change by the user; sig comes next, or 0. A function that the user called is

@@ -232,6 +232,21 @@ bool ckpt_signal_comes(const struct ckpt_task *t)
 	return comes(t, &s);
 }
 
+bool ckpt_signal_may_come(const struct ckpt_task *t)
+{
+	const struct signals s = signals_of(t);
+
+	return (s.pending | s.shared) & ~s.blocked;
+}
+
+bool ckpt_signal_ends_wait(struct ckpt_task *t, uint64_t addr)
+{
+	const struct signals s = signals_of(t);
+	uint64_t blocked;
+
+	return !ckpt_read(t, addr, &blocked, sizeof(blocked)) && (s.pending | s.shared) & ~blocked;
+}
+
 bool ckpt_signal_is_blocked(const struct ckpt_task *t, int sig)
 {
 	return has(signals_of(t).blocked, sig);

@@ -22,6 +22,10 @@ enum ckpt_effect ckpt_signal_effect(struct ckpt_task *t, int sig);
 /* Whether a signal comes to t, which stands at a stop in the kernel, before it runs
  * any instruction. */
 bool ckpt_signal_comes(const struct ckpt_task *t);
+/* The same, unless another thread takes it, as it is for the whole process. */
+bool ckpt_signal_may_come(const struct ckpt_task *t);
+/* Whether one may come to t that waits with the mask at addr. */
+bool ckpt_signal_ends_wait(struct ckpt_task *t, uint64_t addr);
 
 /*
  * Signals that strike amid the program's code are delayed to its next call, if one comes

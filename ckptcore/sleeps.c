@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 
 #include "ckptcore/outside.h"
+#include "ckptcore/signals.h"
 #include "ckptcore/turns.h"
 
 /* Whether nothing is to be had, or no room, behind t's descriptor. Only pipes and sockets
@@ -49,7 +50,7 @@ static enum ckpt_sleeps waits_for(const struct ckpt_task *t, short event, uint64
 	return is_stuck(t, (int)t->thread->args[0], event) ? CKPT_SLEEPS_YES : CKPT_SLEEPS_MAYBE;
 }
 
-enum ckpt_sleeps ckpt_sleeps(const struct ckpt_task *t)
+enum ckpt_sleeps ckpt_sleeps(struct ckpt_task *t)
 {
 	const struct ckpt_thread *th = t->thread;
 
@@ -60,8 +61,9 @@ enum ckpt_sleeps ckpt_sleeps(const struct ckpt_task *t)
 	case SYS_nanosleep:
 	case SYS_clock_nanosleep:
 	case SYS_pause:
-	case SYS_rt_sigsuspend:
 		return CKPT_SLEEPS_YES;
+	case SYS_rt_sigsuspend:
+		return ckpt_signal_ends_wait(t, th->args[0]) ? CKPT_SLEEPS_NO : CKPT_SLEEPS_YES;
 	case SYS_read:
 	case SYS_readv:
 	case SYS_accept:

@@ -34,10 +34,13 @@ static const struct timed {
 	{ SYS_readv, OPTION, SO_RCVTIMEO, -EAGAIN },
 	{ SYS_recvfrom, OPTION, SO_RCVTIMEO, -EAGAIN },
 	{ SYS_recvmsg, OPTION, SO_RCVTIMEO, -EAGAIN },
+	{ SYS_recvmmsg, OPTION, SO_RCVTIMEO, -EAGAIN },
+	{ SYS_splice, OPTION, SO_RCVTIMEO, -EAGAIN },
 	{ SYS_write, OPTION, SO_SNDTIMEO, -EAGAIN },
 	{ SYS_writev, OPTION, SO_SNDTIMEO, -EAGAIN },
 	{ SYS_sendto, OPTION, SO_SNDTIMEO, -EAGAIN },
 	{ SYS_sendmsg, OPTION, SO_SNDTIMEO, -EAGAIN },
+	{ SYS_sendmmsg, OPTION, SO_SNDTIMEO, -EAGAIN },
 	{ SYS_sendfile, OPTION, SO_SNDTIMEO, -EAGAIN },
 };
 
@@ -82,6 +85,23 @@ static double how_long(struct ckpt_task *t, const struct timed *call)
 	return by_option(t, call->which);
 }
 
+/* What t's call ends with. */
+static int result_of(const struct ckpt_task *t)
+{
+	const int fd = t->thread->nr == SYS_connect ?
+			       ckpt_proc_borrow(t->tgid, (int)t->thread->args[0]) :
+			       -1;
+	int domain = 0;
+	socklen_t len = sizeof(domain);
+
+	if (fd < 0)
+		return timed_of(t->thread)->result;
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len))
+		domain = 0;
+	close(fd);
+	return domain == AF_UNIX ? -EAGAIN : -EINPROGRESS;
+}
+
 void ckpt_timeout_began(struct ckpt_thread *th)
 {
 	th->began = ckpt_now();
@@ -104,7 +124,7 @@ bool ckpt_timeout_ends(struct ckpt_task *t)
 {
 	if (t->stop.rval != -EINTR || !ckpt_timeout_is_over(t))
 		return false;
-	t->stop.rval = timed_of(t->thread)->result;
+	t->stop.rval = result_of(t);
 	ckpt_set_result(t, t->stop.rval);
 	return true;
 }

@@ -18,6 +18,7 @@
 #include <sys/uio.h>
 
 #include "ckptcore/outside.h"
+#include "ckptcore/signals.h"
 #include "ckptcore/turns.h"
 
 /* How a call moves bytes. */
@@ -151,7 +152,7 @@ static bool is_part(struct ckpt_task *t)
 	const struct transfer *f = transfer_of(t->thread);
 
 	return f && t->state == CKPT_EXIT && t->stop.rval > 0 &&
-	       (uint64_t)t->stop.rval < least(t, f, v, pieces_of(t, f, v)) && !ckpt_turns_signal(t);
+	       (uint64_t)t->stop.rval < least(t, f, v, pieces_of(t, f, v)) && !ckpt_signal_comes(t);
 }
 
 /* Whether t only looks at what comes, which the next call gets once more: then nothing is done. */

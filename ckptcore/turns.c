@@ -8,6 +8,7 @@
 #include "ckptcore/quick.h"
 #include "ckptcore/record.h"
 #include "ckptcore/replay.h"
+#include "ckptcore/signals.h"
 #include "ckptcore/turns.h"
 
 #define GRACE_NS 40000	   /* a call that takes longer lets others run */
@@ -238,21 +239,14 @@ void ckpt_turns_lead(struct ckpt_task *t)
 	}
 }
 
-bool ckpt_turns_signal(const struct ckpt_task *t)
-{
-	char text[CKPT_PROC_SIZE];
-
-	ckpt_proc_read(t->tid, "status", text, sizeof(text));
-	return (ckpt_proc_field(text, "SigPnd", 16) | ckpt_proc_field(text, "ShdPnd", 16)) &
-	       ~ckpt_proc_field(text, "SigBlk", 16);
-}
-
-/* Whether it was us who have ended t's call. */
+/* Whether it was us who have ended t's call. (If a signal for the whole process has, and none of the other threads
+ * takes it meanwhile, it comes to t before the call is made again, which then ends as it has: ckpt_turns_ended().) */
 static bool was_interrupted(struct ckpt_task *t)
 {
-	return t->state == CKPT_EXIT &&
+	/* What sigreturn seems to end with is another call's. */
+	return t->state == CKPT_EXIT && t->thread->class != CKPT_CALL_SIGRETURN &&
 	       (ckpt_interrupted(t->stop.rval) || t->stop.rval == -EINTR) &&
-	       !ckpt_turns_signal(t) && !ckpt_timeout_ends(t);
+	       !ckpt_signal_comes(t) && !ckpt_timeout_ends(t);
 }
 
 bool ckpt_turns_goes_on(struct ckpt_task *t)
@@ -264,7 +258,13 @@ bool ckpt_turns_goes_on(struct ckpt_task *t)
 	/* It has moved the rest of one piece, and there are others. */
 	if (th->more || (t->cuts > 0 && t->stop.rval > 0))
 		return ckpt_transfer_cut(t);
-	return t->cuts > 0 && t->stop.rval == -EINTR && was_interrupted(t);
+	if (t->stop.rval != -EINTR && (t == t->timeline->live || !ckpt_interrupted(t->stop.rval)))
+		return false;
+	/* A signal for the whole process that has woken t is to come to t, too: now, or who runs would take it, if it
+	 * hasn't already. */
+	return ((t->stop.rval == -EINTR && (t->cuts > 0 || t->timeline->signalled >= th->began)) ||
+		ckpt_signal_may_come(t)) &&
+	       was_interrupted(t);
 }
 
 /* t's call, which we have interrupted, is to go on. */

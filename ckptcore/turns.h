@@ -103,7 +103,7 @@ struct ckpt_task *ckpt_turns_next(const struct ckpt_timeline *tl);
 /* From now on it is to's turn. */
 void ckpt_turns_turn(struct ckpt_timeline *tl, struct ckpt_task *to);
 /* sleeps.c: of t's call, before which it stands. */
-enum ckpt_sleeps ckpt_sleeps(const struct ckpt_task *t);
+enum ckpt_sleeps ckpt_sleeps(struct ckpt_task *t);
 /* A clock that wakes the tracer up, and goes on doing so, since it may strike
  * before the wait begins. 0: none. */
 void ckpt_turns_clock(long ns);
@@ -159,8 +159,6 @@ void ckpt_transfer_settle(struct ckpt_task *t);
 /* t, about to make its call again, stays before that for now; if a part of a transfer is done, at its end, as if
  * that was all. */
 void ckpt_turns_stay(struct ckpt_task *t);
-/* Whether a signal waits that t will get when it goes on. */
-bool ckpt_turns_signal(const struct ckpt_task *t);
 
 /* Stops what is in the kernel / lets it go on there. -EBUSY: one can't. */
 int ckpt_turns_freeze(struct ckpt_timeline *tl) __must_check;

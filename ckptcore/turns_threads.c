@@ -29,7 +29,8 @@ int ckpt_turns_add(struct ckpt_timeline *tl, struct ckpt_task *t)
 	t->thread->request = PTRACE_CONT;
 	t->thread->left = ckpt_now();
 	t->timeline = tl;
-	t->shares_core = tl->nthreads && tl->live && tl->live->shares_core;
+	if (tl->nthreads && tl->live)
+		t->shares_core = tl->live->shares_core;
 	tl->threads[tl->nthreads++] = t;
 	return 0;
 }
@@ -198,7 +199,7 @@ void ckpt_turns_release(struct ckpt_timeline *tl)
 		struct ckpt_task *t = tl->threads[i];
 		struct ckpt_thread *th = t->thread;
 
-		ckpt_affinity_free(t);
+		ckpt_affinity_free(t, t);
 		if (t == tl->live || !ckpt_turns_is_stopped(t))
 			continue;
 		if (th->pending && !t->in_call) {

@@ -393,7 +393,7 @@ static long req_detach(const struct request *q)
 		return 0;
 	}
 	/* It has our seccomp filter: we stay, silently, until it ends. */
-	ckpt_affinity_free(t);
+	ckpt_affinity_free(t, t);
 	t->ops = &vpt_plain_ops;
 	ckpt_resume(t, t->state == CKPT_GROUP && !q->data ? PTRACE_LISTEN : PTRACE_CONT,
 		    (int)q->data);

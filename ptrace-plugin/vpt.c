@@ -401,9 +401,8 @@ static void plain_stopped(struct ckpt_task *t, const struct ckpt_stop *stop)
 
 static void plain_forked(struct ckpt_task *t, struct ckpt_task *child, int event)
 {
-	(void)t;
 	(void)event;
-	ckpt_affinity_free(child);
+	ckpt_affinity_free(child, t);
 	child->ops = &vpt_plain_ops;
 	ckpt_first_stop(child);
 }
@@ -440,7 +439,7 @@ static void tracee_forked(struct ckpt_task *t, struct ckpt_task *child, int even
 	struct vpt_thread *vt = vpt_of(t), *cv;
 
 	if (!child->thread)
-		ckpt_affinity_free(child);
+		ckpt_affinity_free(child, t);
 	if (!vt || !event_wanted(vt, event)) {
 		child->ops = &vpt_plain_ops;
 		ckpt_first_stop(child);

@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <sys/file.h>
 #include <sys/ipc.h>
+#include <sys/msg.h>
 #include <sys/sem.h>
 #include <sys/socket.h>
 #include <sys/select.h>
@@ -223,6 +224,8 @@ OURS static bool make(struct ckpt_quick_notes *n)
 		return n->result != -EAGAIN;
 	}
 	if (n->nr == SYS_msgrcv) {
+		if (a[4] & MSG_COPY) /* which has another meaning without */
+			return false;
 		n->result = ckpt_quick_ask(SYS_msgrcv, a[0], a[1], a[2], a[3], a[4] | IPC_NOWAIT);
 		return n->result != -ENOMSG;
 	}
