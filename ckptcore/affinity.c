@@ -23,7 +23,7 @@
 static uint8_t all[MASK];    /* before we chose a core */
 static uint8_t shared[MASK]; /* that core */
 static uint8_t used[MASK];   /* and all that were */
-static size_t len;	     /* what the kernel uses of them; 0: we didn't */
+static bool chosen;	     /* there is one */
 
 /* What we, the debugger and the target have had of the core, and how long they have waited for it; ns. */
 struct usage {
@@ -41,14 +41,14 @@ static struct {
 static bool read_mask(pid_t tid, uint8_t mask[MASK])
 {
 	memset(mask, 0, MASK);
-	return len && !sched_getaffinity(tid, MASK, (cpu_set_t *)mask);
+	return chosen && !sched_getaffinity(tid, MASK, (cpu_set_t *)mask);
 }
 
 static bool is_all(pid_t tid)
 {
 	uint8_t now[MASK];
 
-	return read_mask(tid, now) && !memcmp(now, all, len);
+	return read_mask(tid, now) && !memcmp(now, all, MASK);
 }
 
 /* Whether it is one of those cores only that were ours. */
@@ -68,7 +68,7 @@ static bool has_ours(pid_t tid)
 {
 	uint8_t now[MASK];
 
-	return read_mask(tid, now) && is_ours(now, len);
+	return read_mask(tid, now) && is_ours(now, MASK);
 }
 
 /* Takes that core. False: it can't be had. */
@@ -88,8 +88,7 @@ static bool take(int cpu)
 
 void ckpt_affinity_init(void)
 {
-	if (!sched_getaffinity(0, MASK, (cpu_set_t *)all) && take(sched_getcpu()))
-		len = MASK;
+	chosen = !sched_getaffinity(0, MASK, (cpu_set_t *)all) && take(sched_getcpu());
 }
 
 void ckpt_affinity_share(struct ckpt_task *t)
@@ -209,7 +208,7 @@ void ckpt_affinity_tick(pid_t debugger, pid_t target)
 	const double now = ckpt_now(), past = now - watch.began;
 	bool crowded;
 
-	if (!len || past < watch.span)
+	if (!chosen || past < watch.span)
 		return;
 	crowded = is_crowded(tids);
 	/* Not always: who has come to be on this core with us may do the same. */

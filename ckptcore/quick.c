@@ -214,6 +214,8 @@ static bool reads_code(const struct ckpt_task *t, const struct ckpt_quick_notes 
 	case SYS_write:
 	case SYS_pwrite64:
 	case SYS_sendto:
+	case SYS_msgsnd:
+	case SYS_mq_timedsend:
 		return th->args[1] + th->args[2] > notes->code[0] && th->args[1] < notes->code[1];
 	case SYS_writev: /* what they point to isn't looked at */
 	case SYS_pwritev:

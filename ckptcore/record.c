@@ -165,8 +165,10 @@ void ckpt_record_entered(struct ckpt_task *t)
 	const struct ckpt_stop *stop = &t->stop;
 
 	th->ip = stop->ip;
-	if (!th->again)
+	if (!th->again) {
 		ckpt_timeout_began(th);
+		th->woken = 0;
+	}
 	th->wrote = th->again = th->joined = th->struck = th->restarts = th->refused = false;
 	rec->aligned = false;
 	if (stop->nr == SYS_restart_syscall) {

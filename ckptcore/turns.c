@@ -11,9 +11,10 @@
 #include "ckptcore/signals.h"
 #include "ckptcore/turns.h"
 
-#define GRACE_NS 40000	   /* a call that takes longer lets others run */
-#define FALLS_ASLEEP 5e-6  /* seconds: soon a call that waits sleeps */
-#define SLEPT 0.0005	   /* seconds: who has been away that long gets the next turn */
+#define GRACE_NS 40000	  /* a call that takes longer lets others run */
+#define FALLS_ASLEEP 5e-6 /* seconds: soon a call that waits sleeps */
+#define SLEPT 0.0005	  /* seconds: who has been away that long gets the next turn */
+#define MOST_WAKES 1000
 #define FREEZE_SECONDS 0.2 /* who doesn't stop in that time can't now */
 
 /* ------------------------------------------------------------------- turns */
@@ -249,21 +250,29 @@ static bool was_interrupted(struct ckpt_task *t)
 	       !ckpt_signal_comes(t) && !ckpt_timeout_ends(t);
 }
 
+/* Whether another thread has got a signal since t's call began, which may have woken t, too. Not for ever: some calls
+ * end so by themselves. */
+static bool was_woken(struct ckpt_task *t)
+{
+	struct ckpt_thread *th = t->thread;
+
+	return t->timeline->signalled >= th->began && th->woken++ < MOST_WAKES;
+}
+
 bool ckpt_turns_goes_on(struct ckpt_task *t)
 {
 	const struct ckpt_thread *th = t->thread;
+	const bool ended = t->stop.rval == -EINTR;
 
 	if (!t->in_call || t->state != CKPT_EXIT || th->step_over)
 		return false;
 	/* It has moved the rest of one piece, and there are others. */
 	if (th->more || (t->cuts > 0 && t->stop.rval > 0))
 		return ckpt_transfer_cut(t);
-	if (t->stop.rval != -EINTR && (t == t->timeline->live || !ckpt_interrupted(t->stop.rval)))
+	if (!ended && (t == t->timeline->live || !ckpt_interrupted(t->stop.rval)))
 		return false;
-	/* A signal for the whole process that has woken t is to come to t, too: now, or who runs would take it, if it
-	 * hasn't already. */
-	return ((t->stop.rval == -EINTR && (t->cuts > 0 || t->timeline->signalled >= th->began)) ||
-		ckpt_signal_may_come(t)) &&
+	/* A signal for the whole process that has woken t is to come to t, too: now, or who runs would take it. */
+	return ((ended && (t->cuts > 0 || was_woken(t))) || ckpt_signal_may_come(t)) &&
 	       was_interrupted(t);
 }
 

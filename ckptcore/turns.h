@@ -31,6 +31,7 @@ struct ckpt_thread {
 	bool met;	    /* its first stop was seen */
 	bool joined;	    /* stands in a call that was interrupted before it was recorded */
 	bool unborn;	    /* the call that makes it isn't over */
+	unsigned int woken; /* how often its call has ended by a signal that another thread took */
 	bool gone;	    /* a leader that has ended before its threads */
 	bool wrote;	    /* what its call wrote is in the log already */
 	bool step_call;	    /* the debugger single-steps over its call ... */
@@ -41,7 +42,7 @@ struct ckpt_thread {
 	bool held;	    /* the debugger gave it `sig', which it gets once that sleeps */
 	double left;	    /* when it lost its turn */
 	double began;	    /* when its call did ... */
-	double until;	    /* ... and how long that waits, see timeouts.c; 0: not known yet */
+	double until;	    /* ... and when that stops waiting, see timeouts.c; 0: not known yet */
 	int request, sig;   /* how the debugger resumed it last */
 	siginfo_t siginfo;  /* at a signal's stop, as the kernel gave it ... */
 	uint64_t signal_ip; /* ... and where that was */

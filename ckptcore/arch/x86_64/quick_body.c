@@ -196,14 +196,13 @@ OURS static bool is_polled(const struct ckpt_quick_notes *n)
 /* Whether connect(2) leads to this machine, where one waits for it only if there are too many. */
 OURS static bool is_near(const struct ckpt_quick_notes *n)
 {
-	struct sockaddr_in a = { .sin_family = AF_UNSPEC };
-	bool here;
+	struct sockaddr_in a;
 
 	if (!peek(n, n->args[1], &a.sin_family, sizeof(a.sin_family)))
 		return false;
-	here = a.sin_family == AF_INET && peek(n, n->args[1], &a, sizeof(a)) &&
-	       (a.sin_addr.s_addr & 255) == IN_LOOPBACKNET;
-	return a.sin_family == AF_UNIX || here;
+	return a.sin_family == AF_UNIX ||
+	       (a.sin_family == AF_INET && peek(n, n->args[1], &a, sizeof(a)) &&
+		(a.sin_addr.s_addr & 255) == IN_LOOPBACKNET);
 }
 
 /* Whether the call can be made so that it fails instead of waiting. */
@@ -241,8 +240,8 @@ OURS static bool make(struct ckpt_quick_notes *n)
  * quicker it does, and is interrupted. */
 OURS static bool is_ready(const struct ckpt_quick_notes *n, const struct ckpt_quick_kind *k)
 {
-	const bool writes = k->flags & (CKPT_QUICK_WRITES | CKPT_QUICK_GATHERS) ||
-			    n->nr == SYS_sendfile || n->nr == SYS_mq_timedsend;
+	const bool writes =
+		k->flags & (CKPT_QUICK_WRITES | CKPT_QUICK_GATHERS) || n->nr == SYS_sendfile;
 	const bool queue = n->nr == SYS_mq_timedsend || n->nr == SYS_mq_timedreceive;
 	struct pollfd file = { (int)n->args[0], writes ? POLLOUT : POLLIN, 0 };
 	uint32_t word;
